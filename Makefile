@@ -1,0 +1,56 @@
+# make demo    a real cluster over three sites, on this machine
+# make test    everything that needs no lab
+# make e2e     the same product from outside, on lab hosts
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := build
+.PHONY: build requirements test fmt lint e2e artifacts demo demo-clean clean
+
+TOPOLOGY := examples/topologies/two-places-three-centres
+GOFLAGS_HELPER := -trimpath -ldflags '-s -w'
+
+# Debian packages: the lab's, a C compiler and libseccomp for building runc, HAProxy to check its configuration in tests.
+PACKAGES := systemd-container mmdebstrap openssh-server openssh-client iproute2 nftables procps ca-certificates \
+            gcc libc6-dev libseccomp-dev pkg-config haproxy
+
+build:
+	@mkdir -p bin
+	CGO_ENABLED=0 GOOS=linux GOARCH=amd64 go build $(GOFLAGS_HELPER) -o bin/trivet-host-linux-amd64 ./cmd/trivet-host
+	CGO_ENABLED=0 GOOS=linux GOARCH=arm64 go build $(GOFLAGS_HELPER) -o bin/trivet-host-linux-arm64 ./cmd/trivet-host
+	go build -trimpath -o bin/trivet ./cmd/trivet
+
+# Installs what is missing, and only that. A service that a package starts is none of ours: policy-rc.d keeps it from starting.
+requirements:
+	@missing=; for p in $(PACKAGES); do dpkg-query -W -f='$${db:Status-Status}' $$p 2>/dev/null | grep -qx installed || missing="$$missing $$p"; done; \
+	if [ -n "$$missing" ]; then \
+	  if [ "$$(id -u)" != 0 ]; then echo "missing Debian packages:$$missing; run as root: apt-get install$$missing" >&2; exit 1; fi; \
+	  echo "installing:$$missing"; \
+	  guard=; if [ ! -e /usr/sbin/policy-rc.d ]; then guard=1; printf '#!/bin/sh\nexit 101\n' > /usr/sbin/policy-rc.d; chmod 755 /usr/sbin/policy-rc.d; fi; \
+	  status=0; { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing; } > /tmp/trivet-apt.log 2>&1 || status=$$?; \
+	  if [ -n "$$guard" ]; then rm -f /usr/sbin/policy-rc.d; fi; \
+	  if [ $$status != 0 ]; then tail -n 30 /tmp/trivet-apt.log >&2; exit $$status; fi; \
+	fi
+
+test: requirements
+	@test -z "$$(gofmt -l bootstrap cmd internal templates test)" || { gofmt -l bootstrap cmd internal templates test; echo "run make fmt" >&2; exit 1; }
+	go vet ./...
+	go test ./...
+
+fmt:
+	gofmt -w bootstrap cmd internal templates test
+
+# The files of the release, in the user's cache: downloaded, or built from source where upstream does not answer. Skips what is there.
+artifacts: requirements build
+	bin/trivet mirror --with kubectl > /dev/null
+
+e2e: requirements build artifacts
+	go test -tags e2e -count=1 -timeout 40m -v ./test/e2e/...
+
+demo: requirements build
+	@examples/demo.sh
+
+demo-clean: build
+	bin/trivet lab down -f $(TOPOLOGY)
+
+clean:
+	rm -rf bin

@@ -1,0 +1,79 @@
+package bootstrap
+
+import (
+	"context"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+
+	"github.com/trivet-dev/trivet/bootstrap/certs"
+	"github.com/trivet-dev/trivet/bootstrap/topology"
+	"github.com/trivet-dev/trivet/internal/hostapi"
+	"github.com/trivet-dev/trivet/internal/pki"
+)
+
+// Kubeconfig makes a kubeconfig for an administrator: a certificate that the CSR API signs for ttl, in a group of Trivet's own, and a server address at which a tunnel listens.
+// It holds a private key: treat it as a secret.
+func (e *Engine) Kubeconfig(ctx context.Context, user, server string, ttl time.Duration) ([]byte, error) {
+	inv, err := e.Inventory(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if inv == nil || !inv.Public.Known() {
+		return nil, fmt.Errorf("cluster %q does not exist yet: apply first", e.cluster.Name)
+	}
+	key, err := pki.GenerateKey(e.Rand)
+	if err != nil {
+		return nil, err
+	}
+	der, err := x509.CreateCertificateRequest(e.Rand, &x509.CertificateRequest{Subject: pkix.Name{CommonName: user, Organization: []string{certs.GroupAdmins}}}, key)
+	if err != nil {
+		return nil, fmt.Errorf("certificate request: %w", err)
+	}
+	client, err := e.kube()
+	if err != nil {
+		return nil, err
+	}
+	defer client.Close()
+	cert, err := client.AdminCertificate(ctx, user, ttl, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der}))
+	if err != nil {
+		return nil, err
+	}
+	keyPEM, err := pki.EncodeKey(key)
+	if err != nil {
+		return nil, err
+	}
+	name := e.cluster.Name
+	return clientcmd.Write(clientcmdapi.Config{
+		CurrentContext: name,
+		Clusters: map[string]*clientcmdapi.Cluster{name: {Server: server, TLSServerName: "kubernetes",
+			CertificateAuthorityData: []byte(inv.Public.Authorities[string(certs.Kubernetes)])}},
+		AuthInfos: map[string]*clientcmdapi.AuthInfo{user: {ClientCertificateData: cert, ClientKeyData: keyPEM}},
+		Contexts:  map[string]*clientcmdapi.Context{name: {Cluster: name, AuthInfo: user}},
+	})
+}
+
+// DialAPI connects to an API server, trying every control plane. The TLS handshake is the caller's.
+func (e *Engine) DialAPI(ctx context.Context) (net.Conn, error) {
+	var errs []error
+	for _, h := range e.cluster.HostsWith(topology.RoleControlPlane) {
+		host := e.hosts[h.Name]
+		if host == nil {
+			errs = append(errs, e.failed[h.Name])
+			continue
+		}
+		conn, err := host.Dial(ctx, hostapi.Endpoint{Network: "tcp", Address: e.apiEndpoint().Address})
+		if err == nil {
+			return conn, nil
+		}
+		errs = append(errs, fmt.Errorf("host %s: %w", h.Name, err))
+	}
+	return nil, fmt.Errorf("no control plane answers: %w", errors.Join(errs...))
+}

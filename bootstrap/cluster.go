@@ -1,0 +1,242 @@
+package bootstrap
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+
+	"github.com/trivet-dev/trivet/bootstrap/certs"
+	"github.com/trivet-dev/trivet/bootstrap/desired"
+	"github.com/trivet-dev/trivet/bootstrap/etcd"
+	"github.com/trivet-dev/trivet/bootstrap/event"
+	"github.com/trivet-dev/trivet/bootstrap/identity"
+	"github.com/trivet-dev/trivet/bootstrap/kube"
+	"github.com/trivet-dev/trivet/bootstrap/topology"
+	"github.com/trivet-dev/trivet/internal/hostapi"
+	"github.com/trivet-dev/trivet/internal/remote"
+)
+
+// apiEndpoint is the API server of a control plane as its own host reaches it, with the operator's certificate that lies there.
+func (e *Engine) apiEndpoint() hostapi.Endpoint {
+	return hostapi.Endpoint{Network: "tcp", Address: net.JoinHostPort("127.0.0.1", strconv.Itoa(e.cluster.API.Port)), TLS: &hostapi.TLS{
+		Authority:   desired.KubernetesCA,
+		Certificate: certs.KubernetesDir + "/" + certs.Operator + ".crt",
+		Key:         certs.KubernetesDir + "/" + certs.Operator + ".key",
+		ServerName:  "kubernetes",
+	}}
+}
+
+// kube makes a client of the API through the connected control planes.
+func (e *Engine) kube() (*kube.Client, error) {
+	var endpoints []kube.Endpoint
+	for _, h := range e.cluster.HostsWith(topology.RoleControlPlane) {
+		if conn := e.hosts[h.Name]; conn != nil {
+			endpoints = append(endpoints, kube.Through(conn, e.apiEndpoint()))
+		}
+	}
+	return kube.New(endpoints)
+}
+
+// etcd makes a client of the members through their hosts.
+func (e *Engine) etcd() (*etcd.Client, error) {
+	var endpoints []etcd.Endpoint
+	for _, h := range e.cluster.HostsWith(topology.RoleEtcd) {
+		if conn := e.hosts[h.Name]; conn != nil {
+			endpoints = append(endpoints, etcd.Through(conn, hostapi.Endpoint{Network: "tcp", Address: "127.0.0.1:2379", TLS: &hostapi.TLS{
+				Authority:   desired.EtcdCA,
+				Certificate: certs.EtcdDir + "/" + certs.EtcdOperator + ".crt",
+				Key:         certs.EtcdDir + "/" + certs.EtcdOperator + ".key",
+				ServerName:  "localhost",
+				Protocols:   []string{"h2"},
+			}}))
+		}
+	}
+	return etcd.New(endpoints)
+}
+
+// liveCluster is etcd and the API of the cluster as the executor sees them.
+type liveCluster struct {
+	engine   *Engine
+	identity *identity.Identity // nil unless this run opened or made it
+	client   *kube.Client
+}
+
+func (c *liveCluster) learn(id *identity.Identity) { c.identity = id }
+
+func (c *liveCluster) close() {
+	if c.client != nil {
+		c.client.Close()
+	}
+}
+
+func (c *liveCluster) kube() (*kube.Client, error) {
+	if c.client != nil {
+		return c.client, nil
+	}
+	client, err := c.engine.kube()
+	if err == nil {
+		c.client = client
+	}
+	return client, err
+}
+
+// EtcdHealthy waits until every member answers.
+func (c *liveCluster) EtcdHealthy(ctx context.Context, members []string, report func(string)) error {
+	client, err := c.engine.etcd()
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	return c.explain(ctx, client.WaitHealthy(ctx, members, func(missing map[string]string) { report(summary(missing, "member")) }), "etcd.service", members)
+}
+
+// APIReady waits until every control plane's API server says so.
+func (c *liveCluster) APIReady(ctx context.Context, hosts []string, report func(string)) error {
+	client, err := c.kube()
+	if err != nil {
+		return err
+	}
+	return c.explain(ctx, client.WaitReady(ctx, hosts...), "kube-apiserver.service", hosts)
+}
+
+// NodesReady waits until every node is Ready.
+func (c *liveCluster) NodesReady(ctx context.Context, nodes []string, report func(string)) error {
+	client, err := c.kube()
+	if err != nil {
+		return err
+	}
+	var last map[string]string
+	err = client.NodesReady(ctx, nodes, func(notReady map[string]string) {
+		last = notReady
+		report(summary(notReady, "node"))
+	})
+	var unready []string
+	for n := range last {
+		unready = append(unready, n)
+	}
+	return c.explain(ctx, err, "kubelet.service", unready)
+}
+
+// DNSAvailable waits until CoreDNS has the replicas it should have.
+func (c *liveCluster) DNSAvailable(ctx context.Context, report func(string)) error {
+	client, err := c.kube()
+	if err != nil {
+		return err
+	}
+	return client.DeploymentAvailable(ctx, desired.DNSNamespace, desired.DNSName)
+}
+
+// explain adds the end of the unit's journal on the hosts that a gate waited for in vain, so that the reader need not go and look.
+func (c *liveCluster) explain(ctx context.Context, err error, unit string, hosts []string) error {
+	if err == nil || errors.Is(err, context.Canceled) {
+		return err
+	}
+	const lines, most = 15, 3
+	ctx = context.WithoutCancel(ctx)
+	for i, name := range hosts {
+		host := c.engine.hosts[name]
+		if host == nil || i == most {
+			continue
+		}
+		if text, lerr := host.Logs(ctx, hostapi.Logs{Unit: unit, Lines: lines}); lerr == nil {
+			err = fmt.Errorf("%w\n%s on %s, last lines:\n%s", err, unit, name, text)
+		}
+	}
+	return err
+}
+
+// ApplyObjects applies objects to the API. In a cluster where nothing is bound yet the operator's group has no rights; then, and only then, a certificate of the group
+// that needs none is made in memory, for these requests.
+func (c *liveCluster) ApplyObjects(ctx context.Context, objects []desired.Object) error {
+	client, err := c.kube()
+	if err != nil {
+		return err
+	}
+	allowed, err := client.Unrestricted(ctx)
+	switch {
+	case err != nil:
+		return err
+	case allowed:
+	case c.identity == nil:
+		return fmt.Errorf("the API does not allow the group %s everything, and setting that up needs the age identity (--identity FILE, or TRIVET_AGE_IDENTITY)", certs.GroupAdmins)
+	default:
+		if client, err = c.bootstrapClient(); err != nil {
+			return err
+		}
+		defer client.Close()
+	}
+	return client.Apply(ctx, objects)
+}
+
+// bootstrapClient reaches the API with a certificate that lives in this process only.
+func (c *liveCluster) bootstrapClient() (*kube.Client, error) {
+	e := c.engine
+	authority := c.identity.Authority(certs.Kubernetes)
+	certPEM, keyPEM, err := certs.Issue(e.Rand, e.Now(), certs.ForBootstrap(), authority)
+	if err != nil {
+		return nil, fmt.Errorf("certificate for the first objects: %w", err)
+	}
+	pair, err := tls.X509KeyPair(certPEM, keyPEM)
+	if err != nil {
+		return nil, fmt.Errorf("certificate for the first objects: %w", err)
+	}
+	roots := x509.NewCertPool()
+	roots.AddCert(authority.Certificate())
+	config := &tls.Config{Certificates: []tls.Certificate{pair}, RootCAs: roots, ServerName: "kubernetes", MinVersion: tls.VersionTLS12}
+	to := hostapi.Endpoint{Network: "tcp", Address: e.apiEndpoint().Address}
+	var endpoints []kube.Endpoint
+	for _, h := range e.cluster.HostsWith(topology.RoleControlPlane) {
+		if conn := e.hosts[h.Name]; conn != nil {
+			endpoints = append(endpoints, kube.Endpoint{Name: h.Name, Dial: dialTLS(conn, to, config)})
+		}
+	}
+	return kube.New(endpoints)
+}
+
+func dialTLS(host remote.Host, to hostapi.Endpoint, config *tls.Config) kube.Dial {
+	return func(ctx context.Context) (net.Conn, error) {
+		raw, err := host.Dial(ctx, to)
+		if err != nil {
+			return nil, err
+		}
+		conn := tls.Client(raw, config)
+		if err := conn.HandshakeContext(ctx); err != nil {
+			return nil, errors.Join(err, raw.Close())
+		}
+		return conn, nil
+	}
+}
+
+// summary says in one line what is missing; the names are those of hosts.
+func summary(missing map[string]string, what string) string {
+	switch len(missing) {
+	case 0:
+		return "nothing"
+	case 1:
+		for n, why := range missing {
+			return what + " " + n + ": " + why
+		}
+	}
+	return fmt.Sprintf("%d %ss", len(missing), what)
+}
+
+// Destroy gives the hosts back by their ownership records. Hosts that do not answer fail it before anything is done.
+func (e *Engine) Destroy(ctx context.Context) error {
+	held, err := e.lock(ctx, "destroy")
+	if err != nil {
+		return err
+	}
+	defer held.release()
+	ctx, cancel := held.context(ctx)
+	defer cancel(nil)
+	return e.destroy(ctx, held.epoch)
+}
+
+func (e *Engine) emit(ev event.Event) {
+	ev.Time = e.Now()
+	e.Events(ev)
+}

@@ -1,0 +1,74 @@
+package desired
+
+import (
+	"net/netip"
+	"strings"
+
+	"github.com/trivet-dev/trivet/bootstrap/certs"
+	"github.com/trivet-dev/trivet/bootstrap/topology"
+	"github.com/trivet-dev/trivet/templates"
+)
+
+const etcdCA = certs.EtcdDir + "/ca.crt"
+
+// tls12Suites are the suites of TLS 1.2 that are allowed beside those of 1.3. All certificates have ECDSA keys, so no suite with RSA is of use.
+var tls12Suites = []string{
+	"TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
+	"TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
+	"TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256",
+}
+
+var tls12SuiteList = strings.Join(tls12Suites, ",")
+
+// etcd makes a member.
+func (b *builder) etcd() {
+	b.part = PartEtcd
+	r := b.in.Release
+	bin := b.binary("etcd", r.Etcd)
+	b.binary("etcdctl", r.Etcd)
+	b.binary("etcdutl", r.Etcd)
+	b.folder("/etc/etcd")
+	b.data("/var/lib/etcd", "etcd")
+	ca := b.trust(etcdCA, certs.Etcd)
+	server, peer := b.keyPair(certs.EtcdServer), b.keyPair(certs.EtcdPeer)
+	b.keyPair(certs.EtcdOperator)
+	members := templates.InitialCluster{}
+	for _, h := range b.cluster.HostsWith(topology.RoleEtcd) {
+		members.Members = append(members.Members, templates.Peer{Name: h.Name, Address: h.Address})
+	}
+	b.render("/etc/etcd/initial-cluster.env", members)
+	e := b.cluster.Etcd
+	b.unit("etcd.service", templates.EtcdUnit{
+		Name: b.host.Name, Cluster: b.cluster.Name, Address: b.host.Address, CA: etcdCA, Server: server, Peer: peer, CipherSuites: tls12SuiteList,
+		HeartbeatMillis: e.HeartbeatInterval.Milliseconds(), ElectionMillis: e.ElectionTimeout.Milliseconds(),
+		QuotaBytes: e.QuotaBytes, CompactionRetention: e.CompactionRetention.String(), Flags: b.flags("etcd"),
+	}, start{noWait: true}, bin, ca)
+}
+
+// etcdGuard makes what may be there only once the member has joined. It is read at starts and is no reason for one.
+func (b *builder) etcdGuard() {
+	b.part = PartEtcdGuard
+	b.folder(unitDir + "/etcd.service.d")
+	b.render(unitDir+"/etcd.service.d/10-existing.conf", templates.EtcdExisting{})
+	b.render(unitDir+"/etcd.service.d/20-initialised.conf", templates.EtcdInitialised{})
+}
+
+// etcdServers lists the client addresses of all members, this host's own first.
+func (b *builder) etcdServers() []string {
+	url := func(a netip.Addr) string { return "https://" + netip.AddrPortFrom(a, 2379).String() }
+	var out []string
+	if b.host.Has(topology.RoleEtcd) {
+		out = append(out, url(b.host.Address))
+	}
+	for _, h := range b.cluster.HostsWith(topology.RoleEtcd) {
+		if h.Name != b.host.Name {
+			out = append(out, url(h.Address))
+		}
+	}
+	return out
+}
+
+// flags returns the user's flags for a component.
+func (b *builder) flags(component string) *templates.Flags {
+	return templates.NewFlags(b.in.Release.Flags(component, b.settings(component)))
+}

@@ -1,0 +1,9 @@
+package desired
+
+// Where the engine finds what it needs to reach a cluster that runs.
+const (
+	KubernetesCA = kubernetesCA // on control planes and nodes
+	EtcdCA       = etcdCA       // on etcd members
+	DNSNamespace = "kube-system"
+	DNSName      = "coredns" // of the Deployment
+)

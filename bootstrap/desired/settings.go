@@ -1,0 +1,83 @@
+package desired
+
+import (
+	"fmt"
+	"maps"
+
+	"sigs.k8s.io/yaml"
+
+	"github.com/trivet-dev/trivet/internal/hostapi"
+	"github.com/trivet-dev/trivet/templates"
+)
+
+const written = "# Written by Trivet.\n"
+
+// settings merges the user's settings of a component for this host: those for every role first, those for its roles over them, each in the order of the files.
+func (b *builder) settings(component string) map[string]any {
+	out := map[string]any{}
+	for _, forRole := range []bool{false, true} {
+		for _, c := range b.cluster.Components {
+			if c.Name == component && (c.Role != "") == forRole && (c.Role == "" || b.host.Has(c.Role)) {
+				merge(out, c.Settings)
+			}
+		}
+	}
+	return out
+}
+
+// merge lays values over others: objects field by field, everything else, lists too, as a whole.
+func merge(into, from map[string]any) {
+	for k, v := range from {
+		over, isObject := v.(map[string]any)
+		if !isObject {
+			into[k] = v
+			continue
+		}
+		under, ok := into[k].(map[string]any)
+		if ok {
+			under = maps.Clone(under)
+		} else {
+			under = map[string]any{}
+		}
+		merge(under, over)
+		into[k] = under
+	}
+}
+
+// structured writes a component's configuration file: the template's with the user's settings laid over it, keys sorted.
+func (b *builder) structured(path, component string, params templates.Template) hostapi.ID {
+	content, err := templates.Render(params)
+	if err != nil {
+		b.fail("%w", err)
+	}
+	config := map[string]any{}
+	if err := yaml.Unmarshal(content, &config); err != nil {
+		b.fail("template of %s: %w", path, err)
+	}
+	merge(config, b.in.Release.Fields(component, b.settings(component)))
+	out, err := yaml.Marshal(config)
+	if err != nil {
+		b.fail("settings of %s: %w", component, err)
+	}
+	return b.file(path, append([]byte(written), out...))
+}
+
+// text and whole read settings that have been checked.
+func text(settings map[string]any, name, otherwise string) string {
+	if v, ok := settings[name]; ok {
+		return fmt.Sprint(v)
+	}
+	return otherwise
+}
+
+func whole(settings map[string]any, name string, otherwise int64) int64 {
+	switch v := settings[name].(type) {
+	case int64:
+		return v
+	case int:
+		return int64(v)
+	case float64:
+		return int64(v)
+	}
+	return otherwise
+}

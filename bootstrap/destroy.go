@@ -1,0 +1,62 @@
+package bootstrap
+
+import (
+	"context"
+	"errors"
+
+	"github.com/trivet-dev/trivet/bootstrap/execute"
+	"github.com/trivet-dev/trivet/bootstrap/inventory"
+	"github.com/trivet-dev/trivet/bootstrap/plan"
+	"github.com/trivet-dev/trivet/internal/hostapi"
+)
+
+// PlanDestroy says what a destroy would remove. It changes nothing.
+func (e *Engine) PlanDestroy(ctx context.Context) (*plan.Plan, error) {
+	seen, docs, err := e.look(ctx, false)
+	if err != nil {
+		return nil, err
+	}
+	if err := e.ours(seen); err != nil {
+		return nil, err
+	}
+	return plan.Destroy(e.cluster, docs.Inventory, seen), nil
+}
+
+// ours refuses hosts that belong to another cluster: a destroy gives back its own hosts only.
+func (e *Engine) ours(seen map[string]*hostapi.Observation) error {
+	var errs []error
+	for _, h := range e.cluster.Hosts {
+		if o := seen[h.Name]; o != nil && o.Record != nil && o.Record.Cluster != "" && o.Record.Cluster != e.cluster.Name {
+			errs = append(errs, &ForeignError{Host: h.Name, Cluster: o.Record.Cluster, ID: o.Record.ClusterID, Mine: e.cluster.Name})
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// ForeignError says that a host belongs to another cluster.
+type ForeignError struct{ Host, Cluster, ID, Mine string }
+
+// Error implements error.
+func (e *ForeignError) Error() string {
+	return "host " + e.Host + " belongs to cluster \"" + e.Cluster + "\" (" + e.ID + "), not to \"" + e.Mine + "\": take it out of this topology, or destroy that cluster with its own"
+}
+
+func (e *Engine) destroy(ctx context.Context, epoch uint64) error {
+	p, err := e.PlanDestroy(ctx)
+	if err != nil {
+		return err
+	}
+	return execute.Run(ctx, execute.Config{
+		Topology: e.cluster, Hosts: e.hosts, Epoch: epoch, Actor: Actor(), Parallel: e.parallel(),
+		GateTimeout: e.GateTimeout, Now: e.Now, Rand: e.Rand, Events: e.Events,
+	}, p)
+}
+
+// Inventory reads the cluster's inventory from its control planes; nil before the first bring-up.
+func (e *Engine) Inventory(ctx context.Context) (*inventory.Inventory, error) {
+	_, docs, err := e.look(ctx, false)
+	if err != nil {
+		return nil, err
+	}
+	return docs.Inventory, nil
+}

@@ -1,0 +1,177 @@
+// Package bootstrap is the engine's one door: it connects to a cluster's hosts, plans, applies, destroys and reports. The command and the providers are thin over it.
+package bootstrap
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/user"
+	"sort"
+	"sync"
+	"time"
+
+	"filippo.io/age"
+
+	"github.com/trivet-dev/trivet/bootstrap/event"
+	"github.com/trivet-dev/trivet/bootstrap/release"
+	"github.com/trivet-dev/trivet/bootstrap/topology"
+	"github.com/trivet-dev/trivet/internal/artifact"
+	"github.com/trivet-dev/trivet/internal/remote"
+	"github.com/trivet-dev/trivet/internal/remote/sshhost"
+)
+
+// Artifacts gives the files of a release. Resolve fetches or builds what is missing before it answers.
+type Artifacts interface {
+	Resolve(ctx context.Context, wants []artifact.Want) ([]artifact.Entry, error)
+	Open(ctx context.Context, e artifact.Entry) (io.ReadCloser, error)
+}
+
+// Options are what an engine works with.
+type Options struct {
+	Topology *topology.Topology
+	// Cluster names the cluster; it may be empty when the topology has one only.
+	Cluster string
+	// Connect connects to a host; nil means SSH as the topology says.
+	Connect func(ctx context.Context, h *topology.Host) (remote.Host, error)
+	// NetworkNamespace is the path of the namespace to dial from, for a lab; empty means this process's own.
+	NetworkNamespace string
+	// Helper gives the path of the host helper for an architecture.
+	Helper    func(goarch string) (string, error)
+	Artifacts Artifacts
+	// Identities opens the sealed identity; asked only when certificates or secrets are made.
+	Identities func() ([]age.Identity, error)
+	// SudoPassword is asked when sudo wants one; nil means never.
+	SudoPassword func(ctx context.Context, host string) (string, error)
+	// Passphrase opens an encrypted private key; nil means never.
+	Passphrase  func(ctx context.Context, path string) (string, error)
+	GateTimeout time.Duration // 10 minutes when zero
+	Events      event.Sink
+	Now         func() time.Time
+	Rand        io.Reader
+}
+
+// Engine works on one cluster over live connections. Close it.
+type Engine struct {
+	Options
+	cluster *topology.Cluster
+	release *release.Release
+	pool    *sshhost.Pool
+	hosts   map[string]remote.Host
+	failed  map[string]error
+}
+
+// Connect connects to every host of the cluster. Hosts that cannot be reached are kept, with the reason, in Unreachable.
+func Connect(ctx context.Context, o Options) (*Engine, error) {
+	c, err := o.Topology.Cluster(o.Cluster)
+	if err != nil {
+		return nil, err
+	}
+	rel, err := release.Lookup(c.Kubernetes)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", c.KubernetesRange, err)
+	}
+	o.defaults()
+	e := &Engine{Options: o, cluster: c, release: rel, hosts: map[string]remote.Host{}, failed: map[string]error{}}
+	if o.Connect == nil {
+		e.pool = sshhost.NewPool(sshhost.Options{})
+		reach, err := newReach(e)
+		if err != nil {
+			return nil, err
+		}
+		e.Options.Connect = reach.connect
+	}
+	e.connectAll(ctx)
+	if err := ctx.Err(); err != nil {
+		return nil, errors.Join(err, e.Close())
+	}
+	return e, nil
+}
+
+func (o *Options) defaults() {
+	if o.Events == nil {
+		o.Events = event.Discard
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Rand == nil {
+		o.Rand = rand.Reader
+	}
+	if o.GateTimeout == 0 {
+		o.GateTimeout = 10 * time.Minute
+	}
+}
+
+func (e *Engine) parallel() int { return max(e.Topology.Fleet.SSH.Parallel, 1) }
+
+// Cluster returns the cluster that the engine works on.
+func (e *Engine) Cluster() *topology.Cluster { return e.cluster }
+
+// Hosts returns the connected hosts by name.
+func (e *Engine) Hosts() map[string]remote.Host { return e.hosts }
+
+// Unreachable returns the hosts that could not be reached, in name order, as one error; nil when all answered.
+func (e *Engine) Unreachable() error {
+	names := make([]string, 0, len(e.failed))
+	for n := range e.failed {
+		names = append(names, n)
+	}
+	sort.Strings(names)
+	var errs []error
+	for _, n := range names {
+		errs = append(errs, e.failed[n])
+	}
+	return errors.Join(errs...)
+}
+
+func (e *Engine) connectAll(ctx context.Context) {
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, e.parallel())
+	for _, h := range e.cluster.Hosts {
+		wg.Go(func() {
+			select {
+			case slots <- struct{}{}:
+			case <-ctx.Done():
+				return
+			}
+			defer func() { <-slots }()
+			conn, err := e.Options.Connect(ctx, h)
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil {
+				e.failed[h.Name] = err
+				return
+			}
+			e.hosts[h.Name] = conn
+		})
+	}
+	wg.Wait()
+}
+
+// Close ends all connections.
+func (e *Engine) Close() error {
+	var errs []error
+	for _, h := range e.hosts {
+		errs = append(errs, h.Close())
+	}
+	if e.pool != nil {
+		errs = append(errs, e.pool.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// Actor names who runs this process, for locks and records.
+func Actor() string {
+	name, host := "unknown", "unknown"
+	if u, err := user.Current(); err == nil {
+		name = u.Username
+	}
+	if h, err := os.Hostname(); err == nil {
+		host = h
+	}
+	return fmt.Sprintf("%s@%s[%d]", name, host, os.Getpid())
+}

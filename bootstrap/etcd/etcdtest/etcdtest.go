@@ -1,0 +1,145 @@
+// Package etcdtest runs real etcd members on the loopback address for tests.
+package etcdtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/trivet-dev/trivet/internal/artifact"
+)
+
+// Binary finds a program of a Kubernetes release: the file that the variable names, else the newest of that name in the user's artifact folder. It skips the
+// test, and says so, where there is none.
+func Binary(t *testing.T, name, variable string) string {
+	t.Helper()
+	if path := os.Getenv(variable); path != "" {
+		return path
+	}
+	path, err := fromArtifacts(t, name)
+	if err != nil {
+		t.Skipf("%s needs a real %s: set %s to one, or fill the artifact folder (%v)", t.Name(), name, variable, err)
+	}
+	return path
+}
+
+func fromArtifacts(t *testing.T, name string) (string, error) {
+	t.Helper()
+	dir, err := artifact.UserDir("artifacts")
+	if err != nil {
+		return "", err
+	}
+	folder, err := artifact.OpenFolder(dir)
+	if err != nil {
+		return "", err
+	}
+	entries, err := folder.Entries()
+	if err != nil {
+		return "", err
+	}
+	entries = slices.DeleteFunc(entries, func(e artifact.Entry) bool {
+		return e.Name != name || e.Arch != runtime.GOARCH || e.Kind != artifact.Binary
+	})
+	if len(entries) == 0 {
+		return "", fmt.Errorf("%s has no %s for %s", dir, name, runtime.GOARCH)
+	}
+	newest := slices.MaxFunc(entries, func(a, b artifact.Entry) int { return strings.Compare(a.Version, b.Version) })
+	blob, err := folder.Path(newest)
+	if err != nil {
+		return "", err
+	}
+	// Blobs need not be executable.
+	content, err := os.ReadFile(blob)
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(t.TempDir(), name)
+	return path, os.WriteFile(path, content, 0o755)
+}
+
+// Port finds a TCP port of the loopback address that is free now.
+func Port(t *testing.T) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close() //nolint:errcheck // it only reserved the number
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+// Member is a running member.
+type Member struct {
+	Name    string
+	Address string // where clients connect, without TLS
+	cmd     *exec.Cmd
+	log     string
+}
+
+// Dial connects to the member.
+func (m *Member) Dial(ctx context.Context) (net.Conn, error) {
+	var d net.Dialer
+	return d.DialContext(ctx, "tcp", m.Address)
+}
+
+// Stop kills the member as a power failure would, unless it has ended.
+func (m *Member) Stop() {
+	if m.cmd.ProcessState == nil {
+		_ = m.cmd.Process.Kill()
+		_ = m.cmd.Wait()
+	}
+}
+
+// Start runs a cluster of members called m1, m2, … until the test ends. They may not have a leader yet.
+func Start(t *testing.T, n int) []*Member {
+	t.Helper()
+	binary := Binary(t, "etcd", "TRIVET_ETCD")
+	var members []*Member
+	var cluster, peers []string
+	for i := range n {
+		m := &Member{Name: fmt.Sprintf("m%d", i+1), Address: fmt.Sprintf("127.0.0.1:%d", Port(t))}
+		peers = append(peers, fmt.Sprintf("http://127.0.0.1:%d", Port(t)))
+		cluster = append(cluster, m.Name+"="+peers[i])
+		members = append(members, m)
+	}
+	for i, m := range members {
+		Run(t, m, binary, "--name="+m.Name, "--data-dir="+t.TempDir(), "--initial-cluster="+strings.Join(cluster, ","), "--initial-cluster-token="+t.Name(),
+			"--listen-peer-urls="+peers[i], "--initial-advertise-peer-urls="+peers[i], "--listen-client-urls=http://"+m.Address, "--advertise-client-urls=http://"+m.Address,
+			"--unsafe-no-fsync", "--log-level=warn")
+	}
+	return members
+}
+
+// Run starts a program for the time of the test. Its output is shown when the test fails.
+func Run(t *testing.T, m *Member, binary string, args ...string) {
+	t.Helper()
+	m.log = filepath.Join(t.TempDir(), m.Name+".log")
+	output, err := os.Create(m.log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.cmd = exec.Command(binary, args...)
+	m.cmd.Stdout, m.cmd.Stderr = output, output
+	m.cmd.WaitDelay = 5 * time.Second
+	if err := errors.Join(m.cmd.Start(), output.Close()); err != nil {
+		t.Fatalf("starting %s: %v", binary, err)
+	}
+	t.Cleanup(func() {
+		m.Stop()
+		if !t.Failed() {
+			return
+		}
+		if content, err := os.ReadFile(m.log); err == nil {
+			t.Logf("the last of what %s said:\n%s", m.Name, content[max(0, len(content)-4000):])
+		}
+	})
+}

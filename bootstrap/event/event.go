@@ -1,0 +1,41 @@
+// Package event is the one stream of progress that every door renders: the command as a live view, plain lines or JSON, the providers as log lines.
+package event
+
+import "time"
+
+// Kind says what happened.
+type Kind string
+
+// Kinds of events.
+const (
+	PhaseStarted Kind = "phase-started"
+	PhaseDone    Kind = "phase-done"
+	HostStarted  Kind = "host-started" // a host's part of a phase began
+	HostDone     Kind = "host-done"
+	HostFailed   Kind = "host-failed"
+	ActionDone   Kind = "action-done" // State says whether something changed
+	Progress     Kind = "progress"    // bytes of a transfer
+	Waiting      Kind = "waiting"     // a gate has not passed yet; Message says what is missing
+	Message      Kind = "message"
+	Warning      Kind = "warning"
+)
+
+// Event is one thing that happened. It holds no secret.
+type Event struct {
+	Time    time.Time     `json:"time"`
+	Kind    Kind          `json:"kind"`
+	Phase   string        `json:"phase,omitempty"`
+	Host    string        `json:"host,omitempty"`
+	Item    string        `json:"item,omitempty"`
+	State   string        `json:"state,omitempty"` // "changed", "unchanged"
+	Message string        `json:"message,omitempty"`
+	Bytes   int64         `json:"bytes,omitempty"`
+	Total   int64         `json:"total,omitempty"`
+	Elapsed time.Duration `json:"elapsed,omitempty"` // nanoseconds
+}
+
+// Sink takes events; it may be called from several goroutines at once.
+type Sink func(Event)
+
+// Discard drops events.
+func Discard(Event) {}

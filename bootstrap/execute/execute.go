@@ -1,0 +1,290 @@
+// Package execute runs a plan: phases in order, hosts of a phase at once or one at a time, gates after them. It carries out what the plan says and decides nothing of its own.
+package execute
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+
+	"github.com/trivet-dev/trivet/bootstrap/desired"
+	"github.com/trivet-dev/trivet/bootstrap/event"
+	"github.com/trivet-dev/trivet/bootstrap/identity"
+	"github.com/trivet-dev/trivet/bootstrap/plan"
+	"github.com/trivet-dev/trivet/bootstrap/topology"
+	"github.com/trivet-dev/trivet/internal/hostapi"
+	"github.com/trivet-dev/trivet/internal/remote"
+)
+
+// Cluster is what the executor asks of etcd and the API. Every method returns when the condition holds or ctx ends; report gets what is still missing.
+type Cluster interface {
+	EtcdHealthy(ctx context.Context, members []string, report func(string)) error
+	APIReady(ctx context.Context, hosts []string, report func(string)) error
+	NodesReady(ctx context.Context, nodes []string, report func(string)) error
+	DNSAvailable(ctx context.Context, report func(string)) error
+	ApplyObjects(ctx context.Context, objects []desired.Object) error
+}
+
+// Config is what a run needs besides the plan.
+type Config struct {
+	Topology *topology.Cluster
+	Hosts    map[string]remote.Host // by name, connected
+	Cluster  Cluster
+	// Open opens a blob on the operator's machine.
+	Open func(ctx context.Context, b hostapi.Blob) (io.ReadCloser, error)
+	// Identity is the opened identity, nil when the plan makes a new one or needs none.
+	Identity *identity.Identity
+	// Sealed is the sealed identity as found on a control plane, nil before the first bring-up.
+	Sealed []byte
+	// NewIdentity is told of an identity that this run made; nil when nobody wants to know.
+	NewIdentity func(*identity.Identity)
+	Epoch       uint64
+	Actor       string
+	Parallel    int // hosts at once
+	// GateTimeout bounds each gate.
+	GateTimeout time.Duration
+	Now         func() time.Time
+	Rand        io.Reader
+	Events      event.Sink
+}
+
+// run is one execution.
+type run struct {
+	Config
+	plan     *plan.Plan
+	identity *identity.Identity
+	sealed   []byte
+	phase    string
+}
+
+// Run executes the plan. Cancelling ctx stops it after the operations that are under way; what was done is recorded on the hosts, and planning again shows the rest.
+func Run(ctx context.Context, cfg Config, p *plan.Plan) error {
+	r := &run{Config: cfg, plan: p, identity: cfg.Identity, sealed: cfg.Sealed}
+	if err := r.prepareIdentity(); err != nil {
+		return err
+	}
+	for _, ph := range p.Phases {
+		if err := r.runPhase(ctx, ph); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *run) prepareIdentity() error {
+	switch {
+	case r.plan.NewIdentity:
+		id, err := identity.New(r.Rand, r.Now(), r.Topology)
+		if err != nil {
+			return fmt.Errorf("make the cluster's identity: %w", err)
+		}
+		sealed, err := id.Seal(r.Topology.AgeRecipients)
+		if err != nil {
+			return fmt.Errorf("seal the cluster's identity: %w", err)
+		}
+		r.identity, r.sealed = id, sealed
+		if r.NewIdentity != nil {
+			r.NewIdentity(id)
+		}
+	case r.plan.Issues && r.identity == nil:
+		return errors.New("this plan issues certificates or writes secrets: it needs the age identity (--identity FILE, or TRIVET_AGE_IDENTITY)")
+	}
+	return nil
+}
+
+func (r *run) emit(e event.Event) {
+	e.Time = r.Now()
+	if e.Phase == "" {
+		e.Phase = r.phase
+	}
+	r.Events(e)
+}
+
+func (r *run) runPhase(ctx context.Context, ph plan.Phase) error {
+	start := r.Now()
+	r.phase = ph.Name
+	r.emit(event.Event{Kind: event.PhaseStarted, Message: ph.Title, Total: int64(len(ph.Steps))})
+	var err error
+	switch {
+	case ph.Name == plan.PhaseSpread:
+		err = r.spread(ctx, ph)
+	case ph.Serial:
+		for _, s := range ph.Steps {
+			if err = r.step(ctx, s); err != nil {
+				break
+			}
+			if err = r.gates(ctx, ph.Gates); err != nil {
+				break
+			}
+		}
+	default:
+		if err = r.parallel(ctx, ph.Steps, r.step); err == nil {
+			err = r.gates(ctx, ph.Gates)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("phase %q: %w", ph.Name, err)
+	}
+	r.emit(event.Event{Kind: event.PhaseDone, Message: ph.Title, Elapsed: r.Now().Sub(start)})
+	return nil
+}
+
+// parallel runs the steps at once, bounded. All that began are waited for; every failure is reported.
+func (r *run) parallel(ctx context.Context, steps []plan.Step, do func(context.Context, plan.Step) error) error {
+	sem := semaphore.NewWeighted(int64(max(r.Parallel, 1)))
+	errs := make([]error, len(steps))
+	var wg sync.WaitGroup
+	for i, s := range steps {
+		if err := sem.Acquire(ctx, 1); err != nil {
+			errs[i] = err
+			break
+		}
+		wg.Go(func() {
+			defer sem.Release(1)
+			errs[i] = do(ctx, s)
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// step carries out one host's part of a phase.
+func (r *run) step(ctx context.Context, s plan.Step) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if s.Host == "" {
+		return r.objects(ctx, s)
+	}
+	start := r.Now()
+	r.emit(event.Event{Kind: event.HostStarted, Host: s.Host, Total: int64(len(s.Actions))})
+	err := r.hostStep(ctx, s)
+	if err != nil {
+		err = fmt.Errorf("host %s: %w", s.Host, err)
+		r.emit(event.Event{Kind: event.HostFailed, Host: s.Host, Message: err.Error(), Elapsed: r.Now().Sub(start)})
+		return err
+	}
+	r.emit(event.Event{Kind: event.HostDone, Host: s.Host, Elapsed: r.Now().Sub(start)})
+	return nil
+}
+
+func (r *run) hostStep(ctx context.Context, s plan.Step) error {
+	host := r.Hosts[s.Host]
+	if host == nil {
+		return errors.New("not connected")
+	}
+	step := &hostapi.Step{Epoch: r.Epoch, Cluster: r.plan.Cluster, ClusterID: r.clusterID(), Host: s.Host, Actor: r.Actor}
+	var acts []plan.Action
+	for _, a := range s.Actions {
+		if a.Transfer != nil {
+			if err := r.upload(ctx, host, a); err != nil {
+				return err
+			}
+			continue
+		}
+		op, err := r.operation(a)
+		if err != nil {
+			return err
+		}
+		step.Ops = append(step.Ops, op)
+		acts = append(acts, a)
+	}
+	if len(step.Ops) == 0 {
+		return nil
+	}
+	return host.Step(ctx, step, func(e hostapi.Event) {
+		if e.Op < 0 || e.Op >= len(acts) {
+			return
+		}
+		ev := event.Event{Host: s.Host, Item: actionName(acts[e.Op]), Message: e.Message, Elapsed: e.Elapsed}
+		switch e.State {
+		case "done":
+			ev.Kind, ev.State = event.ActionDone, "changed"
+		case "unchanged":
+			ev.Kind, ev.State = event.ActionDone, "unchanged"
+		default:
+			return
+		}
+		r.emit(ev)
+	})
+}
+
+func (r *run) clusterID() string {
+	if r.plan.ClusterID != "" {
+		return r.plan.ClusterID
+	}
+	if r.identity != nil {
+		return r.identity.ClusterID
+	}
+	return ""
+}
+
+func actionName(a plan.Action) string {
+	switch {
+	case a.Transfer != nil:
+		return a.Transfer.Name
+	case a.Document != "":
+		return a.Document
+	case a.Object != nil:
+		return a.Object.Kind + " " + a.Object.Name
+	}
+	return a.ID.String()
+}
+
+func (r *run) objects(ctx context.Context, s plan.Step) error {
+	objs := make([]desired.Object, 0, len(s.Actions))
+	for _, a := range s.Actions {
+		objs = append(objs, *a.Object)
+	}
+	if err := r.Cluster.ApplyObjects(ctx, objs); err != nil {
+		return fmt.Errorf("objects in the API: %w", err)
+	}
+	for _, a := range s.Actions {
+		r.emit(event.Event{Kind: event.ActionDone, Item: actionName(a), State: "changed"})
+	}
+	return nil
+}
+
+// gates waits for conditions, each bounded by GateTimeout.
+func (r *run) gates(ctx context.Context, gates []plan.Gate) error {
+	for _, g := range gates {
+		if err := r.gate(ctx, g); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *run) gate(ctx context.Context, g plan.Gate) error {
+	start := r.Now()
+	gctx, cancel := context.WithTimeout(ctx, r.GateTimeout)
+	defer cancel()
+	report := func(missing string) {
+		r.emit(event.Event{Kind: event.Waiting, Item: string(g.Kind), Message: missing})
+	}
+	var err error
+	switch g.Kind {
+	case plan.GateEtcd:
+		err = r.Cluster.EtcdHealthy(gctx, g.Hosts, report)
+	case plan.GateAPI:
+		err = r.Cluster.APIReady(gctx, g.Hosts, report)
+	case plan.GateNodes:
+		err = r.Cluster.NodesReady(gctx, g.Hosts, report)
+	case plan.GateDNS:
+		err = r.Cluster.DNSAvailable(gctx, report)
+	default:
+		err = fmt.Errorf("unknown gate %q: the plan was made by another version of trivet", g.Kind)
+	}
+	if err != nil {
+		if ctx.Err() == nil && gctx.Err() != nil {
+			err = fmt.Errorf("%w (waited %s)", err, r.GateTimeout)
+		}
+		return fmt.Errorf("gate %s: %w", g.Kind, err)
+	}
+	r.emit(event.Event{Kind: event.ActionDone, Item: "gate " + string(g.Kind), State: "unchanged", Elapsed: r.Now().Sub(start)})
+	return nil
+}

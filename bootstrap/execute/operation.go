@@ -1,0 +1,108 @@
+package execute
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/trivet-dev/trivet/bootstrap/certs"
+	"github.com/trivet-dev/trivet/bootstrap/desired"
+	"github.com/trivet-dev/trivet/bootstrap/identity"
+	"github.com/trivet-dev/trivet/bootstrap/inventory"
+	"github.com/trivet-dev/trivet/bootstrap/plan"
+	"github.com/trivet-dev/trivet/internal/hostapi"
+)
+
+// operation turns an action into what the helper carries out, making certificates and secret content on the way.
+func (r *run) operation(a plan.Action) (hostapi.Operation, error) {
+	switch {
+	case a.Verb == plan.Remove:
+		id := a.ID
+		return hostapi.Operation{Remove: &id}, nil
+	case a.Verb == plan.Forget:
+		return hostapi.Operation{Forget: true}, nil
+	case a.Verb == plan.Prune:
+		return hostapi.Operation{Prune: true}, nil
+	case a.Verb == plan.Store:
+		doc, err := r.document(a.Document)
+		return hostapi.Operation{Document: doc}, err
+	case a.Item == nil:
+		return hostapi.Operation{}, fmt.Errorf("action %s %s has nothing to do: the plan was made by another version of trivet", a.Verb, a.ID)
+	}
+	item, err := r.resolve(a.Item)
+	return hostapi.Operation{Ensure: item}, err
+}
+
+// resolve gives an item its bytes.
+func (r *run) resolve(i *desired.Item) (*hostapi.Item, error) {
+	out := i.Item
+	switch {
+	case i.Certificate != nil:
+		if r.identity == nil {
+			return nil, errNoIdentity
+		}
+		cert, key, err := certs.Issue(r.Rand, r.Now(), *i.Certificate, r.identity.Authority(i.Certificate.Authority))
+		if err != nil {
+			return nil, err
+		}
+		kp := *out.KeyPair
+		kp.Certificate, kp.Key = cert, key
+		out.KeyPair = &kp
+	case i.Secret != "":
+		if r.identity == nil {
+			return nil, errNoIdentity
+		}
+		content, version, err := r.identity.SecretContent(string(i.Secret))
+		if err != nil {
+			return nil, err
+		}
+		f := *out.File
+		f.Content, f.Version = content, version
+		out.File = &f
+	case len(i.Trust) > 0 || i.TrustServiceAccount:
+		content, err := desired.TrustContent(r.public(), i)
+		if err != nil {
+			return nil, err
+		}
+		f := *out.File
+		f.Content, f.SHA256 = content, hostapi.Digest(content)
+		out.File = &f
+	}
+	return &out, nil
+}
+
+var errNoIdentity = errors.New("the cluster's identity is sealed: this step issues certificates or writes secrets and needs the age identity (--identity FILE, or TRIVET_AGE_IDENTITY)")
+
+// public is the public half of the identity: of the one just made, or as the inventory has it.
+func (r *run) public() inventory.Public {
+	if r.identity != nil {
+		return r.identity.Public()
+	}
+	return r.plan.Inventory.Public
+}
+
+// document makes the next generation of a cluster document.
+func (r *run) document(name string) (*hostapi.Document, error) {
+	switch name {
+	case identity.Document:
+		if len(r.sealed) == 0 {
+			return nil, errors.New("there is no sealed identity to store: the plan was made by another version of trivet")
+		}
+		return &hostapi.Document{Name: name, Generation: 1, Content: r.sealed}, nil
+	case inventory.Document:
+		inv := *r.plan.Inventory
+		inv.ClusterID = r.clusterID()
+		inv.Public = r.public()
+		// The first write of a bring-up comes before etcd exists, all later ones after it has formed.
+		inv.Initialised = r.phase != plan.PhaseIdentity
+		inv.Generation = r.plan.Generation + 1
+		if inv.Initialised && r.plan.Bootstraps() {
+			inv.Generation++
+		}
+		content, err := inv.Marshal()
+		if err != nil {
+			return nil, fmt.Errorf("write the inventory: %w", err)
+		}
+		return &hostapi.Document{Name: name, Generation: inv.Generation, Content: content}, nil
+	}
+	return nil, fmt.Errorf("unknown document %q: the plan was made by another version of trivet", name)
+}

@@ -1,0 +1,95 @@
+// Package inventory is what a cluster remembers of itself, kept as a generation-numbered document on every control plane: the names, addresses, roles and
+// pod ranges that were allotted, and the public half of its identity. It holds no secret.
+package inventory
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/netip"
+)
+
+// Document is the name under which the inventory is kept on control planes.
+const Document = "inventory.json"
+
+// Format is the version of the document's layout.
+const Format = 1
+
+// Inventory is the cluster's memory. Host identity is the name with the machine id, never the address.
+type Inventory struct {
+	Format     int    `json:"format"`
+	Generation uint64 `json:"generation"`
+	Cluster    string `json:"cluster"`
+	ClusterID  string `json:"clusterID"`
+	Kubernetes string `json:"kubernetes"`
+	// Immutable settings of the cluster.
+	PodCIDR              netip.Prefix `json:"podCIDR"`
+	NodePrefix           int          `json:"nodePrefix"`
+	ServiceCIDR          netip.Prefix `json:"serviceCIDR"`
+	ServiceAccountIssuer string       `json:"serviceAccountIssuer"`
+	Domain               string       `json:"domain"`
+	// Initialised is true once etcd has formed its first quorum: from then on no member ever bootstraps a new cluster.
+	Initialised bool `json:"initialised"`
+	// Destroying is true once a destroy has begun: nothing but finishing it is safe then.
+	Destroying bool   `json:"destroying,omitempty"`
+	Hosts      []Host `json:"hosts"` // sorted by name
+	Public     Public `json:"public"`
+}
+
+// Host is one host of the cluster.
+type Host struct {
+	Name      string       `json:"name"`
+	Address   netip.Addr   `json:"address"`
+	HostKey   string       `json:"hostKey,omitempty"` // SSH public key, authorized_keys form
+	MachineID string       `json:"machineID"`
+	Region    string       `json:"region"`
+	Site      string       `json:"site"`
+	Roles     []string     `json:"roles"`
+	PodCIDR   netip.Prefix `json:"podCIDR,omitzero"`
+}
+
+// Public is the public half of the cluster's identity.
+type Public struct {
+	// Authorities are CA certificates in PEM by authority name ("etcd", "kubernetes", "front-proxy", "online"); several during a rotation.
+	Authorities map[string]string `json:"authorities,omitempty"`
+	// ServiceAccountKeys is the PEM of the public keys that verify service account tokens.
+	ServiceAccountKeys string `json:"serviceAccountKeys,omitempty"`
+	// Versions names, without revealing anything, which secret of each kind is current: "service-account", "encryption".
+	Versions map[string]string `json:"versions,omitempty"`
+}
+
+// Known reports whether the identity exists already.
+func (p Public) Known() bool { return len(p.Authorities) > 0 }
+
+// Parse reads the document.
+func Parse(b []byte) (*Inventory, error) {
+	var inv Inventory
+	if err := json.Unmarshal(b, &inv); err != nil {
+		return nil, fmt.Errorf("inventory cannot be read: %w", err)
+	}
+	if inv.Format != Format {
+		return nil, fmt.Errorf("inventory has format %d, this trivet knows format %d: use the trivet that wrote it, or a newer one", inv.Format, Format)
+	}
+	return &inv, nil
+}
+
+// Marshal writes the document.
+func (inv *Inventory) Marshal() ([]byte, error) { return json.MarshalIndent(inv, "", "  ") }
+
+// Host returns the host of that name, or nil.
+func (inv *Inventory) Host(name string) *Host {
+	for i := range inv.Hosts {
+		if inv.Hosts[i].Name == name {
+			return &inv.Hosts[i]
+		}
+	}
+	return nil
+}
+
+// Roles spells roles as the inventory keeps them.
+func Roles[R ~string](roles []R) []string {
+	out := make([]string, len(roles))
+	for i, r := range roles {
+		out[i] = string(r)
+	}
+	return out
+}

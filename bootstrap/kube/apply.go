@@ -1,0 +1,195 @@
+package kube
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/trivet-dev/trivet/bootstrap/desired"
+)
+
+// namespaceGrace is how long an object may wait for its namespace: the API server makes kube-system and its like only after it is ready.
+const namespaceGrace = 15 * time.Second
+
+// Apply makes objects as desired by server-side apply, taking over fields that others set. What other objects need comes first. It repeats what fails for a
+// passing reason until ctx ends.
+func (c *Client) Apply(ctx context.Context, objs []desired.Object) error {
+	parsed, err := parse(objs)
+	if err != nil {
+		return err
+	}
+	slices.SortStableFunc(parsed, func(a, b *object) int { return a.kind.rank - b.kind.rank })
+	for len(parsed) > 0 {
+		rank := parsed[0].kind.rank
+		n := slices.IndexFunc(parsed, func(o *object) bool { return o.kind.rank != rank })
+		if n < 0 {
+			n = len(parsed)
+		}
+		if err := each(ctx, parsed[:n], c.applyOne); err != nil {
+			return err
+		}
+		parsed = parsed[n:]
+	}
+	return nil
+}
+
+func (c *Client) applyOne(ctx context.Context, o *object) error {
+	deadline := time.Now().Add(namespaceGrace)
+	may := func(err error) bool {
+		return temporary(err) || apierrors.IsAlreadyExists(err) || namespaceMissing(err) && time.Now().Before(deadline)
+	}
+	err := retry(ctx, 100*time.Millisecond, 2*time.Second, may, func(ctx context.Context) error {
+		if o.kind.Kind == nodeKind {
+			return c.applyNode(ctx, o)
+		}
+		_, err := c.serverSideApply(ctx, o)
+		return err
+	})
+	if err != nil {
+		return explain(o, "applying", err)
+	}
+	return nil
+}
+
+func (c *Client) serverSideApply(ctx context.Context, o *object) (*unstructured.Unstructured, error) {
+	return c.resource(o.kind, o.Namespace).Apply(ctx, o.Name, o.body, metav1.ApplyOptions{FieldManager: Manager, Force: true})
+}
+
+// applyNode applies a Node whether or not its kubelet has registered it yet. Taints of a node that exists are set before the note of them changes: an
+// interruption between the two forgets none.
+func (c *Client) applyNode(ctx context.Context, o *object) error {
+	live, err := c.resource(o.kind, "").Get(ctx, o.Name, metav1.GetOptions{})
+	switch {
+	case apierrors.IsNotFound(err):
+		created, err := c.serverSideApply(ctx, o)
+		if err != nil {
+			return err
+		}
+		return c.setTaints(ctx, o, created)
+	case err != nil:
+		return err
+	}
+	if err := checkFixed(o, live); err != nil {
+		return err
+	}
+	if err := c.setTaints(ctx, o, live); err != nil {
+		return err
+	}
+	_, err = c.serverSideApply(ctx, o)
+	return err
+}
+
+// setTaints writes the whole list, and only onto the very version that it was read from: controllers write it too.
+func (c *Client) setTaints(ctx context.Context, o *object, live *unstructured.Unstructured) error {
+	merged, changed, err := mergeTaints(live, o.taints)
+	if err != nil || !changed {
+		return err
+	}
+	list := make([]any, 0, len(merged))
+	for _, t := range merged {
+		list = append(list, t.json())
+	}
+	patch, err := json.Marshal(map[string]any{
+		"metadata": map[string]any{"resourceVersion": live.GetResourceVersion()},
+		"spec":     map[string]any{"taints": list},
+	})
+	if err != nil {
+		return err
+	}
+	// Under a manager of its own, so that server-side apply never takes the list for something that it may remove.
+	_, err = c.resource(o.kind, "").Patch(ctx, o.Name, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: Manager + "-taints"})
+	return err
+}
+
+// Delete removes objects, dependents with them. What is gone already is fine.
+func (c *Client) Delete(ctx context.Context, objs []desired.Object) error {
+	type target struct {
+		kind            *kind
+		namespace, name string
+	}
+	var targets []target
+	var errs []error
+	for _, o := range objs {
+		k, err := lookup(o.APIVersion, o.Kind)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		targets = append(targets, target{k, o.Namespace, o.Name})
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	slices.SortStableFunc(targets, func(a, b target) int { return b.kind.rank - a.kind.rank })
+	background := metav1.DeletePropagationBackground
+	for len(targets) > 0 {
+		n := slices.IndexFunc(targets, func(t target) bool { return t.kind.rank != targets[0].kind.rank })
+		if n < 0 {
+			n = len(targets)
+		}
+		err := each(ctx, targets[:n], func(ctx context.Context, t target) error {
+			err := again(ctx, func(ctx context.Context) error {
+				return c.resource(t.kind, t.namespace).Delete(ctx, t.name, metav1.DeleteOptions{PropagationPolicy: &background})
+			})
+			if err != nil && !apierrors.IsNotFound(err) {
+				return fmt.Errorf("deleting %s: %w", describe(t.kind.Kind, t.namespace, t.name), err)
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		targets = targets[n:]
+	}
+	return nil
+}
+
+// Prune deletes what Orphans finds and tells what that was.
+func (c *Client) Prune(ctx context.Context, keep []desired.Object) ([]Difference, error) {
+	orphans, err := c.Orphans(ctx, keep)
+	if err != nil {
+		return nil, err
+	}
+	var objs []desired.Object
+	for _, d := range orphans {
+		objs = append(objs, d.Object)
+	}
+	return orphans, c.Delete(ctx, objs)
+}
+
+// namespaceMissing reports whether an object cannot be made because its namespace is not there.
+func namespaceMissing(err error) bool {
+	var status apierrors.APIStatus
+	return apierrors.IsNotFound(err) && errors.As(err, &status) && status.Status().Details != nil && status.Status().Details.Kind == "namespaces"
+}
+
+// explain adds the object and a remedy to what the server said.
+func explain(o *object, doing string, err error) error {
+	err = unwrapURL(err)
+	remedy := ""
+	switch {
+	case namespaceMissing(err):
+		remedy = fmt.Sprintf("no namespace %s: add a Namespace object, or create it", o.Namespace)
+	case apierrors.IsInvalid(err) && strings.Contains(err.Error(), "immutable"):
+		remedy = "the API lets nobody change that field: delete the object and apply again"
+	case apierrors.IsInvalid(err), apierrors.IsBadRequest(err):
+		remedy = "correct the manifest"
+	case apierrors.IsForbidden(err):
+		remedy = "the identity that Trivet uses on the control plane may not do this: check the ClusterRoleBindings of its group, or the admission policy named above"
+	case apierrors.IsNotFound(err):
+		remedy = fmt.Sprintf("this API server does not serve %s: check the cluster's Kubernetes release", o.APIVersion)
+	}
+	if remedy == "" {
+		return fmt.Errorf("%s %s: %w", doing, o, err)
+	}
+	return fmt.Errorf("%s %s: %w (%s)", doing, o, err, remedy)
+}

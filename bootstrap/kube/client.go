@@ -1,0 +1,212 @@
+// Package kube is the engine's client of a cluster's API. It reaches the control planes through connections that somebody else made and secured, moves
+// to the next control plane when one does not connect, and knows the few kinds of objects that Trivet applies without asking the server for them.
+package kube
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+
+	"github.com/trivet-dev/trivet/internal/hostapi"
+	"github.com/trivet-dev/trivet/internal/remote"
+)
+
+// Dial connects to one API server. What it gives back carries plain HTTP/1.1: the TLS handshake is done by whoever dials.
+type Dial func(ctx context.Context) (net.Conn, error)
+
+// Endpoint is one API server.
+type Endpoint struct {
+	Name string // of the control plane's host, for messages
+	Dial Dial
+}
+
+// Through makes an endpoint of a host from which the API server at to is reached. The host ends TLS with key files that stay there.
+func Through(host remote.Host, to hostapi.Endpoint) Endpoint {
+	return Endpoint{Name: host.Name(), Dial: func(ctx context.Context) (net.Conn, error) { return host.Dial(ctx, to) }}
+}
+
+const (
+	// connectTimeout bounds one attempt to connect, so that a control plane that swallows packets does not hide the others.
+	connectTimeout = 10 * time.Second
+	// parallel bounds requests in flight of one operation: each costs a channel to a control plane.
+	parallel = 8
+	// address is what requests name as their host. Nothing resolves it.
+	address = "kubernetes.default.svc"
+)
+
+// Client talks to the API of one cluster.
+type Client struct {
+	endpoints []Endpoint
+	current   atomic.Int64 // index of the endpoint that connected last
+	transport *http.Transport
+	single    map[string]*http.Client // one that stays with its endpoint, by name
+	config    *rest.Config
+	dynamic   dynamic.Interface
+	typed     kubernetes.Interface
+}
+
+// New makes a client of the API behind endpoints. It connects to nothing.
+func New(endpoints []Endpoint) (*Client, error) {
+	if len(endpoints) == 0 {
+		return nil, errors.New("no control plane to talk to: the cluster has no reachable host with the role control-plane")
+	}
+	c := &Client{endpoints: endpoints, single: make(map[string]*http.Client)}
+	for _, e := range endpoints {
+		if e.Dial == nil {
+			return nil, fmt.Errorf("control plane %s has no way to be reached", e.Name)
+		}
+		if c.single[e.Name] != nil {
+			return nil, fmt.Errorf("control plane %s is named twice", e.Name)
+		}
+		c.single[e.Name] = &http.Client{Transport: newTransport(func(ctx context.Context) (net.Conn, error) { return e.Dial(ctx) })}
+	}
+	c.transport = newTransport(c.dial)
+	c.config = &rest.Config{
+		Host:           "http://" + address,
+		UserAgent:      "trivet",
+		QPS:            -1, // the server's fairness rules, and the bound on requests in flight, are enough
+		WarningHandler: rest.NoWarnings{},
+	}
+	client := &http.Client{Transport: c.transport}
+	var err error
+	if c.dynamic, err = dynamic.NewForConfigAndClient(c.config, client); err != nil {
+		return nil, fmt.Errorf("API client: %w", err)
+	}
+	if c.typed, err = kubernetes.NewForConfigAndClient(c.config, client); err != nil {
+		return nil, fmt.Errorf("API client: %w", err)
+	}
+	return c, nil
+}
+
+// newTransport has no proxy: connections are made by dial alone.
+func newTransport(dial Dial) *http.Transport {
+	return &http.Transport{
+		DialContext:           func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) },
+		MaxIdleConnsPerHost:   parallel,
+		IdleConnTimeout:       60 * time.Second,
+		ResponseHeaderTimeout: 75 * time.Second, // above the server's own limit of 60 s for a request
+	}
+}
+
+// Typed gives the ordinary client-go interface over the same connections.
+func (c *Client) Typed() kubernetes.Interface { return c.typed }
+
+// Endpoints names the control planes, in the order in which they are tried.
+func (c *Client) Endpoints() []string {
+	var names []string
+	for _, e := range c.endpoints {
+		names = append(names, e.Name)
+	}
+	return names
+}
+
+// Close lets go of idle connections.
+func (c *Client) Close() error {
+	c.transport.CloseIdleConnections()
+	for _, s := range c.single {
+		s.CloseIdleConnections()
+	}
+	return nil
+}
+
+// dial connects to the control plane that answered last, else to the first of the others that does.
+func (c *Client) dial(ctx context.Context) (net.Conn, error) {
+	start := int(c.current.Load())
+	var failed []string
+	for n := range c.endpoints {
+		i := (start + n) % len(c.endpoints)
+		conn, err := dialOne(ctx, c.endpoints[i])
+		if err == nil {
+			c.current.Store(int64(i))
+			return conn, nil
+		}
+		if ctx.Err() != nil {
+			return nil, err
+		}
+		failed = append(failed, err.Error())
+	}
+	return nil, &UnreachableError{Attempts: failed}
+}
+
+func dialOne(ctx context.Context, e Endpoint) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	conn, err := e.Dial(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", e.Name, err)
+	}
+	return conn, nil
+}
+
+// UnreachableError says that no control plane could be connected to.
+type UnreachableError struct {
+	Attempts []string // one line a control plane
+}
+
+// Error implements error.
+func (e *UnreachableError) Error() string {
+	return fmt.Sprintf("no control plane answers: %s (look at the unit kube-apiserver on these hosts: trivet status)", strings.Join(e.Attempts, "; "))
+}
+
+// Ready asks the named control plane's own /readyz. The error holds what the server said.
+func (c *Client) Ready(ctx context.Context, name string) error {
+	client := c.single[name]
+	if client == nil {
+		return fmt.Errorf("no control plane is called %s: there are %s", name, strings.Join(c.Endpoints(), ", "))
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/readyz?verbose", nil)
+	if err != nil {
+		return err
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return fmt.Errorf("kube-apiserver on %s does not answer: %w", name, unwrapURL(err))
+	}
+	defer resp.Body.Close() //nolint:errcheck // read to its end
+	body, err := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
+	if err != nil {
+		return fmt.Errorf("kube-apiserver on %s: reading /readyz: %w", name, err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("kube-apiserver on %s is not ready: /readyz says %s: %s", name, resp.Status, failedChecks(string(body)))
+	}
+	return nil
+}
+
+// failedChecks keeps the lines of a verbose /readyz that tell of a failure.
+func failedChecks(body string) string {
+	var out []string
+	for line := range strings.Lines(body) {
+		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "[+]") {
+			out = append(out, line)
+		}
+	}
+	return strings.Join(out, "; ")
+}
+
+// WaitReady returns when every named control plane is ready, all of them when none is named. Once ctx ends it says what was still wrong.
+func (c *Client) WaitReady(ctx context.Context, names ...string) error {
+	if len(names) == 0 {
+		names = c.Endpoints()
+	}
+	return each(ctx, names, func(ctx context.Context, name string) error {
+		if c.single[name] == nil {
+			return c.Ready(ctx, name)
+		}
+		return poll(ctx, 100*time.Millisecond, 250*time.Millisecond, func(ctx context.Context) error {
+			ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+			defer cancel()
+			return c.Ready(ctx, name)
+		})
+	})
+}

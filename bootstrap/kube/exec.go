@@ -1,0 +1,57 @@
+package kube
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/httpstream/spdy"
+	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/tools/remotecommand"
+	"k8s.io/client-go/util/exec"
+)
+
+// Exec runs a command in a container by way of the API server and the kubelet, as kubectl exec does, and gives what it printed. A command that ends with
+// another code than 0 gives an error with the code and the end of its stderr.
+func (c *Client) Exec(ctx context.Context, namespace, pod, container string, command ...string) (stdout string, err error) {
+	// SPDY, because client-go's websocket client takes no dialer.
+	upgrader, err := spdy.NewRoundTripperWithConfig(spdy.RoundTripperConfig{
+		PingPeriod:       5 * time.Second,
+		UpgradeTransport: &http.Transport{DialContext: c.transport.DialContext},
+	})
+	if err != nil {
+		return "", fmt.Errorf("exec client: %w", err)
+	}
+	target := c.typed.CoreV1().RESTClient().Post().Resource("pods").Namespace(namespace).Name(pod).SubResource("exec").
+		VersionedParams(&corev1.PodExecOptions{Container: container, Command: command, Stdout: true, Stderr: true}, scheme.ParameterCodec).URL()
+	executor, err := remotecommand.NewSPDYExecutorForTransports(upgrader, upgrader, http.MethodPost, target)
+	if err != nil {
+		return "", fmt.Errorf("exec client: %w", err)
+	}
+	var out, errOut bytes.Buffer
+	err = executor.StreamWithContext(ctx, remotecommand.StreamOptions{Stdout: &out, Stderr: &errOut})
+	if err == nil {
+		return out.String(), nil
+	}
+	var code exec.CodeExitError
+	if errors.As(err, &code) {
+		return out.String(), fmt.Errorf("%s ended with code %d: %s", strings.Join(command, " "), code.Code, tail(errOut.String(), out.String()))
+	}
+	return out.String(), fmt.Errorf("exec in pod %s/%s, container %s: %w", namespace, pod, container, err)
+}
+
+// tail is the end of the first text that says something.
+func tail(texts ...string) string {
+	const most = 400
+	for _, text := range texts {
+		if text = strings.TrimSpace(text); text != "" {
+			return text[max(0, len(text)-most):]
+		}
+	}
+	return "it printed nothing"
+}

@@ -1,0 +1,126 @@
+package kube
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"syscall"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+)
+
+// poll calls try until it succeeds or ctx ends, waiting from first to most between calls.
+func poll(ctx context.Context, first, most time.Duration, try func(context.Context) error) error {
+	return retry(ctx, first, most, func(error) bool { return true }, try)
+}
+
+// retry calls try until it succeeds, fails for good, or ctx ends. The error is then the last one that try gave for a reason of its own.
+func retry(ctx context.Context, first, most time.Duration, again func(error) bool, try func(context.Context) error) error {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	<-timer.C
+	var last error
+	for wait := first; ; wait = min(wait*3/2, most) {
+		err := try(ctx)
+		if err == nil {
+			return nil
+		}
+		if last == nil || ctx.Err() == nil {
+			last = err
+		}
+		if ctx.Err() != nil {
+			return ended(ctx, last)
+		}
+		if !again(err) {
+			return err
+		}
+		timer.Reset(wait)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			return ended(ctx, last)
+		}
+	}
+}
+
+// ended joins the end of the context with what was wrong when it came.
+func ended(ctx context.Context, last error) error {
+	cause := context.Cause(ctx)
+	if last == nil || errors.Is(last, cause) {
+		return cause
+	}
+	return fmt.Errorf("%w (%w)", last, cause)
+}
+
+// each calls do for all items, a bounded number at once, and joins the errors of all in the order of items.
+func each[T any](ctx context.Context, items []T, do func(context.Context, T) error) error {
+	errs := make([]error, len(items))
+	var group errgroup.Group
+	group.SetLimit(parallel)
+	for i, item := range items {
+		if ctx.Err() != nil {
+			errs[i] = context.Cause(ctx)
+			break
+		}
+		group.Go(func() error {
+			errs[i] = do(ctx, item)
+			return nil
+		})
+	}
+	_ = group.Wait() // errors are in errs
+	return errors.Join(errs...)
+}
+
+// temporary reports whether the same request may succeed a moment later: the server is starting, stopping or busy, or somebody else was faster.
+func temporary(err error) bool {
+	switch {
+	case err == nil, errors.Is(err, context.Canceled):
+		return false
+	case apierrors.IsConflict(err), apierrors.IsServerTimeout(err), apierrors.IsTimeout(err), apierrors.IsTooManyRequests(err),
+		apierrors.IsServiceUnavailable(err), apierrors.IsInternalError(err), apierrors.IsUnexpectedServerError(err):
+		return true
+	}
+	return disconnected(err)
+}
+
+// disconnected reports whether err tells of a connection, not of an answer.
+func disconnected(err error) bool {
+	var unreachable *UnreachableError
+	var netErr net.Error
+	return errors.As(err, &unreachable) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
+		errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) ||
+		errors.As(err, &netErr)
+}
+
+// unwrapURL drops the made-up address that net/http puts before an error.
+func unwrapURL(err error) error {
+	var u *url.Error
+	if errors.As(err, &u) {
+		return u.Err
+	}
+	return err
+}
+
+// again repeats a request while its failure is temporary.
+func again(ctx context.Context, try func(context.Context) error) error {
+	err := retry(ctx, 100*time.Millisecond, 2*time.Second, temporary, try)
+	if err != nil {
+		return unwrapURL(err)
+	}
+	return nil
+}
+
+// soon repeats a read for a short while: it is for questions whose asker would rather hear of an outage than wait for its end.
+func soon(ctx context.Context, try func(context.Context) error) error {
+	deadline := time.Now().Add(5 * time.Second)
+	err := retry(ctx, 100*time.Millisecond, time.Second, func(err error) bool { return temporary(err) && time.Now().Before(deadline) }, try)
+	if err != nil {
+		return unwrapURL(err)
+	}
+	return nil
+}

@@ -1,0 +1,192 @@
+package kube
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+)
+
+// diagnosis bounds the look for reasons after a wait has ended.
+const diagnosis = 5 * time.Second
+
+// NodesReady returns when all named nodes are Ready. report is called at first and after each change, with "" for a node that is ready and otherwise why it
+// is not. Once ctx ends, the error names those that are not ready and why.
+func (c *Client) NodesReady(ctx context.Context, names []string, report func(ready map[string]string)) error {
+	if len(names) == 0 {
+		return nil
+	}
+	options := metav1.ListOptions{}
+	if len(names) == 1 {
+		options.FieldSelector = "metadata.name=" + names[0]
+	}
+	state := make(map[string]string)
+	first := true
+	err := c.follow(ctx, must("v1", nodeKind), "", options, func(items map[string]*unstructured.Unstructured) (bool, error) {
+		now, err := readiness(items, names)
+		if err != nil {
+			return false, err
+		}
+		if report != nil && (first || !maps.Equal(now, state)) {
+			report(maps.Clone(now))
+		}
+		state, first = now, false
+		return waiting(state) == 0, nil
+	})
+	if err == nil {
+		return nil
+	}
+	if first {
+		return fmt.Errorf("waiting for nodes: %w", err)
+	}
+	var lines []string
+	for _, name := range slices.Sorted(maps.Keys(state)) {
+		if state[name] != "" {
+			lines = append(lines, name+": "+state[name])
+		}
+	}
+	return fmt.Errorf("%d of %d nodes are not ready: %s: %w", len(lines), len(names), strings.Join(lines, "; "), err)
+}
+
+// waiting counts those that have a reason not to be ready.
+func waiting(state map[string]string) int {
+	n := 0
+	for _, why := range state {
+		if why != "" {
+			n++
+		}
+	}
+	return n
+}
+
+func readiness(items map[string]*unstructured.Unstructured, names []string) (map[string]string, error) {
+	out := make(map[string]string, len(names))
+	for _, name := range names {
+		u := items[name]
+		if u == nil {
+			out[name] = "no Node object: the kubelet has not registered it"
+			continue
+		}
+		node, err := Convert[corev1.Node](u)
+		if err != nil {
+			return nil, err
+		}
+		out[name] = NotReady(node)
+	}
+	return out, nil
+}
+
+// NotReady tells why a node is not ready; "" when it is.
+func NotReady(node *corev1.Node) string {
+	for _, condition := range node.Status.Conditions {
+		if condition.Type != corev1.NodeReady {
+			continue
+		}
+		if condition.Status == corev1.ConditionTrue {
+			return ""
+		}
+		return strings.TrimSpace(condition.Reason + ": " + condition.Message)
+	}
+	return "the kubelet has not reported yet: look at the unit kubelet on the host"
+}
+
+// DeploymentAvailable returns when the Deployment's latest template is rolled out and available. Once ctx ends, the error tells what its pods wait for.
+func (c *Client) DeploymentAvailable(ctx context.Context, namespace, name string) error {
+	state := "it does not exist"
+	var selector *metav1.LabelSelector
+	err := c.follow(ctx, must("apps/v1", "Deployment"), namespace, metav1.ListOptions{FieldSelector: "metadata.name=" + name},
+		func(items map[string]*unstructured.Unstructured) (bool, error) {
+			u := items[name]
+			if u == nil {
+				state = "it does not exist"
+				return false, nil
+			}
+			deployment, err := Convert[appsv1.Deployment](u)
+			if err != nil {
+				return false, err
+			}
+			selector = deployment.Spec.Selector
+			state = unavailable(deployment)
+			return state == "", nil
+		})
+	if err == nil {
+		return nil
+	}
+	look, cancel := context.WithTimeout(context.WithoutCancel(ctx), diagnosis)
+	defer cancel()
+	if selector != nil {
+		if why := c.podTroubles(look, namespace, selector); why != "" {
+			state += "; " + why
+		}
+	}
+	return fmt.Errorf("Deployment %s/%s is not available: %s: %w", namespace, name, state, err)
+}
+
+// unavailable tells what a Deployment lacks; "" when nothing.
+func unavailable(d *appsv1.Deployment) string {
+	want := int32(1)
+	if d.Spec.Replicas != nil {
+		want = *d.Spec.Replicas
+	}
+	if d.Status.ObservedGeneration < d.Generation {
+		return "the controller manager has not seen its latest change"
+	}
+	for _, condition := range d.Status.Conditions {
+		if condition.Type == appsv1.DeploymentAvailable && condition.Status == corev1.ConditionTrue && d.Status.UpdatedReplicas >= want {
+			return ""
+		}
+		if condition.Type == appsv1.DeploymentReplicaFailure && condition.Status == corev1.ConditionTrue {
+			return condition.Message
+		}
+	}
+	return fmt.Sprintf("%d of %d replicas available, %d of the latest template", d.Status.AvailableReplicas, want, d.Status.UpdatedReplicas)
+}
+
+// podTroubles tells why pods are not ready.
+func (c *Client) podTroubles(ctx context.Context, namespace string, selector *metav1.LabelSelector) string {
+	pods, err := c.typed.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: metav1.FormatLabelSelector(selector), Limit: 50})
+	if err != nil {
+		return ""
+	}
+	var out []string
+	for i := range pods.Items {
+		if why := PodNotReady(&pods.Items[i]); why != "" {
+			out = append(out, fmt.Sprintf("pod %s on %s: %s", pods.Items[i].Name, pods.Items[i].Spec.NodeName, why))
+		}
+	}
+	return strings.Join(out, "; ")
+}
+
+// PodNotReady tells what a pod waits for; "" when it is ready.
+func PodNotReady(pod *corev1.Pod) string {
+	if pod.DeletionTimestamp != nil {
+		return "it is being deleted"
+	}
+	why := "phase " + string(pod.Status.Phase)
+	for _, status := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses) {
+		switch {
+		case status.State.Waiting != nil && status.State.Waiting.Reason != "ContainerCreating" && status.State.Waiting.Reason != "PodInitializing":
+			return strings.TrimSpace(fmt.Sprintf("container %s: %s: %s", status.Name, status.State.Waiting.Reason, status.State.Waiting.Message))
+		case status.State.Terminated != nil && status.State.Terminated.ExitCode != 0:
+			return fmt.Sprintf("container %s ended with code %d: %s", status.Name, status.State.Terminated.ExitCode, status.State.Terminated.Message)
+		}
+	}
+	for _, condition := range pod.Status.Conditions {
+		switch {
+		case condition.Type == corev1.PodReady && condition.Status == corev1.ConditionTrue:
+			return ""
+		case condition.Type == corev1.PodScheduled && condition.Status == corev1.ConditionFalse:
+			return "not scheduled: " + condition.Message
+		case condition.Type == corev1.ContainersReady && condition.Status == corev1.ConditionFalse:
+			why += ", " + condition.Message
+		}
+	}
+	return why
+}

@@ -1,0 +1,128 @@
+package kube
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/watch"
+)
+
+// watchFor bounds one watch: a connection that died without a word is noticed then, at the latest.
+const watchFor = 60 * time.Second
+
+// errDone ends follow.
+var errDone = errors.New("done")
+
+// Follow lists objects of a known kind, keeps the list up to date by a watch, and calls visit with it, by name, at first and after every change, until visit is
+// done or fails, or ctx ends.
+func (c *Client) Follow(ctx context.Context, apiVersion, kindName, namespace string, options metav1.ListOptions,
+	visit func(map[string]*unstructured.Unstructured) (done bool, err error)) error {
+	k, err := lookup(apiVersion, kindName)
+	if err != nil {
+		return err
+	}
+	return c.follow(ctx, k, namespace, options, visit)
+}
+
+// follow lists objects, keeps the list up to date by a watch, and calls visit at first and after every change until visit is done, fails, or ctx ends. Names
+// are keys. A watch that breaks is made anew from a fresh list, on another control plane if need be.
+func (c *Client) follow(ctx context.Context, k *kind, namespace string, options metav1.ListOptions, visit func(map[string]*unstructured.Unstructured) (bool, error)) error {
+	step := func(items map[string]*unstructured.Unstructured) error {
+		done, err := visit(items)
+		if err == nil && done {
+			return errDone
+		}
+		return err
+	}
+	err := retry(ctx, 100*time.Millisecond, 2*time.Second, func(err error) bool { return errors.Is(err, errBroken) || temporary(err) }, func(ctx context.Context) error {
+		items, version, err := c.snapshot(ctx, k, namespace, options)
+		if err != nil {
+			return err
+		}
+		if err := step(items); err != nil {
+			return err
+		}
+		return c.track(ctx, k, namespace, options, version, items, step)
+	})
+	if errors.Is(err, errDone) {
+		return nil
+	}
+	return err
+}
+
+// errBroken is a watch that ended and is to be made anew.
+var errBroken = errors.New("the watch ended")
+
+func (c *Client) snapshot(ctx context.Context, k *kind, namespace string, options metav1.ListOptions) (map[string]*unstructured.Unstructured, string, error) {
+	items := make(map[string]*unstructured.Unstructured)
+	options.Limit = pageSize
+	for {
+		page, err := c.resource(k, namespace).List(ctx, options)
+		if err != nil {
+			if apierrors.IsResourceExpired(err) {
+				return nil, "", errBroken
+			}
+			return nil, "", unwrapURL(err)
+		}
+		for i := range page.Items {
+			items[page.Items[i].GetName()] = &page.Items[i]
+		}
+		if options.Continue = page.GetContinue(); options.Continue == "" {
+			return items, page.GetResourceVersion(), nil
+		}
+	}
+}
+
+func (c *Client) track(ctx context.Context, k *kind, namespace string, options metav1.ListOptions, version string,
+	items map[string]*unstructured.Unstructured, step func(map[string]*unstructured.Unstructured) error) error {
+	ctx, cancel := context.WithTimeout(ctx, watchFor+5*time.Second)
+	defer cancel()
+	seconds := int64(watchFor / time.Second)
+	options.ResourceVersion, options.TimeoutSeconds, options.AllowWatchBookmarks = version, &seconds, true
+	w, err := c.resource(k, namespace).Watch(ctx, options)
+	if err != nil {
+		return unwrapURL(err)
+	}
+	defer w.Stop()
+	for event := range w.ResultChan() {
+		u, ok := event.Object.(*unstructured.Unstructured)
+		switch {
+		case event.Type == watch.Error:
+			return fmt.Errorf("%w: %w", errBroken, apierrors.FromObject(event.Object))
+		case event.Type == watch.Bookmark, !ok:
+			continue
+		case event.Type == watch.Deleted:
+			delete(items, u.GetName())
+		default:
+			items[u.GetName()] = u
+		}
+		if err := step(items); err != nil {
+			return err
+		}
+	}
+	return errBroken
+}
+
+// Convert reads an object into its typed form.
+func Convert[T any](u *unstructured.Unstructured) (*T, error) {
+	var out T
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(u.Object, &out); err != nil {
+		return nil, fmt.Errorf("%s cannot be read: %w", describe(u.GetKind(), u.GetNamespace(), u.GetName()), err)
+	}
+	return &out, nil
+}
+
+// must finds the row of a kind that this package names itself.
+func must(apiVersion, name string) *kind {
+	k, err := lookup(apiVersion, name)
+	if err != nil {
+		panic(err)
+	}
+	return k
+}

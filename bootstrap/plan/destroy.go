@@ -1,0 +1,51 @@
+package plan
+
+import (
+	"github.com/trivet-dev/trivet/bootstrap/inventory"
+	"github.com/trivet-dev/trivet/bootstrap/topology"
+	"github.com/trivet-dev/trivet/internal/hostapi"
+)
+
+// Destroy makes the plan that gives hosts back: everything that their records own is removed, the last made first, and then the records. Hosts without control plane go
+// first, so that the inventory, which says that the cluster is being destroyed, outlives them.
+func Destroy(c *topology.Cluster, current *inventory.Inventory, seen map[string]*hostapi.Observation) *Plan {
+	p := &Plan{Format: Format, Cluster: c.Name, Kubernetes: c.Kubernetes, Facts: map[string]string{}}
+	m := &maker{Input: Input{Cluster: c, Seen: seen}, plan: p}
+	if current != nil {
+		marked := *current
+		marked.Destroying = true
+		p.Inventory, p.ClusterID, p.Generation = &marked, current.ClusterID, current.Generation
+	}
+	var mark, workers, controlPlanes []Step
+	for _, h := range c.Hosts {
+		o := seen[h.Name]
+		if o == nil || o.Record == nil {
+			continue
+		}
+		p.Facts[h.Name] = factsDigest(o)
+		if p.ClusterID == "" {
+			p.ClusterID = o.Record.ClusterID
+		}
+		s := Step{Host: h.Name, Site: h.Site().Name, Actions: removeAll(o.Record)}
+		if h.Has(topology.RoleControlPlane) {
+			if _, ok := o.Documents[inventory.Document]; ok && !current.Destroying {
+				mark = append(mark, Step{Host: h.Name, Site: s.Site, Actions: []Action{{Verb: Store, Document: inventory.Document, Reason: "the cluster is being destroyed"}}})
+			}
+			controlPlanes = append(controlPlanes, s)
+		} else {
+			workers = append(workers, s)
+		}
+	}
+	m.phase(Phase{Name: "mark", Title: "Mark the cluster as being destroyed", Steps: mark})
+	m.phase(Phase{Name: "workers", Title: "Give back workers", Steps: workers})
+	m.phase(Phase{Name: "control-planes", Title: "Give back etcd members and control planes", Steps: controlPlanes})
+	return p
+}
+
+func removeAll(r *hostapi.Record) []Action {
+	var out []Action
+	for i := len(r.Items) - 1; i >= 0; i-- {
+		out = append(out, Action{Verb: Remove, ID: r.Items[i].Item.ID(), Reason: "the cluster is destroyed"})
+	}
+	return append(out, Action{Verb: Forget, Reason: "record, store and documents"})
+}

@@ -1,0 +1,231 @@
+package plan
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"sort"
+	"strings"
+	"time"
+
+	"github.com/rogpeppe/go-internal/diff"
+
+	"github.com/trivet-dev/trivet/bootstrap/certs"
+	"github.com/trivet-dev/trivet/bootstrap/desired"
+	"github.com/trivet-dev/trivet/bootstrap/inventory"
+	"github.com/trivet-dev/trivet/internal/hostapi"
+)
+
+// hostDiff collects the differences of one host.
+type hostDiff struct {
+	want    *desired.Host
+	seen    *hostapi.Observation
+	public  inventory.Public
+	now     time.Time
+	record  map[hostapi.ID]hostapi.RecordedItem
+	drift   map[hostapi.ID]string
+	changed map[hostapi.ID]bool
+}
+
+// diffHost returns the actions that bring a host from what was seen to what is wanted, removals last, in the order in which they are to be done.
+func diffHost(want *desired.Host, seen *hostapi.Observation, public inventory.Public, now time.Time) ([]Action, error) {
+	d := &hostDiff{want: want, seen: seen, public: public, now: now,
+		record: map[hostapi.ID]hostapi.RecordedItem{}, drift: map[hostapi.ID]string{}, changed: map[hostapi.ID]bool{}}
+	if seen.Record != nil {
+		for _, r := range seen.Record.Items {
+			d.record[r.Item.ID()] = r
+		}
+	}
+	for _, x := range seen.Drift {
+		d.drift[x.ID] = x.What
+	}
+	var out []Action
+	wanted := map[hostapi.ID]bool{}
+	for i := range want.Items {
+		item := &want.Items[i]
+		id := item.ID()
+		if wanted[id] {
+			return nil, fmt.Errorf("host %s: %s is desired twice: this is a mistake in trivet, please report it", want.Name, id)
+		}
+		wanted[id] = true
+		a, ok := d.item(item)
+		if !ok {
+			continue
+		}
+		d.changed[id] = true
+		out = append(out, a)
+	}
+	return append(out, d.removals(wanted)...), nil
+}
+
+func (d *hostDiff) item(item *desired.Item) (Action, bool) {
+	id := item.ID()
+	a := Action{ID: id, Part: item.Part, Item: item}
+	rec, known := d.record[id]
+	switch {
+	case !known:
+		a.Verb, a.Reason = Create, "not there yet"
+		if item.Unit != nil {
+			a.Verb = Start
+		}
+	case rec.Pending:
+		a.Verb, a.Reason = Update, "an earlier run was interrupted here"
+	default:
+		reason := d.differs(item, rec)
+		if reason != "" {
+			a.Verb, a.Reason = Update, reason
+			a.Before, a.After = d.beforeAfter(item, rec)
+			a.Diff = d.fileDiff(item)
+		} else if what, ok := d.drift[id]; ok {
+			a.Verb, a.Reason = Mend, what
+			a.Diff = d.fileDiff(item)
+		}
+		if item.Unit != nil {
+			d.unit(&a, item.Unit, rec)
+		}
+		if a.Verb == "" {
+			return a, false
+		}
+	}
+	return a, true
+}
+
+// unit turns a change of a unit's inputs into a restart, and says what that disrupts.
+func (d *hostDiff) unit(a *Action, u *hostapi.Unit, rec hostapi.RecordedItem) {
+	var because []string
+	for _, in := range u.Inputs {
+		if d.changed[in] {
+			because = append(because, in.Name)
+		}
+	}
+	switch {
+	case len(because) > 0:
+		a.Verb, a.Reason = Restart, "changed: "+strings.Join(because, ", ")
+	case rec.Stale:
+		a.Verb, a.Reason = Restart, "an input changed after its last start"
+	case a.Verb == Mend:
+		a.Verb = Start
+	}
+	if a.Verb == Restart {
+		if u.Reload {
+			a.Disrupts = "nothing (reload)"
+		} else {
+			a.Disrupts = u.Name + " on this host, while it restarts"
+		}
+	}
+}
+
+// differs says why the item as recorded is not the item as desired, "" when it is.
+func (d *hostDiff) differs(item *desired.Item, rec hostapi.RecordedItem) string {
+	if item.Certificate != nil {
+		kp := rec.Item.KeyPair
+		if kp == nil {
+			return "recorded as something else"
+		}
+		authority := d.public.Authorities[string(item.Certificate.Authority)]
+		if reason := item.Certificate.Check(kp.Certificate, []byte(authority), d.now); reason != "" {
+			return reason
+		}
+	}
+	want, have := specOf(item.Item), specOf(rec.Item)
+	if bytes.Equal(want, have) {
+		return ""
+	}
+	return describe(want, have)
+}
+
+// specOf is the item without what is made during an apply or only travels.
+func specOf(i hostapi.Item) []byte {
+	if i.File != nil {
+		f := *i.File
+		f.Content = nil
+		i.File = &f
+	}
+	if i.KeyPair != nil {
+		k := *i.KeyPair
+		k.Certificate, k.Key = nil, nil
+		i.KeyPair = &k
+	}
+	b, err := json.Marshal(i)
+	if err != nil {
+		panic("plan: " + err.Error()) // items hold plain data only
+	}
+	return b
+}
+
+// describe names the fields in which two specs of the same kind differ.
+func describe(want, have []byte) string {
+	var w, h map[string]map[string]any
+	if json.Unmarshal(want, &w) != nil || json.Unmarshal(have, &h) != nil {
+		return "differs"
+	}
+	var names []string
+	for kind, fields := range w {
+		for k, v := range fields {
+			if fmt.Sprint(v) != fmt.Sprint(h[kind][k]) {
+				names = append(names, k)
+			}
+		}
+		for k := range h[kind] {
+			if _, ok := fields[k]; !ok {
+				names = append(names, k)
+			}
+		}
+	}
+	sort.Strings(names)
+	for i, n := range names {
+		if n == "sha256" {
+			names[i] = "content"
+		}
+	}
+	return strings.Join(names, ", ") + " changed"
+}
+
+func (d *hostDiff) beforeAfter(item *desired.Item, rec hostapi.RecordedItem) (before, after string) {
+	switch {
+	case item.Sysctl != nil && rec.Item.Sysctl != nil:
+		return rec.Item.Sysctl.Value, item.Sysctl.Value
+	case item.Artifact != nil && rec.Item.Artifact != nil:
+		return short(rec.Item.Artifact.Blob.SHA256), short(item.Artifact.Blob.SHA256)
+	case item.File != nil && rec.Item.File != nil && !item.File.Secret && item.File.SHA256 != rec.Item.File.SHA256:
+		return short(rec.Item.File.SHA256), short(item.File.SHA256)
+	case item.Certificate != nil && rec.Item.KeyPair != nil:
+		return certs.Describe(rec.Item.KeyPair.Certificate), ""
+	}
+	return "", ""
+}
+
+func (d *hostDiff) fileDiff(item *desired.Item) string {
+	f := item.File
+	if f == nil || f.Secret || len(f.Content) == 0 {
+		return ""
+	}
+	have, ok := d.seen.Contents[f.Path]
+	if !ok {
+		return ""
+	}
+	return string(diff.Diff(f.Path+" (host)", have, f.Path+" (desired)", f.Content))
+}
+
+// removals lists recorded items that are no longer wanted, the last made first.
+func (d *hostDiff) removals(wanted map[hostapi.ID]bool) []Action {
+	var out []Action
+	if d.seen.Record == nil {
+		return nil
+	}
+	items := d.seen.Record.Items
+	for i := len(items) - 1; i >= 0; i-- {
+		id := items[i].Item.ID()
+		if !wanted[id] {
+			out = append(out, Action{Verb: Remove, ID: id, Reason: "no longer part of the topology"})
+		}
+	}
+	return out
+}
+
+func short(sha string) string {
+	if len(sha) > 12 {
+		return sha[:12]
+	}
+	return sha
+}

@@ -1,0 +1,332 @@
+package plan
+
+import (
+	"encoding/json"
+	"fmt"
+	"sort"
+	"time"
+
+	"github.com/trivet-dev/trivet/bootstrap/desired"
+	"github.com/trivet-dev/trivet/bootstrap/identity"
+	"github.com/trivet-dev/trivet/bootstrap/inventory"
+	"github.com/trivet-dev/trivet/bootstrap/topology"
+	"github.com/trivet-dev/trivet/internal/hostapi"
+)
+
+// ObjectState is how an API object compares with what is desired.
+type ObjectState struct {
+	Object *desired.Object
+	Exists bool
+	Fields []string // that differ; empty when the object is as desired
+}
+
+// Input is everything that a plan depends on.
+type Input struct {
+	Cluster *topology.Cluster
+	// Current is the inventory found on the control planes, nil before the first bring-up; Target is what it is to be, its generation not raised.
+	Current, Target *inventory.Inventory
+	// Desired is compiled against Target.
+	Desired *desired.Cluster
+	Seen    map[string]*hostapi.Observation
+	// Objects is the state of API objects; nil when the API does not exist yet.
+	Objects []ObjectState
+	// BlobNames names blobs for the reader.
+	BlobNames map[string]string
+	Now       time.Time
+}
+
+// maker carries the intermediate results of Make.
+type maker struct {
+	Input
+	fresh   bool
+	actions map[string][]Action // by host, in order
+	plan    *Plan
+}
+
+// Make computes the plan.
+func Make(in Input) (*Plan, error) {
+	m := &maker{Input: in, fresh: in.Current == nil || !in.Current.Initialised, actions: map[string][]Action{}}
+	m.plan = &Plan{Format: Format, Cluster: in.Cluster.Name, Kubernetes: in.Cluster.Kubernetes, Inventory: in.Target, Facts: map[string]string{}}
+	if in.Current != nil {
+		m.plan.ClusterID, m.plan.Generation = in.Current.ClusterID, in.Current.Generation
+	}
+	if err := m.refuse(); err != nil {
+		return nil, err
+	}
+	for _, h := range in.Desired.Hosts {
+		seen := in.Seen[h.Name]
+		if seen == nil {
+			return nil, fmt.Errorf("host %s was not observed: a plan needs every host that it changes", h.Name)
+		}
+		m.plan.Facts[h.Name] = factsDigest(seen)
+		actions, err := diffHost(h, seen, in.Target.Public, in.Now)
+		if err != nil {
+			return nil, err
+		}
+		m.actions[h.Name] = actions
+	}
+	m.transfers()
+	m.documents(m.fresh)
+	if m.fresh {
+		m.bringUp()
+	} else {
+		m.roll()
+	}
+	m.objects()
+	m.settle()
+	m.plan.Issues = m.fresh || m.issues()
+	m.plan.NewIdentity = m.sealedOn() == 0 && m.fresh
+	return m.plan, nil
+}
+
+// refuse stops what this version cannot do safely, with the remedy.
+func (m *maker) refuse() error {
+	cur, c := m.Current, m.Cluster
+	if cur == nil {
+		return nil
+	}
+	if cur.Destroying {
+		return fmt.Errorf("cluster %q is being destroyed: finish with `trivet destroy`, then apply", cur.Cluster)
+	}
+	if cur.Kubernetes != c.Kubernetes {
+		return fmt.Errorf("%s: cluster %q runs Kubernetes %s and the topology asks for %s: this version of trivet does not change the version of a running cluster; set kubernetes = %q",
+			c.KubernetesRange, c.Name, cur.Kubernetes, c.Kubernetes, cur.Kubernetes)
+	}
+	type fixed struct{ name, was, is string }
+	for _, f := range []fixed{
+		{"pod_cidr", cur.PodCIDR.String(), c.PodCIDR.String()},
+		{"node_prefix", fmt.Sprint(cur.NodePrefix), fmt.Sprint(c.NodePrefix)},
+		{"service_cidr", cur.ServiceCIDR.String(), c.ServiceCIDR.String()},
+		{"service_account_issuer", cur.ServiceAccountIssuer, c.API.ServiceAccountIssuer},
+		{"dns domain", cur.Domain, c.DNS.Domain},
+	} {
+		if f.was != f.is {
+			return fmt.Errorf("%s: %s of cluster %q is %s and cannot change while the cluster lives (the topology says %s)", c.Range, f.name, c.Name, f.was, f.is)
+		}
+	}
+	if !cur.Initialised {
+		return nil
+	}
+	for _, h := range c.Hosts {
+		old := cur.Host(h.Name)
+		if (old == nil || !hasRole(old.Roles, topology.RoleEtcd)) && h.Has(topology.RoleEtcd) {
+			return fmt.Errorf("%s: host %s would join etcd of the running cluster %q: this version of trivet does not add etcd members; give it the role worker only, or destroy and apply",
+				h.Range, h.Name, c.Name)
+		}
+		if seen := m.Seen[h.Name]; old != nil && seen != nil && old.MachineID != seen.Facts.MachineID && h.Has(topology.RoleEtcd) {
+			return fmt.Errorf("host %s: machine id is %s, the inventory has %s: it was replaced or re-imaged, and this version of trivet does not rebuild etcd members",
+				h.Name, seen.Facts.MachineID, old.MachineID)
+		}
+	}
+	for _, old := range cur.Hosts {
+		if m.Target.Host(old.Name) == nil {
+			return fmt.Errorf("host %s is in cluster %q and no longer in the topology: this version of trivet does not remove hosts from a running cluster; put it back", old.Name, cur.Cluster)
+		}
+	}
+	return nil
+}
+
+func hasRole(roles []string, r topology.Role) bool {
+	for _, x := range roles {
+		if x == string(r) {
+			return true
+		}
+	}
+	return false
+}
+
+// factsDigest sums up what a plan relies on of one host. Times and free space are left out: they always change and nothing depends on them.
+func factsDigest(o *hostapi.Observation) string {
+	var record struct {
+		ClusterID, Host string
+		Items           []hostapi.RecordedItem
+	}
+	if o.Record != nil {
+		record.ClusterID, record.Host, record.Items = o.Record.ClusterID, o.Record.Host, o.Record.Items
+	}
+	b, err := json.Marshal(struct {
+		Machine, Boot, Arch string
+		Cgroup              int
+		Record              any
+		Drift               []hostapi.Drift
+	}{o.Facts.MachineID, o.Facts.BootID, o.Facts.Architecture, o.Facts.CgroupVersion, record, o.Drift})
+	if err != nil {
+		panic("plan: " + err.Error()) // plain data
+	}
+	return short(hostapi.Digest(b))
+}
+
+func (m *maker) sealedOn() int {
+	n := 0
+	for _, h := range m.Cluster.HostsWith(topology.RoleControlPlane) {
+		if o := m.Seen[h.Name]; o != nil {
+			if _, ok := o.Documents[identity.Document]; ok {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+func (m *maker) issues() bool {
+	for _, as := range m.actions {
+		for _, a := range as {
+			if a.Item != nil && (a.Item.Certificate != nil || a.Item.Secret != "" ||
+				((len(a.Item.Trust) > 0 || a.Item.TrustServiceAccount) && !m.Target.Public.Known())) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// phase appends a phase when it has steps.
+func (m *maker) phase(p Phase) {
+	var steps []Step
+	for _, s := range p.Steps {
+		if len(s.Actions) > 0 {
+			steps = append(steps, s)
+		}
+	}
+	if p.Steps = steps; len(steps) > 0 {
+		m.plan.Phases = append(m.plan.Phases, p)
+	}
+}
+
+// each makes a step for every host of a list from the actions that keep lets through.
+func (m *maker) each(hosts []*topology.Host, keep func(Action) bool) []Step {
+	var out []Step
+	for _, h := range hosts {
+		s := Step{Host: h.Name, Site: h.Site().Name}
+		for _, a := range m.actions[h.Name] {
+			if keep(a) {
+				s.Actions = append(s.Actions, a)
+			}
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+func (m *maker) documents(first bool) {
+	if !first {
+		return
+	}
+	var steps []Step
+	for _, h := range m.Cluster.HostsWith(topology.RoleControlPlane) {
+		docs := m.Seen[h.Name].Documents
+		s := Step{Host: h.Name, Site: h.Site().Name}
+		if _, ok := docs[identity.Document]; !ok {
+			s.Actions = append(s.Actions, Action{Verb: Store, Document: identity.Document, Reason: "the cluster's authorities and secrets, sealed, before anything depends on them"})
+		}
+		if d, ok := docs[inventory.Document]; !ok || m.Current == nil || d.Generation != m.Current.Generation {
+			s.Actions = append(s.Actions, Action{Verb: Store, Document: inventory.Document, Reason: "names, addresses, roles and pod ranges"})
+		}
+		steps = append(steps, s)
+	}
+	m.phase(Phase{Name: PhaseIdentity, Title: "Cluster identity", Steps: steps})
+}
+
+func kindOf(a Action) hostapi.Kind { return a.ID.Kind }
+
+func guard(a Action) bool { return a.Part == desired.PartEtcdGuard }
+
+// bringUp orders the first bring-up: there is nothing to lose yet, so all hosts go at once and everything starts together.
+func (m *maker) bringUp() {
+	hosts := m.Cluster.Hosts
+	m.phase(Phase{Name: "configure", Title: "Packages, files and certificates", Steps: m.each(hosts, func(a Action) bool {
+		return kindOf(a) != hostapi.KindUnit && kindOf(a) != hostapi.KindImage && !guard(a)
+	})})
+	m.phase(Phase{Name: "start", Title: "Units", Steps: m.each(hosts, func(a Action) bool { return kindOf(a) == hostapi.KindUnit })})
+	m.phase(Phase{Name: "images", Title: "Images, pinned", Steps: m.each(hosts, func(a Action) bool { return kindOf(a) == hostapi.KindImage })})
+	steps := m.each(m.Cluster.Hosts, guard)
+	for i := range steps {
+		if m.isControlPlane(steps[i].Host) {
+			steps[i].Actions = append(steps[i].Actions, Action{Verb: Store, Document: inventory.Document, Reason: "etcd has formed: no member ever bootstraps again"})
+		}
+	}
+	m.plan.Phases = append(m.plan.Phases, Phase{Name: "quorum", Title: "etcd and API answer", Gates: []Gate{
+		{GateEtcd, names(m.Cluster.HostsWith(topology.RoleEtcd))}, {GateAPI, names(m.Cluster.HostsWith(topology.RoleControlPlane))}}})
+	m.phase(Phase{Name: PhaseSeal, Title: "Guard against a second bootstrap", Steps: steps})
+}
+
+func (m *maker) isControlPlane(name string) bool {
+	for _, h := range m.Cluster.HostsWith(topology.RoleControlPlane) {
+		if h.Name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// roll orders changes of a running cluster: etcd members and control planes one at a time with gates after each, then the workers together.
+func (m *maker) roll() {
+	var voters, workers []*topology.Host
+	for _, h := range m.Cluster.Hosts {
+		if h.Has(topology.RoleEtcd) || h.Has(topology.RoleControlPlane) {
+			voters = append(voters, h)
+		} else {
+			workers = append(workers, h)
+		}
+	}
+	all := func(Action) bool { return true }
+	m.phase(Phase{Name: "control-planes", Title: "etcd and control planes, one at a time", Serial: true, Steps: m.each(voters, all), Gates: []Gate{
+		{GateEtcd, names(m.Cluster.HostsWith(topology.RoleEtcd))}, {GateAPI, names(m.Cluster.HostsWith(topology.RoleControlPlane))}}})
+	m.phase(Phase{Name: "workers", Title: "Workers", Steps: m.each(workers, all)})
+	var steps []Step
+	for _, h := range m.Cluster.HostsWith(topology.RoleControlPlane) {
+		docs, s := m.Seen[h.Name].Documents, Step{Host: h.Name, Site: h.Site().Name}
+		if _, ok := docs[identity.Document]; !ok {
+			s.Actions = append(s.Actions, Action{Verb: Store, Document: identity.Document, Reason: "missing on this control plane"})
+		}
+		if d := docs[inventory.Document]; d.Generation != m.Current.Generation || !desired.EqualInventory(m.Current, m.Target) {
+			s.Actions = append(s.Actions, Action{Verb: Store, Document: inventory.Document, Reason: "names, addresses, roles or pod ranges changed"})
+		}
+		steps = append(steps, s)
+	}
+	m.phase(Phase{Name: "inventory", Title: "Inventory", Steps: steps})
+}
+
+// objects adds the API objects that are missing or differ.
+func (m *maker) objects() {
+	s := Step{}
+	if m.Objects == nil {
+		for i := range m.Desired.Objects {
+			o := &m.Desired.Objects[i]
+			s.Actions = append(s.Actions, Action{Verb: Create, Object: o, Part: "api", Reason: "not there yet"})
+		}
+	}
+	for _, o := range m.Objects {
+		switch {
+		case !o.Exists:
+			s.Actions = append(s.Actions, Action{Verb: Create, Object: o.Object, Part: "api", Reason: "not there yet"})
+		case len(o.Fields) > 0:
+			s.Actions = append(s.Actions, Action{Verb: Apply, Object: o.Object, Part: "api", Reason: fmt.Sprint(o.Fields)})
+		}
+	}
+	m.phase(Phase{Name: "objects", Title: "Objects in the API", Steps: []Step{s}})
+}
+
+// settle ends a plan that changes something with the conditions under which it counts as done.
+func (m *maker) settle() {
+	if m.plan.Empty() {
+		m.plan.Phases = nil
+		return
+	}
+	var nodes []string
+	for _, h := range m.Cluster.Hosts {
+		if h.Has(topology.RoleControlPlane) || h.Has(topology.RoleWorker) {
+			nodes = append(nodes, h.Name)
+		}
+	}
+	m.plan.Phases = append(m.plan.Phases, Phase{Name: "ready", Title: "Nodes Ready, DNS available", Gates: []Gate{{GateNodes, nodes}, {GateDNS, nil}}})
+}
+
+func names(hosts []*topology.Host) []string {
+	out := make([]string, len(hosts))
+	for i, h := range hosts {
+		out[i] = h.Name
+	}
+	sort.Strings(out)
+	return out
+}

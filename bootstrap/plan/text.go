@@ -1,0 +1,287 @@
+package plan
+
+import (
+	"fmt"
+	"io"
+	"sort"
+	"strings"
+
+	"github.com/trivet-dev/trivet/internal/hostapi"
+)
+
+// TextOptions say how a plan is shown.
+type TextOptions struct {
+	// Full lists every action; otherwise the new items of a component are counted on one line.
+	Full bool
+	// Color paints signs with ANSI colours.
+	Color bool
+}
+
+var signs = map[Verb]string{Create: "+", Start: "+", Update: "~", Mend: "~", Apply: "~", Restart: "↻", Remove: "-", Forget: "-", Transfer: "→", Store: "=", Prune: "-"}
+
+var colours = map[string]string{"+": "32", "~": "33", "↻": "35", "-": "31", "→": "36", "=": "36"}
+
+type textWriter struct {
+	TextOptions
+	strings.Builder
+}
+
+// WriteText writes the plan for a reader: by site and host, then the cluster's API, then the sums.
+func (p *Plan) WriteText(out io.Writer, o TextOptions) error {
+	w := &textWriter{TextOptions: o}
+	if p.Empty() {
+		fmt.Fprintf(w, "Cluster %q: Kubernetes %s. No changes: every host and object is as the topology says.\n", p.Cluster, p.Kubernetes)
+	} else {
+		p.writeHosts(w)
+		p.writeSums(w)
+	}
+	for _, n := range p.Notes {
+		fmt.Fprintf(w, "\nNote: %s\n", n)
+	}
+	_, err := io.WriteString(out, w.String())
+	return err
+}
+
+// place is one host of the plan with all that happens to it.
+type place struct {
+	site, host string
+	actions    []Action
+}
+
+func (p *Plan) places() (hosts []place, api []Action) {
+	index := map[string]int{}
+	for _, ph := range p.Phases {
+		for _, s := range ph.Steps {
+			if s.Host == "" {
+				api = append(api, s.Actions...)
+				continue
+			}
+			i, ok := index[s.Host]
+			if !ok {
+				i = len(hosts)
+				index[s.Host] = i
+				hosts = append(hosts, place{site: s.Site, host: s.Host})
+			}
+			hosts[i].actions = append(hosts[i].actions, s.Actions...)
+		}
+	}
+	sort.SliceStable(hosts, func(i, j int) bool {
+		if hosts[i].site != hosts[j].site {
+			return hosts[i].site < hosts[j].site
+		}
+		return hosts[i].host < hosts[j].host
+	})
+	return hosts, api
+}
+
+func (p *Plan) writeHosts(w *textWriter) {
+	what := "changes"
+	switch {
+	case p.NewIdentity:
+		what = "first bring-up, with a new cluster identity"
+	case p.Inventory != nil && p.Inventory.Destroying:
+		what = "destroy"
+	}
+	fmt.Fprintf(w, "Cluster %q: Kubernetes %s, %s.\n", p.Cluster, p.Kubernetes, what)
+	hosts, api := p.places()
+	site := ""
+	for _, h := range hosts {
+		if h.site != site {
+			site = h.site
+			fmt.Fprintf(w, "\nsite %s\n", site)
+		}
+		fmt.Fprintf(w, "  host %s\n", h.host)
+		w.actions(h.actions)
+	}
+	if len(api) > 0 {
+		fmt.Fprintf(w, "\nAPI of the cluster\n")
+		for _, a := range api {
+			name := a.Object.Kind + " " + a.Object.Name
+			if a.Object.Namespace != "" {
+				name = a.Object.Kind + " " + a.Object.Namespace + "/" + a.Object.Name
+			}
+			w.line("  ", a.Verb, name, a.Reason)
+		}
+	}
+}
+
+// actions writes what happens to one host. New items are counted by component unless everything is asked for: a bring-up has hundreds of them.
+func (w *textWriter) actions(actions []Action) {
+	type sum struct {
+		verb  Verb
+		part  string
+		count map[string]int
+	}
+	var sums []*sum
+	byKey := map[string]*sum{}
+	var lines []Action
+	var bytes int64
+	transfers := 0
+	for _, a := range actions {
+		if a.Transfer != nil {
+			transfers++
+			bytes += a.Transfer.Blob.Size
+		}
+		countable := a.Transfer == nil && (a.Verb == Create || a.Verb == Start || a.Verb == Remove)
+		if w.Full || !countable {
+			if a.Transfer == nil || w.Full {
+				lines = append(lines, a)
+			}
+			continue
+		}
+		verb := a.Verb
+		if verb == Start {
+			verb = Create
+		}
+		key := string(verb) + a.Part
+		if byKey[key] == nil {
+			byKey[key] = &sum{verb: verb, part: a.Part, count: map[string]int{}}
+			sums = append(sums, byKey[key])
+		}
+		byKey[key].count[plural[a.ID.Kind]]++
+	}
+	if transfers > 0 && !w.Full {
+		fmt.Fprintf(w, "    %s %d artifacts, %s\n", w.sign(Transfer), transfers, size(bytes))
+	}
+	for _, s := range sums {
+		part := s.part
+		if part == "" {
+			part = "everything recorded"
+		}
+		fmt.Fprintf(w, "    %s %-24s %s\n", w.sign(s.verb), part, counts(s.count))
+	}
+	for _, a := range lines {
+		w.action(a)
+	}
+}
+
+func (w *textWriter) action(a Action) {
+	name := a.ID.Name
+	switch {
+	case a.Transfer != nil:
+		from := "from here"
+		if a.Transfer.From != "" {
+			from = "from " + a.Transfer.From
+		}
+		w.line("    ", a.Verb, a.Transfer.Name, fmt.Sprintf("%s, %s", size(a.Transfer.Blob.Size), from))
+		return
+	case a.Document != "":
+		name = "document " + a.Document
+	case a.Verb == Forget:
+		name = "record and store"
+	case a.ID.Kind != hostapi.KindFile && a.ID.Kind != hostapi.KindUnit:
+		name = string(a.ID.Kind) + " " + name
+	}
+	reason := a.Reason
+	if a.Before != "" && a.After != "" {
+		reason = fmt.Sprintf("%s: %s → %s", reason, a.Before, a.After)
+	}
+	if a.Disrupts != "" {
+		reason += "; disrupts " + a.Disrupts
+	}
+	w.line("    ", a.Verb, name, reason)
+	for line := range strings.Lines(a.Diff) {
+		fmt.Fprintf(w, "        %s", line)
+	}
+}
+
+func (w *textWriter) line(indent string, v Verb, name, reason string) {
+	verb := string(v)
+	fmt.Fprintf(w, "%s%s %s", indent, w.sign(v), name)
+	switch {
+	case v == Create && !w.Full:
+		fmt.Fprintln(w)
+		return
+	case reason == "":
+		fmt.Fprintf(w, "  (%s)\n", verb)
+	default:
+		fmt.Fprintf(w, "  (%s: %s)\n", verb, reason)
+	}
+}
+
+func (w *textWriter) sign(v Verb) string {
+	s := signs[v]
+	if !w.Color {
+		return s
+	}
+	return "\x1b[" + colours[s] + "m" + s + "\x1b[0m"
+}
+
+func (p *Plan) writeSums(w *textWriter) {
+	var create, change, remove, restart, upload, spread int
+	var up, inside int64
+	for _, ph := range p.Phases {
+		for _, s := range ph.Steps {
+			for _, a := range s.Actions {
+				switch a.Verb {
+				case Create, Start:
+					create++
+				case Update, Mend, Apply:
+					change++
+				case Remove:
+					remove++
+				case Restart:
+					restart++
+				case Transfer:
+					if a.Transfer.From == "" {
+						upload++
+						up += a.Transfer.Blob.Size
+					} else {
+						spread++
+						inside += a.Transfer.Blob.Size
+					}
+				}
+			}
+		}
+	}
+	fmt.Fprintf(w, "\nPlan: %d to create, %d to change, %d to restart, %d to remove.\n", create, change, restart, remove)
+	if upload+spread > 0 {
+		fmt.Fprintf(w, "Artifacts: %d files, %s from here to the sites, once each; %d files, %s inside the sites.\n", upload, size(up), spread, size(inside))
+	}
+}
+
+var plural = map[hostapi.Kind]string{
+	hostapi.KindPackage: "packages", hostapi.KindUser: "users", hostapi.KindModule: "modules", hostapi.KindSysctl: "sysctls", hostapi.KindClaim: "by-products",
+	hostapi.KindDirectory: "directories", hostapi.KindArtifact: "binaries", hostapi.KindFile: "files", hostapi.KindKeyPair: "certificates", hostapi.KindUnit: "units", hostapi.KindImage: "images",
+}
+
+// counts writes "3 files, 1 unit", in a fixed order.
+func counts(n map[string]int) string {
+	order := []hostapi.Kind{hostapi.KindPackage, hostapi.KindUser, hostapi.KindModule, hostapi.KindSysctl, hostapi.KindClaim, hostapi.KindDirectory,
+		hostapi.KindArtifact, hostapi.KindFile, hostapi.KindKeyPair, hostapi.KindUnit, hostapi.KindImage}
+	var out []string
+	for _, k := range order {
+		name := plural[k]
+		switch c := n[name]; {
+		case c == 0:
+		case c == 1:
+			out = append(out, "1 "+singular(name))
+		default:
+			out = append(out, fmt.Sprintf("%d %s", c, name))
+		}
+	}
+	return strings.Join(out, ", ")
+}
+
+func singular(s string) string {
+	switch s {
+	case "directories":
+		return "directory"
+	case "binaries":
+		return "binary"
+	}
+	return strings.TrimSuffix(s, "s")
+}
+
+// size writes bytes as an operator reads them.
+func size(n int64) string {
+	switch {
+	case n >= 1<<30:
+		return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30))
+	case n >= 1<<20:
+		return fmt.Sprintf("%.0f MiB", float64(n)/(1<<20))
+	case n >= 1<<10:
+		return fmt.Sprintf("%.0f KiB", float64(n)/(1<<10))
+	}
+	return fmt.Sprintf("%d B", n)
+}

@@ -1,0 +1,87 @@
+package topology
+
+var clusterBlock = &blockType{
+	name: "cluster", label: "name", repeat: true,
+	meaning: "One Kubernetes cluster over all hosts with a role in some sites.",
+	attrs: []attribute{
+		{name: "kubernetes", kind: "string", required: true, meaning: "The release, such as `\"1.37.2\"`."},
+		{name: "sites", kind: "list of string", required: true, meaning: "Names of the sites it lies over. A site belongs to one cluster."},
+		{name: "pod_cidr", kind: "range", required: true, meaning: "The range that pods get addresses from. Cannot be changed later."},
+		{name: "node_prefix", kind: "number", def: "`24`", meaning: "The size of each node's part of `pod_cidr`. Cannot be changed later."},
+		{name: "service_cidr", kind: "range", required: true, meaning: "The range of Service addresses, `/12` to `/26`. Cannot be changed later."},
+		{name: "age_recipients", kind: "list of string", def: "none: at least one is needed", meaning: "age public keys; each of their identities alone can decrypt the cluster's CA keys. `trivet identity new` makes one.", access: true},
+		{name: "images", kind: "list of string", def: "none", meaning: "Images that every node must have before a workload wants them; the same as `image` blocks."},
+	},
+	blocks: []*blockType{networkBlock, dnsBlock, apiBlock, etcdBlock, certificatesBlock, componentBlock, imageBlock},
+}
+
+var networkBlock = &blockType{
+	name:    "network",
+	meaning: "The pod network.",
+	attrs: []attribute{
+		{name: "plugin", kind: "string", def: "`\"flannel\"`", meaning: "`\"flannel\"` (VXLAN) or `\"bridge\"` (routes, no encapsulation)."},
+		{name: "mtu", kind: "number", def: "from the interface", meaning: "The MTU of pods, 576 to 9216."},
+		{name: "routes", kind: "string", def: "`\"static\"`", meaning: "Bridge only. `\"static\"`: Trivet sets routes on hosts, which must stand in one rack. `\"external\"`: your routers carry them; the plan prints the table."},
+		{name: "proxy_mode", kind: "string", def: "`\"nftables\"`", meaning: "kube-proxy's mode: `\"nftables\"` or `\"iptables\"`."},
+	},
+}
+
+var dnsBlock = &blockType{
+	name:    "dns",
+	meaning: "The cluster's name service.",
+	attrs: []attribute{
+		{name: "domain", kind: "string", def: "`\"cluster.local\"`", meaning: "The domain of Services. Cannot be changed later."},
+		{name: "address", kind: "address", def: "the tenth of `service_cidr`", meaning: "The Service address of DNS."},
+		{name: "replicas", kind: "number", def: "`2`", meaning: "How many CoreDNS pods, spread over sites."},
+		{name: "upstream", kind: "list of string", def: "the nodes' resolvers", meaning: "Addresses of the servers that answer for other domains, with an optional `:port`."},
+	},
+}
+
+var apiBlock = &blockType{
+	name:    "api",
+	meaning: "The front of the control plane.",
+	attrs: []attribute{
+		{name: "port", kind: "number", def: "`6443`", meaning: "The port of kube-apiserver on control planes."},
+		{name: "local_port", kind: "number", def: "`7443`", meaning: "The port of the balancer on 127.0.0.1 of every node."},
+		{name: "sans", kind: "list of string", def: "none", meaning: "Further names and addresses for the serving certificate."},
+		{name: "service_account_issuer", kind: "string", def: "`https://kubernetes.default.svc.<domain>`", meaning: "The issuer of service-account tokens. Cannot be changed later."},
+	},
+}
+
+var etcdBlock = &blockType{
+	name:    "etcd",
+	meaning: "Settings of the etcd members, the same on all of them.",
+	attrs: []attribute{
+		{name: "quota", kind: "size", def: "`\"8Gi\"`", meaning: "The largest size of the database: bytes, or a quantity such as `\"4Gi\"`."},
+		{name: "heartbeat_interval", kind: "duration", def: "`\"100ms\"`", meaning: "How often the leader speaks. Half to one and a half times the longest round trip between members."},
+		{name: "election_timeout", kind: "duration", def: "`\"1s\"`", meaning: "How long a silent leader is waited for: at least ten heartbeats, at most 50 s."},
+		{name: "compaction_retention", kind: "duration", def: "`\"5m\"`", meaning: "How much history is kept."},
+		{name: "accept_loss", kind: "list of string", def: "none", meaning: "Sites and regions whose loss is known, and accepted, to stop the cluster until it is recovered: silences the warning."},
+	},
+}
+
+var certificatesBlock = &blockType{
+	name:    "certificates",
+	meaning: "Lifetimes.",
+	attrs: []attribute{
+		{name: "ca_lifetime", kind: "duration", def: "`\"10y\"`", meaning: "Of certificate authorities."},
+		{name: "leaf_lifetime", kind: "duration", def: "`\"1y\"`", meaning: "Of all other certificates."},
+		{name: "renew_before", kind: "duration", def: "`\"30d\"`", meaning: "How long before its end an apply renews a certificate."},
+		{name: "admin_lifetime", kind: "duration", def: "`\"24h\"`", meaning: "Of what `trivet kubeconfig` hands out."},
+	},
+}
+
+var componentBlock = &blockType{
+	name: "component", label: "name", repeat: true,
+	meaning: "Settings of one component: `kubelet`, `kube-proxy`, `kube-apiserver`, `kube-scheduler`, `kube-controller-manager`, `etcd` or `containerd`. " +
+		"Settings for a role go over settings for all roles.",
+	attrs: []attribute{
+		{name: "role", kind: "string", def: "every role", meaning: "Only hosts with this role."},
+		{name: "settings", kind: "object", required: true, meaning: "Fields of the component's configuration file, or its flags where it has none, spelled as Kubernetes does. Checked against the release."},
+	},
+}
+
+var imageBlock = &blockType{
+	name: "image", label: "reference", repeat: true,
+	meaning: "An image that every node must have, pinned, before a workload wants it. No arguments; the same as an entry of `images`.",
+}

@@ -1,0 +1,44 @@
+package topology
+
+// Options are everything that Load and Parse depend on besides the files of the topology, so that the same input always
+// gives the same output.
+type Options struct {
+	// Variables holds values of input variables as written after -var name=, read by the type of the variable.
+	Variables map[string]string
+	// VariableFiles are paths of files with one `name = value` a line, in rising order of precedence. They are read through
+	// ReadFile. Single values given in Variables win over them.
+	VariableFiles []string
+	// Env looks up TRIVET_VAR_<name>, which yields to both of the above. Nil means an empty environment.
+	Env func(name string) string
+
+	// Dir is the folder that relative paths start from. Load sets it.
+	Dir string
+	// Home stands for "~" in paths. Load takes the user's home directory when it is empty.
+	Home string
+	// ReadFile serves variable files and the function file(). Load takes os.ReadFile when it is nil; Parse reads nothing then.
+	ReadFile func(path string) ([]byte, error)
+
+	// Releases says whether a Kubernetes release is supported; its error names those that are. Nil accepts any.
+	Releases func(version string) error
+	// CheckSettings checks a component's settings against the field table of a Kubernetes release. Nil accepts any.
+	CheckSettings func(kubernetes string, c Component) []FieldError
+
+	// Access, when set, replaces all that says how hosts are reached and who can decrypt the cluster's keys.
+	Access *Access
+}
+
+// FieldError is a mistake in one field of a component's settings.
+type FieldError struct {
+	Path    []string // from the top of settings; list indices in decimal
+	Summary string   // terse
+	Detail  string   // what is wrong and what to do
+}
+
+// Access is how the lab reaches its hosts. It takes the place of every ssh, bastion and host attribute about SSH and of
+// age_recipients; those are not even evaluated, so files that they name need not exist.
+type Access struct {
+	User          string
+	PrivateKey    string
+	KnownHosts    string
+	AgeRecipients []string
+}

@@ -1,0 +1,78 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/trivet-dev/trivet/internal/hostapi/wire"
+	"github.com/trivet-dev/trivet/internal/hostd"
+)
+
+// version is set when released.
+var version = ""
+
+func main() {
+	if len(os.Args) != 2 {
+		usage()
+	}
+	switch os.Args[1] {
+	case "--version":
+		fmt.Println("trivet-host", versionString())
+	case "serve":
+		if err := serve(); err != nil {
+			fmt.Fprintln(os.Stderr, "trivet-host:", err)
+			os.Exit(1)
+		}
+	default:
+		usage()
+	}
+}
+
+func usage() {
+	fmt.Fprintln(os.Stderr, "usage: trivet-host serve | --version\n\ntrivet starts this program on a host; it is of no use by hand.")
+	os.Exit(2)
+}
+
+func versionString() string {
+	if version != "" {
+		return version
+	}
+	if bi, ok := debug.ReadBuildInfo(); ok {
+		return bi.Main.Version
+	}
+	return "unknown"
+}
+
+// serve runs until stdin ends or a signal comes. Neither cuts off an operation: it is finished, and its end recorded.
+func serve() error {
+	unix.Umask(0o022)
+	// A write to a connection that is gone is an error to handle, not an end.
+	signal.Ignore(syscall.SIGPIPE)
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGHUP, syscall.SIGINT)
+	defer stop()
+	h := hostd.New(hostd.System())
+	defer h.Close()
+	err := wire.Serve(ctx, stdio{}, h)
+	if err != nil && (ctx.Err() != nil || errors.Is(err, io.EOF)) {
+		return nil
+	}
+	return err
+}
+
+// stdio is the channel to the engine.
+type stdio struct{}
+
+func (stdio) Read(p []byte) (int, error)  { return os.Stdin.Read(p) }
+func (stdio) Write(p []byte) (int, error) { return os.Stdout.Write(p) }
+
+func (stdio) Close() error {
+	return errors.Join(os.Stdin.Close(), os.Stdout.Close())
+}

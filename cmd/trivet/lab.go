@@ -1,0 +1,191 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/trivet-dev/trivet/bootstrap/topology"
+	"github.com/trivet-dev/trivet/internal/lab"
+)
+
+func newLab(g *global) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "lab",
+		Short: "The topology's hosts on this machine: real systemd and sshd in namespaces, a bridge per site",
+		Long: `Make the hosts of a topology on this machine, to try it or to rehearse a disaster before buying hardware. Needs root,
+Linux, and the Debian packages that it names when they are missing. The hosts' addresses exist in network namespaces of the lab
+only: they cannot clash with a real network, and the hosts have no way out. Work on them with --lab.`,
+	}
+	cmd.AddCommand(g.labUp(), g.labDown(), g.labStatus(),
+		g.labHost("stop", "Shut a host down", (*lab.Lab).StopHost),
+		g.labHost("kill", "Cut a host's power", (*lab.Lab).KillHost),
+		g.labHost("start", "Boot a host that was stopped or killed", (*lab.Lab).StartHost),
+		g.labHost("wipe", "Give a stopped host an empty disk", func(l *lab.Lab, ctx context.Context, name string) error { return l.WipeHost(ctx, name) }),
+		g.labSite("cut", "Cut a site off from the other sites", (*lab.Lab).CutSite),
+		g.labSite("join", "Connect a site again that was cut off", (*lab.Lab).JoinSite),
+		g.labExec(),
+	)
+	return cmd
+}
+
+// labTopology loads the topology with what the lab would put in place of its access settings.
+func (g *global) labTopology(cmd *cobra.Command) (*topology.Topology, error) {
+	return g.loadFor(cmd.ErrOrStderr(), &lab.Access{User: lab.User, AgeRecipients: []string{placeholderRecipient()}})
+}
+
+func (g *global) openLab(cmd *cobra.Command) (*lab.Lab, error) {
+	t, err := g.labTopology(cmd)
+	if err != nil {
+		return nil, err
+	}
+	return lab.Open(t.Fleet.Name)
+}
+
+// labSpec is what the lab needs to know of a topology.
+func labSpec(t *topology.Topology) lab.Spec {
+	spec := lab.Spec{Name: t.Fleet.Name}
+	for _, r := range t.Regions {
+		for _, s := range r.Sites {
+			site := lab.Site{Name: s.Name}
+			for _, room := range s.Rooms {
+				for _, rack := range room.Racks {
+					for _, h := range rack.Hosts {
+						site.Hosts = append(site.Hosts, lab.Host{Name: h.Name, Address: h.Address, Network: rack.CIDR})
+					}
+				}
+			}
+			spec.Sites = append(spec.Sites, site)
+		}
+	}
+	return spec
+}
+
+func (g *global) labUp() *cobra.Command {
+	return &cobra.Command{
+		Use:   "up",
+		Short: "Bring up what is not running",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if missing := lab.Requirements(); len(missing) > 0 {
+				return fmt.Errorf("the lab needs Debian packages that are not installed: apt-get install %s", strings.Join(missing, " "))
+			}
+			t, err := g.labTopology(cmd)
+			if err != nil {
+				return err
+			}
+			v := newView(cmd.ErrOrStderr(), g.json, g.noColor)
+			defer v.end()
+			l, err := lab.Up(cmd.Context(), labSpec(t), lab.Options{Progress: func(msg string) {
+				if !g.json {
+					v.mu.Lock()
+					v.print("  %s", msg)
+					v.mu.Unlock()
+				}
+			}})
+			if err != nil {
+				return err
+			}
+			return g.showLab(cmd, l)
+		},
+	}
+}
+
+func (g *global) labDown() *cobra.Command {
+	return &cobra.Command{
+		Use:   "down",
+		Short: "Remove everything the lab made",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			t, err := g.labTopology(cmd)
+			if err != nil {
+				return err
+			}
+			return lab.Down(cmd.Context(), t.Fleet.Name, lab.Options{})
+		},
+	}
+}
+
+func (g *global) labStatus() *cobra.Command {
+	return &cobra.Command{
+		Use:   "status",
+		Short: "Show the lab's hosts",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			l, err := g.openLab(cmd)
+			if err != nil {
+				return err
+			}
+			return g.showLab(cmd, l)
+		},
+	}
+}
+
+func (g *global) showLab(cmd *cobra.Command, l *lab.Lab) error {
+	hosts, err := l.Status(cmd.Context())
+	if err != nil {
+		return err
+	}
+	if g.json {
+		return writeJSON(cmd.OutOrStdout(), hosts)
+	}
+	w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "SITE\tHOST\tADDRESS\tSTATE\tMEMORY")
+	for _, h := range hosts {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d MiB\n", h.Site, h.Name, h.Address, labState(h), h.Memory>>20)
+	}
+	return w.Flush()
+}
+
+func labState(h lab.HostStatus) string {
+	state := "off"
+	if h.Running {
+		state = h.System
+	}
+	if h.SiteCut {
+		state += ", site cut off"
+	}
+	return state
+}
+
+func (g *global) labHost(verb, short string, do func(*lab.Lab, context.Context, string) error) *cobra.Command {
+	return &cobra.Command{
+		Use: verb + " HOST", Short: short, Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			l, err := g.openLab(cmd)
+			if err != nil {
+				return err
+			}
+			return do(l, cmd.Context(), args[0])
+		},
+	}
+}
+
+func (g *global) labSite(verb, short string, do func(*lab.Lab, context.Context, string) error) *cobra.Command {
+	c := g.labHost(verb, short, do)
+	c.Use = verb + " SITE"
+	return c
+}
+
+func (g *global) labExec() *cobra.Command {
+	return &cobra.Command{
+		Use:   "exec HOST -- COMMAND [ARG …]",
+		Short: "Run a command on a host as root, without SSH",
+		Args:  cobra.MinimumNArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			l, err := g.openLab(cmd)
+			if err != nil {
+				return err
+			}
+			out, err := l.Exec(cmd.Context(), args[0], args[1:]...)
+			if _, werr := cmd.OutOrStdout().Write(out); werr != nil {
+				return werr
+			}
+			return err
+		},
+	}
+}
+

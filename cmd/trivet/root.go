@@ -1,0 +1,48 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+)
+
+// global holds what every subcommand understands.
+type global struct {
+	dir       string
+	cluster   string
+	vars      []string
+	varFiles  []string
+	lab       bool
+	identity  string
+	artifacts string
+	json      bool
+	noColor   bool
+}
+
+func newRoot() *cobra.Command {
+	g := &global{}
+	root := &cobra.Command{
+		Use:   "trivet",
+		Short: "Kubernetes on fleets of hosts over SSH, across sites, from HCL",
+		Long: `trivet brings up Kubernetes on hosts that have Linux, systemd and sshd, lays it out over regions, sites,
+rooms and racks as an HCL topology says, and keeps it that way. What was applied is recorded on the hosts:
+there is no state file to lose.
+
+Exit codes: 0 done; 1 failed; 2 plan found changes; 3 the plan is stale; 4 a verify check failed; 130 interrupted.`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	f := root.PersistentFlags()
+	f.StringVarP(&g.dir, "file", "f", ".", "topology: a folder with .hcl files, or one file")
+	f.StringVar(&g.cluster, "cluster", "", "cluster to work on, when the topology has several")
+	f.StringArrayVar(&g.vars, "var", nil, "set a variable of the topology, name=value (repeatable)")
+	f.StringArrayVar(&g.varFiles, "var-file", nil, "read variables from a file (repeatable)")
+	f.BoolVar(&g.lab, "lab", false, "work on the lab's hosts that `trivet lab up` made of this topology")
+	f.StringVar(&g.identity, "identity", "", "file with the age identity that opens the cluster's keys (default $TRIVET_AGE_IDENTITY, then ~/.config/trivet/age.key)")
+	f.StringVar(&g.artifacts, "artifacts", "", "where artifacts come from: auto, upstream, source, a folder or a URL (default $TRIVET_ARTIFACTS, then the topology)")
+	f.BoolVar(&g.json, "json", false, "write events and results as JSON, one value a line")
+	f.BoolVar(&g.noColor, "no-color", false, "do not use colours or a live view")
+	root.AddCommand(
+		newValidate(g), newPlan(g), newApply(g), newStatus(g), newVerify(g), newDestroy(g), newKubeconfig(g), newTunnel(g), newKubectl(g),
+		newMirror(g), newIdentity(g), newLab(g), newVersion(g),
+	)
+	return root
+}

@@ -1,0 +1,199 @@
+package artifact
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// LockName is the lock file's name, beside the topology.
+const LockName = "trivet.lock.json"
+
+const lockFormat = 1
+
+// Lock pins digests: what was used once is used again, or the difference is told. It is
+// keyed by name, version, architecture and provenance, since a source build and an
+// upstream build differ; a package's files by their Debian name and distribution too.
+type Lock struct {
+	path    string
+	mu      sync.Mutex
+	pins    map[pinKey]pin
+	changed bool
+}
+
+// pinKey is what a digest is pinned for.
+type pinKey struct {
+	Name         string `json:"name"`
+	Version      string `json:"version,omitempty"`
+	Arch         string `json:"arch"`
+	Kind         Kind   `json:"kind"`
+	Provenance   string `json:"provenance"`
+	Distribution string `json:"distribution,omitempty"`
+	Package      string `json:"package,omitempty"` // the Debian package, where the entry is one
+}
+
+type pin struct {
+	pinKey
+	Reference string `json:"reference,omitempty"`
+	SHA256    string `json:"sha256"`
+}
+
+type lockFile struct {
+	Format    int   `json:"format"`
+	Artifacts []pin `json:"artifacts"`
+}
+
+func keyOf(e Entry) pinKey {
+	k := pinKey{Name: e.Name, Version: e.Version, Arch: e.Arch, Kind: e.Kind, Provenance: e.Provenance, Distribution: e.Distribution}
+	if e.Kind == Package {
+		k.Package, _, _ = strings.Cut(e.Reference, "=")
+	}
+	return k
+}
+
+// LoadLock reads a lock file. One that does not exist yet is empty.
+func LoadLock(path string) (*Lock, error) {
+	l := &Lock{path: path, pins: map[pinKey]pin{}}
+	b, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return l, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("lock file: %w", err)
+	}
+	var file lockFile
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&file); err != nil {
+		return nil, fmt.Errorf("lock file %s: line %d: %w; restore it from version control", path, lineOf(b, d.InputOffset(), err), err)
+	}
+	if file.Format != lockFormat {
+		return nil, fmt.Errorf("lock file %s has format %d, this program reads format %d", path, file.Format, lockFormat)
+	}
+	for _, p := range file.Artifacts {
+		if _, twice := l.pins[p.pinKey]; twice {
+			return nil, fmt.Errorf("lock file %s pins %s twice; keep one of the two", path, p.pinKey)
+		}
+		if len(p.SHA256) != 64 || strings.Trim(p.SHA256, "0123456789abcdef") != "" {
+			return nil, fmt.Errorf("lock file %s: the sha256 of %s is not 64 lower-case hexadecimal digits", path, p.pinKey)
+		}
+		l.pins[p.pinKey] = p
+	}
+	return l, nil
+}
+
+// lineOf gives the line of a decoding error.
+func lineOf(b []byte, offset int64, err error) int {
+	var syntax *json.SyntaxError
+	var kind *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &syntax):
+		offset = syntax.Offset
+	case errors.As(err, &kind):
+		offset = kind.Offset
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
+		offset = int64(len(b))
+	}
+	return 1 + bytes.Count(b[:min(offset, int64(len(b)))], []byte("\n"))
+}
+
+func (k pinKey) String() string {
+	s := Want{Name: k.Name, Version: k.Version, Arch: k.Arch, Kind: k.Kind}.String()
+	if k.Package != "" {
+		s += " file " + k.Package
+	}
+	if k.Distribution != "" {
+		s += " for " + k.Distribution
+	}
+	return s + " (" + k.Provenance + ")"
+}
+
+// LockMismatchError is an artifact that is not the one pinned.
+type LockMismatchError struct {
+	Path   string // the lock file
+	Entry  Entry
+	Pinned string
+	What   string
+}
+
+func (e *LockMismatchError) Error() string {
+	return fmt.Sprintf("%s pins %s to sha256 %s, but what the artifact source gives has sha256 %s. "+
+		"Another toolchain or a new package of the distribution explains it; so does a changed mirror. "+
+		"To accept the new one, remove that entry from %s and run again",
+		e.Path, e.What, e.Pinned, e.Entry.SHA256, e.Path)
+}
+
+// Check fails with a *LockMismatchError if e is pinned to another digest. What is not
+// pinned yet passes.
+func (l *Lock) Check(e Entry) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	k := keyOf(e)
+	p, ok := l.pins[k]
+	if ok && p.SHA256 != e.SHA256 {
+		return &LockMismatchError{Path: l.path, Entry: e, Pinned: p.SHA256, What: k.String()}
+	}
+	return nil
+}
+
+// Pinned says whether a digest is pinned for e, be it this one or another.
+func (l *Lock) Pinned(e Entry) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_, ok := l.pins[keyOf(e)]
+	return ok
+}
+
+// Pin remembers e's digest, in place of any other: it is also how a difference is accepted.
+func (l *Lock) Pin(e Entry) error {
+	if err := e.validate(); err != nil {
+		return fmt.Errorf("pin %s: %w", e, err)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	k := keyOf(e)
+	p := pin{pinKey: k, Reference: e.Reference, SHA256: e.SHA256}
+	if l.pins[k] != p {
+		l.pins[k], l.changed = p, true
+	}
+	return nil
+}
+
+// Save writes the file if a pin was added or changed.
+func (l *Lock) Save() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.changed {
+		return nil
+	}
+	file := lockFile{Format: lockFormat, Artifacts: make([]pin, 0, len(l.pins))}
+	for _, p := range l.pins {
+		file.Artifacts = append(file.Artifacts, p)
+	}
+	slices.SortFunc(file.Artifacts, func(a, b pin) int {
+		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Version, b.Version),
+			cmp.Compare(a.Arch, b.Arch), cmp.Compare(a.Provenance, b.Provenance),
+			cmp.Compare(a.Distribution, b.Distribution), cmp.Compare(a.Package, b.Package))
+	})
+	b, err := json.MarshalIndent(file, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(l.path), 0o755); err != nil {
+		return err
+	}
+	if err := writeAtomically(l.path, append(b, '\n')); err != nil {
+		return fmt.Errorf("lock file: %w", err)
+	}
+	l.changed = false
+	return nil
+}

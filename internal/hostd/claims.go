@@ -1,0 +1,358 @@
+package hostd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/trivet-dev/trivet/internal/hostapi"
+)
+
+type claimKind struct{}
+
+const cgroupRoot = "/sys/fs/cgroup"
+
+func checkClaim(c *hostapi.Claim) error {
+	bad := func(want string) error {
+		return fmt.Errorf("%q cannot be claimed as %s: it has to be %s", c.Name, c.What, want)
+	}
+	if strings.ContainsAny(strings.TrimSuffix(c.Name, "*"), "*?[\\\x00\n") || c.Name == "*" || c.Name == "" {
+		return bad("a name, with at most one * at its end")
+	}
+	switch c.What {
+	case hostapi.ClaimLink:
+		if c.Name == "lo" || strings.Contains(c.Name, "/") {
+			return bad("a network interface")
+		}
+	case hostapi.ClaimNFTTable:
+		if f := strings.Fields(c.Name); len(f) != 2 || f[1] == "*" {
+			return bad(`"family name"`)
+		}
+	case hostapi.ClaimCgroup:
+		if path.Clean(c.Name) != c.Name || path.IsAbs(c.Name) || strings.HasPrefix(c.Name, "..") || slices.Contains(systemdCgroups, strings.TrimSuffix(c.Name, "*")) {
+			return bad("a control group below the root, and not one of systemd's own")
+		}
+	case hostapi.ClaimMounts, hostapi.ClaimTree, hostapi.ClaimNetns:
+		return checkPath(strings.TrimSuffix(strings.TrimSuffix(c.Name, "*"), "/"))
+	default:
+		return fmt.Errorf("there is no claim of a %q", c.What)
+	}
+	return nil
+}
+
+var systemdCgroups = []string{"system.slice", "user.slice", "init.scope", "machine.slice", "system", "user", "init", "machine"}
+
+// matches compares a name with a claim's, which may end in "*".
+func matches(pattern, name string) bool {
+	if p, ok := strings.CutSuffix(pattern, "*"); ok {
+		return strings.HasPrefix(name, p)
+	}
+	return pattern == name
+}
+
+func (claimKind) prepare(ctx context.Context, s *stepper, e *entry, full *hostapi.Item) (bool, error) {
+	if e.Prior.Captured {
+		return false, nil
+	}
+	found, err := s.claimed(ctx, full.Claim)
+	if err != nil {
+		return false, err
+	}
+	if len(found) > 0 {
+		return false, fail(hostapi.CodeForeign, "it belongs to something else on the host, perhaps another Kubernetes: remove that first",
+			"the %s %s exists already", full.Claim.What, strings.Join(found, ", "))
+	}
+	e.Prior.Captured = true
+	return true, nil
+}
+
+func (claimKind) apply(context.Context, *stepper, *entry, *hostapi.Item) (bool, error) {
+	return true, nil
+}
+
+func (claimKind) drift(*observer, *entry) string { return "" }
+
+// claimed lists what is there of a claim.
+func (h *Host) claimed(ctx context.Context, c *hostapi.Claim) ([]string, error) {
+	switch c.What {
+	case hostapi.ClaimLink:
+		links, err := h.Kernel.Interfaces(ctx)
+		var found []string
+		for _, l := range links {
+			if matches(c.Name, l.Name) && l.Name != "lo" {
+				found = append(found, l.Name)
+			}
+		}
+		return found, err
+	case hostapi.ClaimNFTTable:
+		return h.nftTables(ctx, c.Name)
+	case hostapi.ClaimCgroup:
+		return h.cgroups(c.Name)
+	case hostapi.ClaimMounts:
+		return h.mountsBelow(strings.TrimSuffix(c.Name, "*"))
+	case hostapi.ClaimTree:
+		return h.pathsMatching(c.Name)
+	case hostapi.ClaimNetns:
+		if strings.HasSuffix(c.Name, "*") {
+			return h.pathsMatching(c.Name)
+		}
+		return h.pathsMatching(c.Name + "/*")
+	}
+	return nil, nil
+}
+
+// pathsMatching lists what is at a path, or what its folder holds that matches.
+func (h *Host) pathsMatching(p string) ([]string, error) {
+	if !strings.HasSuffix(p, "*") {
+		if _, err := os.Lstat(h.path(p)); err != nil {
+			return nil, ignoreMissing(err)
+		}
+		return []string{p}, nil
+	}
+	dir := path.Dir(p)
+	names, err := os.ReadDir(h.path(dir))
+	var found []string
+	for _, n := range names {
+		if full := path.Join(dir, n.Name()); matches(p, full) {
+			found = append(found, full)
+		}
+	}
+	return found, ignoreMissing(err)
+}
+
+func ignoreMissing(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// nftTables lists "family name" of nftables tables that match.
+func (h *Host) nftTables(ctx context.Context, pattern string) ([]string, error) {
+	out, err := h.run(ctx, "nft", "list", "tables")
+	if errors.Is(err, ErrNoCommand) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	want := strings.Join(strings.Fields(pattern), " ")
+	var found []string
+	for line := range strings.Lines(string(out)) {
+		f := strings.Fields(line)
+		if len(f) == 3 && f[0] == "table" && matches(want, f[1]+" "+f[2]) {
+			found = append(found, f[1]+" "+f[2])
+		}
+	}
+	return found, nil
+}
+
+// cgroups lists control groups of a name in every hierarchy, as paths of the host.
+func (h *Host) cgroups(pattern string) ([]string, error) {
+	roots := []string{cgroupRoot}
+	if _, err := os.Stat(h.path(cgroupRoot + "/cgroup.controllers")); err != nil {
+		entries, err := os.ReadDir(h.path(cgroupRoot))
+		if err != nil {
+			return nil, ignoreMissing(err)
+		}
+		roots = nil
+		for _, e := range entries {
+			if e.IsDir() { // cgroup v1 links joint hierarchies under their single names
+				roots = append(roots, path.Join(cgroupRoot, e.Name()))
+			}
+		}
+	}
+	var found []string
+	for _, r := range roots {
+		got, err := h.pathsMatching(path.Join(r, pattern))
+		if err != nil {
+			return nil, err
+		}
+		for _, g := range got {
+			if fi, err := os.Lstat(h.path(g)); err == nil && fi.IsDir() && !slices.Contains(systemdCgroups, path.Base(g)) {
+				found = append(found, g)
+			}
+		}
+	}
+	return found, nil
+}
+
+// mountsBelow lists mount points below a path, innermost first.
+func (h *Host) mountsBelow(dir string) ([]string, error) {
+	b, err := os.ReadFile(h.path("/proc/self/mountinfo"))
+	if err != nil {
+		return nil, ignoreMissing(err)
+	}
+	dir = strings.TrimSuffix(dir, "/")
+	var found []string
+	for line := range strings.Lines(string(b)) {
+		f := strings.Fields(line)
+		if len(f) < 5 {
+			continue
+		}
+		if p := unescapeMount(f[4]); strings.HasPrefix(p, dir+"/") {
+			found = append(found, p)
+		}
+	}
+	slices.Reverse(found) // later mounts lie on or below earlier ones
+	return found, nil
+}
+
+// unescapeMount undoes the octal escapes of proc_pid_mountinfo(5).
+func unescapeMount(s string) string {
+	return strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`).Replace(s)
+}
+
+func (claimKind) remove(ctx context.Context, s *stepper, e *entry) error {
+	ctx = context.WithoutCancel(ctx)
+	c := e.item().Claim
+	if c.What == hostapi.ClaimCgroup {
+		return s.removeCgroups(ctx, c.Name)
+	}
+	found, err := s.claimed(ctx, c)
+	if err != nil {
+		return err
+	}
+	for _, f := range found {
+		switch c.What {
+		case hostapi.ClaimLink:
+			err = s.Kernel.DeleteLink(ctx, f)
+		case hostapi.ClaimNFTTable:
+			_, err = s.command(ctx, "nft", append([]string{"delete", "table"}, strings.Fields(f)...)...)
+		case hostapi.ClaimMounts:
+			err = s.Kernel.Unmount(ctx, f)
+		case hostapi.ClaimTree:
+			err = s.removeTree(f, false)
+		case hostapi.ClaimNetns:
+			if s.isMount(f) {
+				err = s.Kernel.Unmount(ctx, f)
+			}
+			if err == nil {
+				err = ignoreMissing(os.Remove(s.path(f)))
+			}
+		}
+		if err != nil {
+			return fmt.Errorf("%s %s cannot be removed: %w", c.What, f, err)
+		}
+		s.hook("removed " + f)
+	}
+	return nil
+}
+
+func (h *Host) isMount(p string) bool {
+	below, err := h.mountsBelow(path.Dir(p))
+	return err == nil && slices.Contains(below, p)
+}
+
+// removeTree removes what is below a folder, and the folder unless keep is set. It does not reach into other mounts: what is mounted there
+// is somebody's.
+func (h *Host) removeTree(p string, keep bool) error {
+	below, err := h.mountsBelow(p)
+	if err != nil {
+		return err
+	}
+	if len(below) > 0 {
+		return fail(hostapi.CodeFailed, "unmount it, or reboot the host, and go on", "%s is mounted below %s", below[0], p)
+	}
+	if !keep && !h.isMount(p) {
+		return os.RemoveAll(h.path(p))
+	}
+	names, err := os.ReadDir(h.path(p))
+	if err != nil {
+		return ignoreMissing(err)
+	}
+	for _, n := range names {
+		if n.Name() == "lost+found" {
+			continue
+		}
+		if err := os.RemoveAll(filepath.Join(h.path(p), n.Name())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// cgroupPatience is how long killed processes may take to leave their control groups.
+const cgroupPatience = 20 * time.Second
+
+// removeCgroups kills every process in control groups of a name, and removes the groups.
+func (s *stepper) removeCgroups(ctx context.Context, name string) error {
+	if strings.HasSuffix(name, ".slice") {
+		// systemd stops what it knows of in the slice; a slice that it does not know is none of its business.
+		if st, err := s.freshState(ctx, name); err == nil && st.known() && st.Active != "inactive" {
+			_ = s.Units.Stop(ctx, name, true)
+		}
+	}
+	deadline := time.Now().Add(cgroupPatience)
+	for wait := time.Millisecond; ; wait = min(2*wait, 100*time.Millisecond) {
+		groups, err := s.cgroups(name)
+		if err != nil {
+			return err
+		}
+		left := 0
+		for _, g := range groups {
+			n, err := s.emptyCgroup(ctx, g)
+			if err != nil {
+				return err
+			}
+			left += n
+		}
+		if left == 0 {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return fail(hostapi.CodeFailed, "reboot the host and go on", "%d processes in control groups %s do not die", left, name)
+		}
+		// cgroup v1 has nothing to watch for the death of a process that is not a child.
+		time.Sleep(wait)
+	}
+}
+
+// emptyCgroup kills what is in a control group and below, removes the groups that are empty, and counts what is left.
+func (s *stepper) emptyCgroup(ctx context.Context, dir string) (left int, err error) {
+	names, err := os.ReadDir(s.path(dir))
+	if err != nil {
+		return 0, ignoreMissing(err)
+	}
+	for _, n := range names {
+		if n.IsDir() {
+			below, err := s.emptyCgroup(ctx, path.Join(dir, n.Name()))
+			if err != nil {
+				return 0, err
+			}
+			left += below
+		}
+	}
+	procs, err := os.ReadFile(s.path(path.Join(dir, "cgroup.procs")))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return left, err
+	}
+	for _, f := range strings.Fields(string(procs)) {
+		pid, err := strconv.Atoi(f)
+		if err != nil || pid <= 1 {
+			continue
+		}
+		left++
+		if err := s.Kernel.Kill(ctx, pid); err != nil {
+			return left, err
+		}
+	}
+	if left > 0 {
+		return left, nil
+	}
+	if s.Root != "/" {
+		return 0, os.RemoveAll(s.path(dir)) // a folder that stands for a control group has real files in it
+	}
+	if err := os.Remove(s.path(dir)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return 1, nil // a process that was just killed is still leaving
+	}
+	return 0, nil
+}

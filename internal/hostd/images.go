@@ -1,0 +1,242 @@
+package hostd
+
+import (
+	"archive/tar"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/trivet-dev/trivet/internal/hostapi"
+)
+
+type imageKind struct{}
+
+const pinLabel = "io.cri-containerd.pinned=pinned"
+
+// imageState is one line of `ctr images ls`.
+type imageState struct {
+	digest string
+	pinned bool
+}
+
+// ctr runs containerd's own client.
+func (h *Host) ctr(ctx context.Context, im *hostapi.Image, args ...string) ([]byte, error) {
+	return h.run(ctx, im.Tool, append([]string{"--namespace", im.Namespace, "--address", im.Address}, args...)...)
+}
+
+// images lists what containerd has in the namespace of an image.
+func (h *Host) images(ctx context.Context, im *hostapi.Image) (map[string]imageState, error) {
+	out, err := h.ctr(ctx, im, "images", "ls")
+	if err != nil {
+		return nil, err
+	}
+	return parseImages(string(out)), nil
+}
+
+func parseImages(out string) map[string]imageState {
+	found := map[string]imageState{}
+	for line := range strings.Lines(out) {
+		f := strings.Fields(line)
+		if len(f) < 3 || f[0] == "REF" {
+			continue
+		}
+		st := imageState{pinned: strings.Contains(line, pinLabel)}
+		for _, w := range f[1:] {
+			if strings.HasPrefix(w, "sha256:") {
+				st.digest = w
+				break
+			}
+		}
+		found[f[0]] = st
+	}
+	return found
+}
+
+func (imageKind) prepare(ctx context.Context, s *stepper, e *entry, full *hostapi.Item) (bool, error) {
+	im := full.Image
+	if err := s.haveBlob(im.Archive); err != nil {
+		return false, err
+	}
+	have, err := s.images(ctx, im)
+	if err != nil {
+		return true, nil // containerd is started by this step, or apply says what is wrong
+	}
+	st, present := have[im.Reference]
+	if !e.Prior.Captured && e.Next != nil && e.Item.Image == nil {
+		e.Prior.Captured, e.Prior.Existed = true, present
+	}
+	return !present || !st.pinned || st.digest != e.Digests[im.Reference], nil
+}
+
+func (imageKind) apply(ctx context.Context, s *stepper, e *entry, full *hostapi.Item) (bool, error) {
+	im := full.Image
+	ctx = context.WithoutCancel(ctx)
+	have, err := s.images(ctx, im)
+	if err != nil {
+		return false, s.containerdError(im, err)
+	}
+	st, present := have[im.Reference]
+	if e.Item.Image != nil && e.Item.Image.Archive == im.Archive && present && st.digest == e.Digests[im.Reference] && st.pinned {
+		return false, nil
+	}
+	if _, err := s.ctr(ctx, im, "images", "import", "--label", pinLabel, s.path(blobPath(im.Archive.SHA256))); err != nil {
+		return false, s.containerdError(im, err)
+	}
+	s.hook("imported " + im.Reference)
+	after, err := s.images(ctx, im)
+	if err != nil {
+		return false, s.containerdError(im, err)
+	}
+	if err := s.nameImage(ctx, im, have, after); err != nil {
+		return false, err
+	}
+	if _, err := s.ctr(ctx, im, "images", "label", im.Reference, pinLabel); err != nil {
+		return false, s.containerdError(im, err)
+	}
+	if after, err = s.images(ctx, im); err != nil {
+		return false, s.containerdError(im, err)
+	}
+	st, ok := after[im.Reference]
+	if !ok || !st.pinned {
+		return false, fmt.Errorf("containerd took the archive %s, but has no pinned image %s", im.Archive.SHA256, im.Reference)
+	}
+	e.Digests = map[string]string{im.Reference: st.digest}
+	return true, nil
+}
+
+// nameImage sees to it that the imported image has its canonical name, whatever the archive calls it.
+func (s *stepper) nameImage(ctx context.Context, im *hostapi.Image, before, after map[string]imageState) error {
+	names, err := archiveNames(s.path(blobPath(im.Archive.SHA256)))
+	if err != nil {
+		return err
+	}
+	if slices.Contains(names, im.Reference) {
+		return nil
+	}
+	if len(names) != 1 {
+		return fmt.Errorf("the archive %s holds %d images (%s), none of them %s", im.Archive.SHA256, len(names), strings.Join(names, ", "), im.Reference)
+	}
+	if _, ok := after[names[0]]; !ok {
+		return fmt.Errorf("containerd took the archive %s, but has no image %s", im.Archive.SHA256, names[0])
+	}
+	if _, err := s.ctr(ctx, im, "images", "tag", "--force", names[0], im.Reference); err != nil {
+		return s.containerdError(im, err)
+	}
+	if _, foreign := before[names[0]]; !foreign {
+		if _, err := s.ctr(ctx, im, "images", "rm", names[0]); err != nil {
+			return s.containerdError(im, err)
+		}
+	}
+	return nil
+}
+
+func (s *stepper) containerdError(im *hostapi.Image, err error) error {
+	return fail(hostapi.CodeFailed, "look at journalctl -u containerd on the host, and apply again", "containerd at %s: %v", im.Address, err)
+}
+
+// archiveNames are the names that an image archive gives its images, as containerd spells them.
+func archiveNames(real string) ([]string, error) {
+	f, err := os.Open(real)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	tr := tar.NewReader(f)
+	for {
+		hd, err := tr.Next()
+		if errors.Is(err, io.EOF) {
+			return nil, errors.New("the image archive has no manifest.json and no names in index.json")
+		}
+		if err != nil {
+			return nil, fmt.Errorf("the image archive cannot be read: %w", err)
+		}
+		switch hd.Name {
+		case "manifest.json":
+			var m []struct{ RepoTags []string }
+			if err := json.NewDecoder(tr).Decode(&m); err != nil {
+				return nil, fmt.Errorf("the image archive's manifest.json: %w", err)
+			}
+			var names []string
+			for _, i := range m {
+				for _, t := range i.RepoTags {
+					names = append(names, canonicalReference(t))
+				}
+			}
+			return names, nil
+		case "index.json":
+			if names := ociNames(tr); len(names) > 0 {
+				return names, nil
+			}
+		}
+	}
+}
+
+func ociNames(r io.Reader) []string {
+	var idx struct {
+		Manifests []struct{ Annotations map[string]string }
+	}
+	if json.NewDecoder(r).Decode(&idx) != nil {
+		return nil
+	}
+	var names []string
+	for _, m := range idx.Manifests {
+		if n := m.Annotations["io.containerd.image.name"]; n != "" {
+			names = append(names, n)
+		} else if n := m.Annotations["org.opencontainers.image.ref.name"]; strings.Contains(n, "/") {
+			names = append(names, canonicalReference(n))
+		}
+	}
+	return names
+}
+
+// canonicalReference spells out Docker Hub's short names, as containerd does on import.
+func canonicalReference(ref string) string {
+	first, _, slash := strings.Cut(ref, "/")
+	switch {
+	case !slash:
+		return "docker.io/library/" + ref
+	case !strings.ContainsAny(first, ".:") && first != "localhost":
+		return "docker.io/" + ref
+	}
+	return ref
+}
+
+func (imageKind) remove(ctx context.Context, s *stepper, e *entry) error {
+	im := e.item().Image
+	if e.Prior.Existed {
+		return nil
+	}
+	have, err := s.images(context.WithoutCancel(ctx), im)
+	if err != nil {
+		return nil // containerd does not run: its images go with its data folder
+	}
+	if _, ok := have[im.Reference]; !ok {
+		return nil
+	}
+	if _, err := s.ctr(context.WithoutCancel(ctx), im, "images", "rm", im.Reference); err != nil {
+		return s.containerdError(im, err)
+	}
+	return nil
+}
+
+func (imageKind) drift(o *observer, e *entry) string {
+	im := e.Item.Image
+	if o.imagesErr != nil {
+		return "containerd does not answer"
+	}
+	st, ok := o.images[im.Namespace+" "+im.Reference]
+	switch {
+	case !ok:
+		return "missing"
+	case !st.pinned:
+		return "not pinned"
+	case st.digest != e.Digests[im.Reference]:
+		return "content differs"
+	}
+	return ""
+}

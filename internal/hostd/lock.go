@@ -1,0 +1,107 @@
+package hostd
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+
+	"github.com/trivet-dev/trivet/internal/hostapi"
+)
+
+// lock is a held lock on one of the files of the state folder.
+type lock struct{ f *os.File }
+
+func (l *lock) release() { _ = l.f.Close() }
+
+// takeLock takes the lock of a file, making the file if it has to. It returns nil, nil when wait is false and somebody else holds it.
+func (h *Host) takeLock(ctx context.Context, p string, wait bool) (*lock, error) {
+	for {
+		if err := h.ensureState(); err != nil {
+			return nil, err
+		}
+		f, err := os.OpenFile(h.path(p), os.O_RDWR|os.O_CREATE|openNoFollow, 0o600)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // the state folder was forgotten at this moment
+		}
+		if err != nil {
+			return nil, err
+		}
+		ok, err := lockFile(ctx, f, wait)
+		if err != nil {
+			if !errors.Is(err, ctx.Err()) || ctx.Err() == nil {
+				f.Close()
+			}
+			return nil, err
+		}
+		if !ok {
+			f.Close()
+			return nil, nil
+		}
+		// Whoever held it may have removed the file: then this is a lock on nothing.
+		mine, err := f.Stat()
+		if err != nil {
+			f.Close()
+			return nil, err
+		}
+		if now, err := os.Lstat(h.path(p)); err == nil && sameFile(mine, now) {
+			return &lock{f}, nil
+		}
+		f.Close()
+	}
+}
+
+func (h *Host) lockStep(ctx context.Context) (*lock, error) {
+	l, err := h.takeLock(ctx, stepLockPath, true)
+	if err == nil {
+		return l, nil
+	}
+	if ctx.Err() != nil {
+		return nil, fail(hostapi.CodeCancelled, "apply again to go on", "cancelled while waiting for another step on the host to end")
+	}
+	return nil, h.wrap(err, hostapi.ID{})
+}
+
+// RaiseEpoch sets the host's epoch under the step lock, so that no step of an older epoch is running once it returns.
+func (h *Host) RaiseEpoch(ctx context.Context, req *hostapi.RaiseEpoch) error {
+	l, err := h.lockStep(ctx)
+	if err != nil {
+		return err
+	}
+	defer l.release()
+	rec, err := h.loadRecord()
+	if err != nil {
+		return err
+	}
+	if rec == nil {
+		rec = &record{ClusterID: req.ClusterID}
+	}
+	if err := checkCluster(rec, req.ClusterID); err != nil {
+		return err
+	}
+	if req.Epoch <= rec.Epoch {
+		return staleEpoch(req.Epoch, rec.Epoch)
+	}
+	rec.Epoch = req.Epoch
+	if err := h.saveRecord(rec); err != nil {
+		return h.wrap(err, hostapi.ID{})
+	}
+	return nil
+}
+
+func staleEpoch(got, have uint64) *hostapi.Error {
+	return fail(hostapi.CodeStaleEpoch, "nothing was changed; look who holds the lock, then plan and apply again",
+		"somebody took the lock over: this run has epoch %d, the host is at %d", got, have)
+}
+
+func checkCluster(rec *record, id string) error {
+	if rec.ClusterID == "" || rec.ClusterID == id {
+		return nil
+	}
+	name := rec.Cluster
+	if name == "" {
+		name = "without a name"
+	}
+	return fail(hostapi.CodeOtherCluster, "destroy that cluster, or take the host out of this topology",
+		"the host belongs to another cluster, %q (%s), as its host %q", name, rec.ClusterID, rec.Host)
+}

@@ -1,0 +1,127 @@
+package hostd
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"strings"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/trivet-dev/trivet/internal/hostapi"
+)
+
+// System returns the means of a real host.
+func System() Options {
+	return Options{Root: "/", Units: &systemd{}, Commands: execRunner{}, Kernel: linuxKernel{}}
+}
+
+// execRunner runs programs of the host.
+type execRunner struct{}
+
+// saidLimit bounds how much of a failed program's output goes into an error.
+const saidLimit = 2000
+
+func (execRunner) Run(ctx context.Context, c Command) ([]byte, error) {
+	cmd := exec.CommandContext(ctx, c.Name, c.Args...)
+	if !strings.Contains(c.Name, "/") && cmd.Err != nil {
+		// sudo's or a minimal PATH may leave the administrator's folders out.
+		for _, dir := range []string{"/usr/local/sbin/", "/usr/sbin/", "/sbin/", "/usr/local/bin/", "/usr/bin/", "/bin/"} {
+			if unix.Access(dir+c.Name, unix.X_OK) == nil {
+				cmd = exec.CommandContext(ctx, dir+c.Name, c.Args...)
+				break
+			}
+		}
+	}
+	cmd.Env = append([]string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C", "HOME=/root"}, c.Env...)
+	// A group of its own: a signal to the helper's group does not reach a package manager in the middle of its work.
+	cmd.SysProcAttr = &unix.SysProcAttr{Setpgid: true}
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err := cmd.Run()
+	if err == nil {
+		return stdout.Bytes(), nil
+	}
+	if errors.Is(err, exec.ErrNotFound) || errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("%s: %w", c.Name, ErrNoCommand)
+	}
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	said := strings.TrimSpace(stderr.String())
+	if said == "" {
+		said = strings.TrimSpace(stdout.String())
+	}
+	if len(said) > saidLimit {
+		said = "…" + said[len(said)-saidLimit:]
+	}
+	return nil, fmt.Errorf("%s: %w: %s", c.Name, err, said)
+}
+
+// linuxKernel asks the running kernel.
+type linuxKernel struct{}
+
+// Interfaces takes two dumps, however many interfaces there are.
+func (linuxKernel) Interfaces(context.Context) ([]hostapi.Interface, error) {
+	links, err := netlink.LinkList()
+	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
+		return nil, err
+	}
+	addrs, err := netlink.AddrList(nil, netlink.FAMILY_ALL)
+	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
+		return nil, err
+	}
+	byLink := map[int][]netip.Prefix{}
+	for _, a := range addrs {
+		ip, ok := netip.AddrFromSlice(a.IP)
+		if !ok {
+			continue
+		}
+		ones, _ := a.Mask.Size()
+		byLink[a.LinkIndex] = append(byLink[a.LinkIndex], netip.PrefixFrom(ip.Unmap(), ones))
+	}
+	var out []hostapi.Interface
+	for _, l := range links {
+		at := l.Attrs()
+		out = append(out, hostapi.Interface{Name: at.Name, MTU: at.MTU, Addresses: byLink[at.Index]})
+	}
+	return out, nil
+}
+
+func (linuxKernel) DeleteLink(_ context.Context, name string) error {
+	l, err := netlink.LinkByName(name)
+	if errors.As(err, &netlink.LinkNotFoundError{}) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := netlink.LinkDel(l); err != nil && !errors.Is(err, unix.ENODEV) {
+		return err
+	}
+	return nil
+}
+
+// Unmount detaches what is busy: its users end with their mount namespace.
+func (linuxKernel) Unmount(_ context.Context, path string) error {
+	err := unix.Unmount(path, unix.UMOUNT_NOFOLLOW)
+	if errors.Is(err, unix.EBUSY) {
+		err = unix.Unmount(path, unix.UMOUNT_NOFOLLOW|unix.MNT_DETACH)
+	}
+	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOENT) {
+		return nil // it is mounted no more
+	}
+	return err
+}
+
+func (linuxKernel) Kill(_ context.Context, pid int) error {
+	if err := unix.Kill(pid, unix.SIGKILL); err != nil && !errors.Is(err, unix.ESRCH) {
+		return err
+	}
+	return nil
+}

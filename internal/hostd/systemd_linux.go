@@ -1,0 +1,215 @@
+package hostd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/coreos/go-systemd/v22/dbus"
+	godbus "github.com/godbus/dbus/v5"
+	"golang.org/x/sys/unix"
+)
+
+// systemd drives systemd over its private socket, which root reaches without a D-Bus daemon. It connects at first use and again where the
+// connection broke, since systemd closes it when it is executed anew.
+type systemd struct {
+	mu   sync.Mutex
+	conn *dbus.Conn
+}
+
+func (s *systemd) connect() (*dbus.Conn, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.conn != nil && s.conn.Connected() {
+		return s.conn, nil
+	}
+	// The connection outlives the request that needs it first, so it gets no request's context; Close ends it.
+	c, err := dbus.NewSystemdConnectionContext(context.Background())
+	if err != nil {
+		return nil, fmt.Errorf("systemd does not answer on /run/systemd/private: %w", err)
+	}
+	s.conn = c
+	return c, nil
+}
+
+// Close ends the connection.
+func (s *systemd) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.conn != nil {
+		s.conn.Close()
+		s.conn = nil
+	}
+	return nil
+}
+
+func (s *systemd) Version(context.Context) (string, error) {
+	c, err := s.connect()
+	if err != nil {
+		return "", err
+	}
+	v, err := c.GetManagerProperty("Version")
+	return strings.Trim(v, `"`), err
+}
+
+func (s *systemd) States(ctx context.Context, names []string) (map[string]UnitState, error) {
+	c, err := s.connect()
+	if err != nil {
+		return nil, err
+	}
+	list, err := c.ListUnitsByNamesContext(ctx, names)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]UnitState{}
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for _, u := range list {
+		wg.Go(func() {
+			st := UnitState{Load: u.LoadState, Active: u.ActiveState, Sub: u.SubState}
+			if u.LoadState != "not-found" {
+				st.File = stringProperty(ctx, c, u.Name, "UnitFileState")
+				st.NeedReload = boolProperty(ctx, c, u.Name, "NeedDaemonReload")
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			out[u.Name] = st
+		})
+	}
+	wg.Wait()
+	for _, n := range names {
+		if _, ok := out[n]; !ok {
+			out[n] = UnitState{Load: "not-found", Active: "inactive"}
+		}
+	}
+	return out, ctx.Err()
+}
+
+func stringProperty(ctx context.Context, c *dbus.Conn, unit, name string) string {
+	p, err := c.GetUnitPropertyContext(ctx, unit, name)
+	if err != nil {
+		return ""
+	}
+	v, _ := p.Value.Value().(string)
+	return v
+}
+
+func boolProperty(ctx context.Context, c *dbus.Conn, unit, name string) bool {
+	p, err := c.GetUnitPropertyContext(ctx, unit, name)
+	if err != nil {
+		return false
+	}
+	v, _ := p.Value.Value().(bool)
+	return v
+}
+
+func (s *systemd) DaemonReload(ctx context.Context) error {
+	c, err := s.connect()
+	if err != nil {
+		return err
+	}
+	return c.ReloadContext(ctx)
+}
+
+func (s *systemd) Enable(ctx context.Context, name string) error {
+	c, err := s.connect()
+	if err != nil {
+		return err
+	}
+	_, _, err = c.EnableUnitFilesContext(ctx, []string{name}, false, false)
+	return err
+}
+
+func (s *systemd) Disable(ctx context.Context, name string) error {
+	c, err := s.connect()
+	if err != nil {
+		return err
+	}
+	_, err = c.DisableUnitFilesContext(ctx, []string{name}, false)
+	return err
+}
+
+// job queues a job and waits for its end if asked. A queued job goes on when the wait is called off.
+func (s *systemd) job(ctx context.Context, verb, unit string, wait bool, queue func(*dbus.Conn, context.Context, string, string, chan<- string) (int, error)) error {
+	c, err := s.connect()
+	if err != nil {
+		return err
+	}
+	var done chan string
+	if wait {
+		done = make(chan string, 1)
+	}
+	if _, err := queue(c, ctx, unit, "replace", done); err != nil {
+		return fmt.Errorf("systemd could not %s %s: %w", verb, unit, err)
+	}
+	if !wait {
+		return nil
+	}
+	select {
+	case result := <-done:
+		if result != "done" {
+			return JobError(verb, unit, result)
+		}
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (s *systemd) Start(ctx context.Context, name string, wait bool) error {
+	return s.job(ctx, "start", name, wait, (*dbus.Conn).StartUnitContext)
+}
+
+func (s *systemd) Stop(ctx context.Context, name string, wait bool) error {
+	return s.job(ctx, "stop", name, wait, (*dbus.Conn).StopUnitContext)
+}
+
+func (s *systemd) Restart(ctx context.Context, name string, wait bool) error {
+	return s.job(ctx, "restart", name, wait, (*dbus.Conn).RestartUnitContext)
+}
+
+func (s *systemd) Reload(ctx context.Context, name string, wait bool) error {
+	return s.job(ctx, "reload", name, wait, (*dbus.Conn).ReloadUnitContext)
+}
+
+func (s *systemd) Kill(ctx context.Context, name string) error {
+	c, err := s.connect()
+	if err != nil {
+		return err
+	}
+	return ignoreGone(c.KillUnitWithTarget(ctx, name, dbus.All, int32(unix.SIGKILL)))
+}
+
+func (s *systemd) ResetFailed(ctx context.Context, name string) error {
+	c, err := s.connect()
+	if err != nil {
+		return err
+	}
+	return ignoreGone(c.ResetFailedUnitContext(ctx, name))
+}
+
+// ignoreGone: there is nothing to kill or reset in a unit that has no processes or is not loaded.
+func ignoreGone(err error) error {
+	var de godbus.Error
+	if !errors.As(err, &de) {
+		return err
+	}
+	switch de.Name {
+	case "org.freedesktop.systemd1.NoSuchUnit", "org.freedesktop.systemd1.UnitNotLoaded", "org.freedesktop.systemd1.NoSuchProcess":
+		return nil
+	}
+	if de.Name == "org.freedesktop.DBus.Error.Failed" || strings.Contains(de.Error(), "No such process") || strings.Contains(de.Error(), "not loaded") {
+		return nil
+	}
+	return err
+}
+
+func (s *systemd) Journal(ctx context.Context, name string, lines int) (string, error) {
+	out, err := execRunner{}.Run(ctx, Command{Name: "journalctl", Args: []string{
+		"--unit", name, "--lines", strconv.Itoa(lines), "--no-pager", "--output", "short-iso", "--no-hostname", "--quiet",
+	}})
+	return string(out), err
+}

@@ -1,0 +1,158 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// labFiles is all that a lab keeps in its state folder. Anything else there is not ours.
+var labFiles = []string{"hosts", "lab.json", "access.json", "id_ed25519", "known_hosts", "age.key"}
+
+// Down removes everything a lab made, also what a crash or a killed command left of it:
+// it goes by names, not by a record. A lab that is not there is no error.
+func Down(ctx context.Context, name string, o Options) error {
+	o, err := o.withDefaults()
+	if err != nil {
+		return err
+	}
+	if err := checkName("lab", name, maxLabName); err != nil {
+		return err
+	}
+	if os.Geteuid() != 0 {
+		return errors.New("taking a lab down needs root")
+	}
+	l := &Lab{name: name, dir: filepath.Join(o.StateDir, name), options: o}
+	lock, err := l.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer lock.release()
+	// Processes first: nothing else can be removed for good while they run.
+	if err := l.endHosts(ctx); err != nil {
+		return err
+	}
+	if err := errors.Join(l.removeNamespaces(), l.removeNspawnFolders(), l.removeState()); err != nil {
+		return err
+	}
+	if err := os.Remove(l.dir + ".lock"); err != nil {
+		return err
+	}
+	return leaveStateDir(ctx, o.StateDir)
+}
+
+// endHosts kills every process in the lab's control groups and removes the groups.
+func (l *Lab) endHosts(ctx context.Context) error {
+	lab, err := openGroup(filepath.Join(cgroupFolder, l.name))
+	if err != nil {
+		return err
+	}
+	err = l.eachHost(lab.children(), func(host string) error {
+		m := &machine{Host: Host{Name: host}, lab: l.name, dir: hostFolder(l.dir, host)}
+		var err error
+		if m.group, err = openGroup(hostGroup(l.name, host)); err != nil {
+			return err
+		}
+		return m.kill(ctx)
+	})
+	if err != nil {
+		return err
+	}
+	if err := lab.remove(ctx); err != nil {
+		return err
+	}
+	group{name: cgroupFolder, in: lab.in}.removeIfEmpty() // other labs may be there
+	return nil
+}
+
+func (l *Lab) removeNamespaces() error {
+	entries, err := os.ReadDir(namespaceFolder)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	var errs []error
+	for _, e := range entries {
+		name := e.Name()
+		if name == operatorNamespace(l.name) || name == routerNamespace(l.name) || strings.HasPrefix(name, hostNamespace(l.name, "")) {
+			errs = append(errs, deleteNamespace(name))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// removeNspawnFolders removes what systemd-nspawn leaves in /run for each machine.
+func (l *Lab) removeNspawnFolders() error {
+	entries, err := os.ReadDir(filepath.Join(l.dir, "hosts"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	var errs []error
+	for _, e := range entries {
+		for _, kind := range []string{"propagate", "unix-export"} {
+			path := filepath.Join("/run/systemd/nspawn", kind, machineName(l.name, e.Name()))
+			if _, err := os.Lstat(path); err == nil {
+				errs = append(errs, removeAll(path))
+			}
+		}
+	}
+	for _, dir := range []string{"propagate", "unix-export", ""} {
+		unix.Rmdir(filepath.Join("/run/systemd/nspawn", dir)) // refused while others' are there
+	}
+	return errors.Join(errs...)
+}
+
+func (l *Lab) removeState() error {
+	for _, name := range labFiles {
+		if err := removeAll(filepath.Join(l.dir, name)); err != nil {
+			return err
+		}
+	}
+	unfinished, err := filepath.Glob(filepath.Join(l.dir, ".new-*"))
+	if err != nil {
+		return err
+	}
+	for _, path := range unfinished {
+		if err := os.Remove(path); err != nil {
+			return err
+		}
+	}
+	err = os.Remove(l.dir)
+	if errors.Is(err, unix.ENOTEMPTY) {
+		return fmt.Errorf("%s holds files that are not the lab's: move them away and run trivet lab down again", l.dir)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// leaveStateDir gives the machine its sysctls back, and the state folder up, with the last lab.
+func leaveStateDir(ctx context.Context, dir string) error {
+	lock, err := takeFolderLock(ctx, dir)
+	if err != nil {
+		return err
+	}
+	defer lock.release()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if filepath.Join(dir, e.Name()) != sysctlFile(dir) {
+			return nil
+		}
+	}
+	if err := restoreSysctls(dir); err != nil {
+		return err
+	}
+	if err := os.Remove(dir); err != nil && !errors.Is(err, unix.ENOTEMPTY) {
+		return err
+	}
+	return nil
+}

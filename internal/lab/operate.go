@@ -1,0 +1,182 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// HostStatus is what is seen of a host now.
+type HostStatus struct {
+	Name    string     `json:"name"`
+	Site    string     `json:"site"`
+	Address netip.Addr `json:"address"`
+	Running bool       `json:"running"`
+	System  string     `json:"system,omitempty"`   // systemd's word: running, degraded, starting, …
+	Init    int        `json:"init,omitempty"`     // pid of its systemd on this machine
+	Memory  uint64     `json:"memory,omitempty"`   // bytes, page cache included
+	SiteCut bool       `json:"site_cut,omitempty"` // its site is cut off
+	Console string     `json:"console"`            // path of its console log
+}
+
+// Status looks at every host.
+func (l *Lab) Status(ctx context.Context) ([]HostStatus, error) {
+	r, err := loadRecord(l.dir)
+	if err != nil {
+		return nil, err
+	}
+	var all []HostStatus
+	for _, site := range r.Spec.Sites {
+		isCut := slices.ContainsFunc(r.Cuts, func(c cut) bool { return c.Site == site.Name })
+		for _, h := range site.Hosts {
+			m, err := l.machine(r, h.Name)
+			if err != nil {
+				return nil, err
+			}
+			s := HostStatus{Name: h.Name, Site: site.Name, Address: h.Address, SiteCut: isCut, Console: m.console()}
+			if s.Running, err = m.running(); err != nil {
+				return nil, err
+			}
+			if s.Running {
+				if s.Init, err = m.group.findInit(); err != nil {
+					return nil, err
+				}
+				s.Memory = m.group.memory()
+				// Its exit code is not zero for most states, so only the word counts.
+				out, _ := m.exec(ctx, "systemctl", "is-system-running")
+				s.System = strings.TrimSpace(string(out))
+			}
+			all = append(all, s)
+		}
+	}
+	return all, ctx.Err()
+}
+
+// change runs fn under the lab's lock with its present record.
+func (l *Lab) change(ctx context.Context, fn func(record) error) error {
+	lock, err := l.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer lock.release()
+	r, err := loadRecord(l.dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("lab %s is not up: run trivet lab up -f with its topology", l.name)
+	}
+	if err != nil {
+		return err
+	}
+	return fn(r)
+}
+
+func (l *Lab) changeHost(ctx context.Context, name string, fn func(record, *machine) error) error {
+	return l.change(ctx, func(r record) error {
+		m, err := l.machine(r, name)
+		if err != nil {
+			return err
+		}
+		return fn(r, m)
+	})
+}
+
+// StopHost powers a host off, as an operator would, and waits for it.
+func (l *Lab) StopHost(ctx context.Context, name string) error {
+	return l.changeHost(ctx, name, func(_ record, m *machine) error { return m.stop(ctx) })
+}
+
+// KillHost ends all of a host at once, as a power cut does. What the host had written but
+// not yet synced survives, since the machine's page cache does.
+func (l *Lab) KillHost(ctx context.Context, name string) error {
+	return l.changeHost(ctx, name, func(_ record, m *machine) error { return m.kill(ctx) })
+}
+
+// StartHost boots a host from its disk and waits until it is up.
+func (l *Lab) StartHost(ctx context.Context, name string) error {
+	return l.changeHost(ctx, name, func(r record, m *machine) error {
+		return l.boot(ctx, r, name)
+	})
+}
+
+// WipeOption changes what WipeHost does.
+type WipeOption int
+
+// KeepHostKey gives the empty disk the SSH host key of the old one.
+const KeepHostKey WipeOption = 1
+
+// WipeHost gives a stopped host an empty disk: the same name and address, but another
+// machine id and, unless it is to be kept, another SSH host key.
+func (l *Lab) WipeHost(ctx context.Context, name string, options ...WipeOption) error {
+	return l.changeHost(ctx, name, func(r record, m *machine) error {
+		running, err := m.running()
+		if err != nil {
+			return err
+		}
+		if running {
+			return fmt.Errorf("host %s runs: stop it first (trivet lab stop %s)", name, name)
+		}
+		base, err := ensureBase(ctx, l.options.CacheDir, l.options.Progress)
+		if err != nil {
+			return err
+		}
+		// Without host.json the disk counts as unfinished, however far this gets.
+		gone := []string{"host.json"}
+		if !slices.Contains(options, KeepHostKey) {
+			gone = append(gone, hostKeyFile)
+		}
+		for _, file := range gone {
+			if err := os.Remove(filepath.Join(m.dir, file)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return err
+			}
+		}
+		if err := l.prepare(ctx, r, name, base); err != nil {
+			return err
+		}
+		return writeKnownHosts(l.dir, r)
+	})
+}
+
+// CutSite drops all that goes between a site and the rest of the fleet; with
+// Options.OperatorCut also what goes between it and the operator.
+func (l *Lab) CutSite(ctx context.Context, site string) error {
+	return l.setCut(ctx, site, []cut{{Site: site, Operator: l.options.OperatorCut}})
+}
+
+// JoinSite undoes CutSite.
+func (l *Lab) JoinSite(ctx context.Context, site string) error {
+	return l.setCut(ctx, site, nil)
+}
+
+func (l *Lab) setCut(ctx context.Context, site string, now []cut) error {
+	return l.change(ctx, func(r record) error {
+		if err := r.Spec.hasSite(site); err != nil {
+			return err
+		}
+		r.Cuts = append(slices.DeleteFunc(r.Cuts, func(c cut) bool { return c.Site == site }), now...)
+		if err := writeJSON(filepath.Join(l.dir, "lab.json"), r); err != nil {
+			return err
+		}
+		return applyCuts(ctx, l.name, r.Cuts)
+	})
+}
+
+// Exec runs a command as root inside a host, without SSH, and returns its standard output.
+func (l *Lab) Exec(ctx context.Context, host string, argv ...string) ([]byte, error) {
+	if len(argv) == 0 {
+		return nil, errors.New("no command to run")
+	}
+	r, err := loadRecord(l.dir)
+	if err != nil {
+		return nil, err
+	}
+	m, err := l.machine(r, host)
+	if err != nil {
+		return nil, err
+	}
+	return m.exec(ctx, argv...)
+}

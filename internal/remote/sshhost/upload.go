@@ -1,0 +1,161 @@
+package sshhost
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"sync"
+	"time"
+
+	scp "github.com/bramvdbogaerde/go-scp"
+	"golang.org/x/crypto/ssh"
+
+	"github.com/trivet-dev/trivet/internal/hostapi"
+	"github.com/trivet-dev/trivet/internal/shell"
+)
+
+// maxTransfers bounds uploads at once on one connection: sshd allows 10 sessions (MaxSessions), one of which is the helper's.
+const maxTransfers = 4
+
+// stager stages uploads with scp beside the helper.
+type stager struct {
+	c    *conn
+	dir  string
+	gate semaphore
+}
+
+func newStager(c *conn, dir string) *stager {
+	return &stager{c: c, dir: dir, gate: make(semaphore, maxTransfers)}
+}
+
+// Stage implements remote.Uploader.
+func (s *stager) Stage(ctx context.Context, content io.Reader, blob hostapi.Blob, progress func(int64)) (string, error) {
+	if err := s.gate.acquire(ctx); err != nil {
+		return "", err
+	}
+	defer s.gate.release()
+	target := path.Join(s.dir, "upload-"+rand.Text())
+	if err := copyTo(ctx, s.c, content, target, blob.Size, progress); err != nil {
+		s.discard(target)
+		return "", err
+	}
+	return target, nil
+}
+
+// discard removes what a failed upload left. It runs after the caller's ctx may have ended, and is bounded by the connection instead.
+func (s *stager) discard(target string) {
+	if s.c.ended() {
+		return // ScriptProbe of a later run removes it
+	}
+	line, err := shell.Script(ScriptDiscard, target).Build()
+	if err != nil {
+		return
+	}
+	go func() {
+		session, err := s.c.client.NewSession()
+		if err != nil {
+			return
+		}
+		defer session.Close()
+		_ = session.Run(line)
+	}()
+}
+
+// gated is a reader that go-scp reads in a goroutine which may outlive the copy: after shut it reads nothing more from the caller's reader.
+type gated struct {
+	mu       sync.Mutex
+	r        io.Reader
+	left     int64
+	sent     int64
+	progress func(int64)
+	err      error
+}
+
+var errShut = errors.New("the transfer has ended")
+
+func (g *gated) Read(p []byte) (int, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	switch {
+	case g.err != nil:
+		return 0, g.err
+	case g.left == 0:
+		return 0, io.EOF
+	}
+	n, err := g.r.Read(p[:min(int64(len(p)), g.left)])
+	g.left -= int64(n)
+	g.sent += int64(n)
+	if g.progress != nil && n > 0 {
+		g.progress(g.sent)
+	}
+	if err == io.EOF && g.left > 0 {
+		err = fmt.Errorf("the content ended %d bytes early", g.left)
+	}
+	if err != nil && err != io.EOF {
+		g.err = err
+	}
+	return n, err
+}
+
+// shut waits for a read in progress and lets no further one through. It returns the error of the caller's reader, if that had one.
+func (g *gated) shut() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	err := g.err
+	if err == nil {
+		g.err = errShut
+	}
+	return err
+}
+
+// copyTo sends content with scp. The target must be of safe characters: go-scp quotes it with %q.
+func copyTo(ctx context.Context, c *conn, content io.Reader, target string, size int64, progress func(int64)) error {
+	if !stagingPath.MatchString(target) {
+		return fmt.Errorf("staging path %q has characters that scp cannot be given", target)
+	}
+	client, err := scp.NewClientBySSH(c.client)
+	if err != nil {
+		return c.broken(err)
+	}
+	g := &gated{r: content, left: size, progress: progress}
+	// go-scp heeds ctx only once the remote command runs.
+	done := make(chan error, 1)
+	go func() { done <- client.Copy(ctx, g, target, "0600", size) }()
+	select {
+	case err = <-done:
+	case <-ctx.Done():
+		err = context.Cause(ctx)
+	}
+	if rerr := g.shut(); rerr != nil {
+		return fmt.Errorf("reading what is to be sent: %w", rerr)
+	}
+	if err == nil {
+		return nil
+	}
+	if cause := context.Cause(ctx); cause != nil {
+		return cause
+	}
+	return copyError(c, err)
+}
+
+func copyError(c *conn, err error) error {
+	var exit *ssh.ExitError
+	switch {
+	case errors.As(err, &exit) && exit.ExitStatus() == 127:
+		return errors.New("scp is not installed there; install openssh-client (Debian) or openssh-clients (Red Hat)")
+	case errors.Is(err, io.EOF), errors.As(err, new(*ssh.ExitMissingError)):
+		// The end of the channel and that of the connection come one after the other.
+		select {
+		case <-c.done:
+		case <-time.After(200 * time.Millisecond):
+		}
+		if c.ended() {
+			return c.broken(io.EOF)
+		}
+		return errors.New("scp ended early on the host")
+	}
+	return err
+}

@@ -1,0 +1,117 @@
+//go:build e2e
+
+// Package e2e uses the product from outside, as an operator at a terminal: the built command against real hosts of a lab.
+package e2e
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// operator runs the command on a copy of the example topology, in a lab of its own.
+type operator struct {
+	t   *testing.T
+	dir string // of the topology
+	bin string
+}
+
+type result struct {
+	code   int
+	stdout string
+	stderr string
+}
+
+func newOperator(t *testing.T, example, fleet string) *operator {
+	t.Helper()
+	if os.Getuid() != 0 {
+		t.Skip("needs root: the lab makes namespaces and starts systemd in them")
+	}
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(filepath.Join(root, "examples/topologies", example, "main.hcl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(string(text), "\n")
+	renamed := false
+	for i, l := range lines {
+		if strings.HasPrefix(l, `fleet "`) {
+			lines[i], renamed = `fleet "`+fleet+`" {`, true
+		}
+	}
+	if !renamed {
+		t.Fatalf("%s has no fleet block", example)
+	}
+	o := &operator{t: t, dir: t.TempDir(), bin: filepath.Join(root, "bin/trivet")}
+	if err := os.WriteFile(filepath.Join(o.dir, "main.hcl"), []byte(strings.Join(lines, "\n")), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	o.must("lab", "down")
+	t.Cleanup(func() {
+		if t.Failed() && os.Getenv("TRIVET_E2E_KEEP") != "" {
+			t.Logf("the lab is kept: %s lab status -f %s", o.bin, o.dir)
+			return
+		}
+		o.must("lab", "down")
+	})
+	o.must("lab", "up")
+	return o
+}
+
+// run runs a subcommand and returns whatever comes of it.
+func (o *operator) run(args ...string) result {
+	o.t.Helper()
+	args = append([]string{"-f", o.dir, "--lab"}, args...)
+	cmd := exec.Command(o.bin, args...)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	start := time.Now()
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		o.t.Fatal(err)
+	}
+	r := result{cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()}
+	o.t.Logf("trivet %s: exit %d in %.1f s", strings.Join(args[3:], " "), r.code, time.Since(start).Seconds())
+	return r
+}
+
+// must runs a subcommand that has to succeed.
+func (o *operator) must(args ...string) result {
+	o.t.Helper()
+	return o.exits(0, args...)
+}
+
+// exits runs a subcommand that has to end with the exit code.
+func (o *operator) exits(code int, args ...string) result {
+	o.t.Helper()
+	r := o.run(args...)
+	if r.code != code {
+		o.t.Fatalf("trivet %s: exit code %d, want %d\n%s\n%s", strings.Join(args, " "), r.code, code, r.stdout, r.stderr)
+	}
+	return r
+}
+
+// on runs a command on a host as root, without SSH.
+func (o *operator) on(host string, argv ...string) string {
+	o.t.Helper()
+	return o.must(append([]string{"lab", "exec", host, "--"}, argv...)...).stdout
+}
+
+func decode[T any](t *testing.T, text string) T {
+	t.Helper()
+	var v T
+	if err := json.Unmarshal([]byte(text), &v); err != nil {
+		t.Fatalf("not the JSON expected: %v\n%s", err, text)
+	}
+	return v
+}
