@@ -165,7 +165,7 @@ func (e *Engine) lock(ctx context.Context, purpose string) (*lock, error) {
 	for _, h := range voters {
 		c, gone, err := e.hosts[h.Name].Hold(ctx, hostapi.Hold{Holder: hostapi.Holder{Actor: Actor(), Purpose: purpose, Since: e.Now(), Epoch: epoch}})
 		if err != nil {
-			errs = append(errs, fmt.Errorf("host %s: %w", h.Name, err))
+			errs = append(errs, err)
 			var he *hostapi.Error
 			if errors.As(err, &he) && he.Code == hostapi.CodeHeld {
 				break
@@ -208,7 +208,7 @@ func (e *Engine) raise(ctx context.Context, epoch uint64) error {
 			continue
 		}
 		if err := e.hosts[name].RaiseEpoch(ctx, hostapi.RaiseEpoch{Epoch: epoch, ClusterID: id}); err != nil {
-			errs = append(errs, fmt.Errorf("host %s: %w", name, err))
+			errs = append(errs, err)
 		}
 	}
 	return errors.Join(errs...)

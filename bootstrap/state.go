@@ -50,7 +50,7 @@ func (e *Engine) look(ctx context.Context, contents bool) (map[string]*hostapi.O
 	return seen, docs, err
 }
 
-func (e *Engine) packageNames() []string { return release.Packages(e.cluster.Network.ProxyMode) }
+func (e *Engine) packageNames() []string { return release.Packages(e.cluster.Network.Plugin, e.cluster.Network.ProxyMode) }
 
 // state observes and compiles.
 func (e *Engine) state(ctx context.Context, contents bool) (*state, error) {

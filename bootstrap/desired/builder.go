@@ -129,7 +129,7 @@ func (b *builder) binary(name, version string) hostapi.ID {
 }
 
 func (b *builder) program(at, name, version string) hostapi.ID {
-	b.folder("/opt/trivet", path.Dir(at))
+	b.folder(path.Dir(at))
 	e, err := b.store.one(artifact.Want{Name: name, Version: version, Arch: b.facts.Architecture, Kind: artifact.Binary})
 	if err != nil {
 		b.fail("%w", err)
@@ -160,7 +160,7 @@ func (b *builder) trust(p string, authorities ...certs.Authority) hostapi.ID {
 
 // public writes a file whose content is the public half of the identity, when that is known; else it is made during the apply.
 func (b *builder) public(p string, i Item) hostapi.ID {
-	b.folder(path.Dir(p))
+	b.folder(path.Dir(path.Dir(p)), path.Dir(p))
 	f := &hostapi.File{Path: p, Mode: 0o644, Owner: root, Group: root}
 	if known := b.in.Inventory.Public; known.Known() {
 		content, err := TrustContent(known, &i)

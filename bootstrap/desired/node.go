@@ -65,7 +65,7 @@ func (b *builder) containerd() {
 	b.binary("ctr", r.Containerd)
 	b.binary("runc", r.Runc)
 	for _, plugin := range release.CNIPlugins {
-		b.folder("/opt/trivet", path.Dir(cniDir))
+		b.folder(path.Dir(cniDir))
 		b.program(path.Join(cniDir, plugin), release.CNIArtifact(plugin), r.CNIPlugins)
 	}
 	b.folder("/etc/containerd", "/etc/containerd/certs.d", "/etc/cni", "/etc/cni/net.d")
@@ -140,7 +140,7 @@ func (b *builder) kubelet() {
 // proxy makes kube-proxy.
 func (b *builder) proxy() {
 	b.part = PartProxy
-	for _, name := range release.Packages(b.cluster.Network.ProxyMode) {
+	for _, name := range release.Packages(b.cluster.Network.Plugin, b.cluster.Network.ProxyMode) {
 		b.pkg(name)
 	}
 	bin := b.binary("kube-proxy", b.in.Release.Kubernetes)

@@ -164,7 +164,6 @@ func (r *run) step(ctx context.Context, s plan.Step) error {
 	r.emit(event.Event{Kind: event.HostStarted, Host: s.Host, Total: int64(len(s.Actions))})
 	err := r.hostStep(ctx, s)
 	if err != nil {
-		err = fmt.Errorf("host %s: %w", s.Host, err)
 		r.emit(event.Event{Kind: event.HostFailed, Host: s.Host, Message: err.Error(), Elapsed: r.Now().Sub(start)})
 		return err
 	}
@@ -175,7 +174,7 @@ func (r *run) step(ctx context.Context, s plan.Step) error {
 func (r *run) hostStep(ctx context.Context, s plan.Step) error {
 	host := r.Hosts[s.Host]
 	if host == nil {
-		return errors.New("not connected")
+		return fmt.Errorf("host %s: not connected", s.Host)
 	}
 	step := &hostapi.Step{Epoch: r.Epoch, Cluster: r.plan.Cluster, ClusterID: r.clusterID(), Host: s.Host, Actor: r.Actor}
 	var acts []plan.Action
@@ -188,7 +187,7 @@ func (r *run) hostStep(ctx context.Context, s plan.Step) error {
 		}
 		op, err := r.operation(a)
 		if err != nil {
-			return err
+			return fmt.Errorf("host %s: %s: %w", s.Host, actionName(a), err)
 		}
 		step.Ops = append(step.Ops, op)
 		acts = append(acts, a)

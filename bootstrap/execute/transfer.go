@@ -3,7 +3,6 @@ package execute
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -25,7 +24,7 @@ func (r *run) upload(ctx context.Context, host remote.Host, a plan.Action) error
 	t, start := a.Transfer, r.Now()
 	content, err := r.Open(ctx, t.Blob)
 	if err != nil {
-		return fmt.Errorf("%s: %w", t.Name, err)
+		return fmt.Errorf("host %s: %s: %w", host.Name(), t.Name, err)
 	}
 	defer content.Close()
 	var last time.Time
@@ -36,7 +35,7 @@ func (r *run) upload(ctx context.Context, host remote.Host, a plan.Action) error
 		}
 	})
 	if err != nil {
-		return fmt.Errorf("send %s: %w", t.Name, err)
+		return fmt.Errorf("%s: %w", t.Name, err)
 	}
 	r.emit(event.Event{Kind: event.ActionDone, Host: host.Name(), Item: t.Name, State: "changed", Bytes: t.Blob.Size, Elapsed: r.Now().Sub(start)})
 	return nil
@@ -75,7 +74,6 @@ func (r *run) spread(ctx context.Context, ph plan.Phase) error {
 		start := r.Now()
 		r.emit(event.Event{Kind: event.HostStarted, Host: s.Host, Total: int64(len(s.Actions))})
 		if err := r.fetch(ctx, s, servers, run); err != nil {
-			err = fmt.Errorf("host %s: %w", s.Host, err)
 			r.emit(event.Event{Kind: event.HostFailed, Host: s.Host, Message: err.Error()})
 			return err
 		}
@@ -110,7 +108,7 @@ func (r *run) serve(ctx context.Context, name string, run *peers) *peer {
 func (r *run) fetch(ctx context.Context, s plan.Step, servers map[string]*peer, run *peers) error {
 	host := r.Hosts[s.Host]
 	if host == nil {
-		return errors.New("not connected")
+		return fmt.Errorf("host %s: not connected", s.Host)
 	}
 	byPeer := map[string][]plan.Action{}
 	var order []string

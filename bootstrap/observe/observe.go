@@ -29,7 +29,7 @@ func Hosts(ctx context.Context, hosts map[string]remote.Host, req hostapi.Observ
 			mu.Lock()
 			defer mu.Unlock()
 			if err != nil {
-				failed[name] = fmt.Errorf("host %s: %w", name, err)
+				failed[name] = err
 				return
 			}
 			seen[name] = o

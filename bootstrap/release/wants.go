@@ -58,7 +58,7 @@ func (r *Release) Wants(n Need) []artifact.Want {
 			out = append(out, w)
 		}
 	}
-	add(artifact.Package, "", Packages(n.ProxyMode)...)
+	add(artifact.Package, "", Packages(n.Plugin, n.ProxyMode)...)
 	return out
 }
 
@@ -93,9 +93,10 @@ func (r *Release) Binaries(n Need) []Binary {
 	return out
 }
 
-// Packages lists the distribution's packages that nodes need.
-func Packages(proxyMode string) []string {
-	if proxyMode == ModeIPTables {
+// Packages lists the distribution's packages that nodes need. flanneld 0.28 calls iptables in its nftables mode, too: to clear away what the other mode
+// would have left, and it ends when there is no such program.
+func Packages(plugin, proxyMode string) []string {
+	if plugin == PluginFlannel || proxyMode == ModeIPTables {
 		return []string{"haproxy", "iptables", "nftables"}
 	}
 	return []string{"haproxy", "nftables"}

@@ -3,6 +3,7 @@ package topology
 import (
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -107,14 +108,14 @@ func (b *block) user(name, otherwise string) string {
 
 func (d *decoder) decodeArtifacts(fleet *block) Artifacts {
 	b, _ := fleet.child("artifacts")
-	a := Artifacts{Source: "upstream", Range: b.rng}
+	a := Artifacts{Source: "auto", Range: b.rng}
 	s, shown, ok := b.text("source")
 	if !ok {
 		return a
 	}
-	words := []string{"upstream", "source"}
+	words := []string{"auto", "upstream", "source"}
 	switch {
-	case s == "upstream" || s == "source":
+	case slices.Contains(words, s):
 		a.Source = s
 	case strings.Contains(s, "://"):
 		u, err := url.Parse(s)
@@ -130,7 +131,7 @@ func (d *decoder) decodeArtifacts(fleet *block) Artifacts {
 		a.Source = b.path("source")
 	default:
 		b.errorf("source", "Wrong artifact source",
-			"%s is neither \"upstream\" nor \"source\", nor a folder with a slash in its name, nor an address.%s", shown, suggest(s, append(words, "./"+s)))
+			"%s is not \"auto\", \"upstream\" or \"source\", nor a folder with a slash in its name, nor an address.%s", shown, suggest(s, append(words, "./"+s)))
 	}
 	return a
 }

@@ -119,7 +119,7 @@ var artifactsBlock = &blockType{
 	name:    "artifacts",
 	meaning: "Where binaries, images and packages come from.",
 	attrs: []attribute{
-		{name: "source", kind: "string", def: "`\"upstream\"`", meaning: "`\"upstream\"`; `\"source\"` (built from Go modules); a folder such as `\"./mirror\"`; or the `https://` address of a mirror."},
+		{name: "source", kind: "string", def: "`\"auto\"`", meaning: "`\"auto\"`: upstream when it answers at once, built from source when it does not; `\"upstream\"`; `\"source\"` (built from Go modules); a folder such as `\"./mirror\"`; or the `https://` address of a mirror."},
 	},
 }
 

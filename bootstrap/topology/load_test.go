@@ -227,7 +227,7 @@ func TestExampleModel(t *testing.T) {
 		Certs: Certificates{CALifetime: 3650 * day, LeafLifetime: 365 * day, RenewBefore: 30 * day, AdminLifetime: day},
 		SSH: SSH{User: "lab", PrivateKey: "/lab/key", KnownHosts: "/lab/known_hosts", HostKeys: HostKeysStrict, ConfigFile: "none",
 			ConnectTimeout: 15 * time.Second, KeepAlive: 10 * time.Second, Parallel: 32},
-		Source: "upstream",
+		Source: "auto",
 	}
 	if diff := cmp.Diff(wantSettings, got); diff != "" {
 		t.Errorf("settings (-want +got):\n%s", diff)

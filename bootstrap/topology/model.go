@@ -101,7 +101,7 @@ type SSH struct {
 
 // Artifacts says where binaries, images and packages come from.
 type Artifacts struct {
-	Source string // "upstream", "source" (build from Go modules), a folder path, or an http(s) URL of a mirror
+	Source string // "auto", "upstream", "source" (build from Go modules), a folder path, or an http(s) URL of a mirror
 	Range  hcl.Range
 }
 

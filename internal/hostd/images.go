@@ -67,8 +67,17 @@ func (imageKind) prepare(ctx context.Context, s *stepper, e *entry, full *hostap
 		return true, nil // containerd is started by this step, or apply says what is wrong
 	}
 	st, present := have[im.Reference]
-	if !e.Prior.Captured && e.Next != nil && e.Item.Image == nil {
+	if !e.Prior.Captured && e.Item.Image == nil {
 		e.Prior.Captured, e.Prior.Existed = true, present
+		names, err := archiveNames(s.path(blobPath(im.Archive.SHA256)))
+		if err != nil {
+			return false, err
+		}
+		for _, n := range names {
+			if _, there := have[n]; there {
+				e.Prior.Images = append(e.Prior.Images, n)
+			}
+		}
 	}
 	return !present || !st.pinned || st.digest != e.Digests[im.Reference], nil
 }
@@ -92,9 +101,10 @@ func (imageKind) apply(ctx context.Context, s *stepper, e *entry, full *hostapi.
 	if err != nil {
 		return false, s.containerdError(im, err)
 	}
-	if err := s.nameImage(ctx, im, have, after); err != nil {
+	if err := s.nameImage(ctx, e, im, after); err != nil {
 		return false, err
 	}
+	s.hook("named " + im.Reference)
 	if _, err := s.ctr(ctx, im, "images", "label", im.Reference, pinLabel); err != nil {
 		return false, s.containerdError(im, err)
 	}
@@ -110,7 +120,7 @@ func (imageKind) apply(ctx context.Context, s *stepper, e *entry, full *hostapi.
 }
 
 // nameImage sees to it that the imported image has its canonical name, whatever the archive calls it.
-func (s *stepper) nameImage(ctx context.Context, im *hostapi.Image, before, after map[string]imageState) error {
+func (s *stepper) nameImage(ctx context.Context, e *entry, im *hostapi.Image, have map[string]imageState) error {
 	names, err := archiveNames(s.path(blobPath(im.Archive.SHA256)))
 	if err != nil {
 		return err
@@ -121,13 +131,13 @@ func (s *stepper) nameImage(ctx context.Context, im *hostapi.Image, before, afte
 	if len(names) != 1 {
 		return fmt.Errorf("the archive %s holds %d images (%s), none of them %s", im.Archive.SHA256, len(names), strings.Join(names, ", "), im.Reference)
 	}
-	if _, ok := after[names[0]]; !ok {
+	if _, ok := have[names[0]]; !ok {
 		return fmt.Errorf("containerd took the archive %s, but has no image %s", im.Archive.SHA256, names[0])
 	}
 	if _, err := s.ctr(ctx, im, "images", "tag", "--force", names[0], im.Reference); err != nil {
 		return s.containerdError(im, err)
 	}
-	if _, foreign := before[names[0]]; !foreign {
+	if !slices.Contains(e.Prior.Images, names[0]) {
 		if _, err := s.ctr(ctx, im, "images", "rm", names[0]); err != nil {
 			return s.containerdError(im, err)
 		}

@@ -197,6 +197,7 @@ func composeSysctls(r *record) []byte {
 // writeSysctls brings the file up to date with the record.
 func (s *stepper) writeSysctls() error {
 	want := composeSysctls(s.rec)
+	s.unstage(sysctlFile)
 	have, err := os.ReadFile(s.path(sysctlFile))
 	switch {
 	case err == nil && bytes.Equal(have, want), want == nil && errors.Is(err, fs.ErrNotExist):

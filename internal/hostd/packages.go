@@ -276,6 +276,10 @@ func (packageKind) remove(ctx context.Context, s *stepper, e *entry) error {
 	if len(purge) == 0 {
 		return nil
 	}
+	// An interruption may have left services enabled.
+	if err := s.disableServices(ctx, purge); err != nil {
+		return err
+	}
 	s.rec.ReloadOwed = true
 	cmd := Command{Name: "dpkg", Args: append([]string{"--purge", "--"}, purge...), Env: debianEnv}
 	if _, err := s.Commands.Run(context.WithoutCancel(ctx), cmd); err != nil {

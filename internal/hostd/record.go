@@ -76,6 +76,8 @@ type prior struct {
 	Captured bool    `json:"captured,omitempty"`
 	// Packages are those that installing this one brings in.
 	Packages []string `json:"packages,omitempty"`
+	// Images are names of the archive that containerd had already.
+	Images []string `json:"images,omitempty"`
 }
 
 // priorPath is what was at a path.

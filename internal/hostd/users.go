@@ -123,6 +123,7 @@ func (s *stepper) withAccounts(f func() error) error {
 // editAccounts puts a line for a name into a file, or takes it out when line is empty, keeping mode, owner and label.
 func (s *stepper) editAccounts(f accountFile, name, line string) error {
 	real := s.path(f.path)
+	s.unstage(f.path)
 	b, err := os.ReadFile(real)
 	if errors.Is(err, fs.ErrNotExist) && !f.must {
 		return nil
@@ -155,6 +156,7 @@ func (s *stepper) editAccounts(f accountFile, name, line string) error {
 	if err := s.stage(f.path, []byte(strings.Join(out, "\n")+"\n"), fi.Mode().Perm(), owner{uid, gid}); err != nil {
 		return err
 	}
+	s.hook("staged " + f.path)
 	copyLabel(real, s.path(tempPath(f.path)))
 	return s.rename(f.path)
 }

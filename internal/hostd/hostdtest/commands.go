@@ -267,7 +267,9 @@ func (c *Commands) ctr(args []string) ([]byte, error) {
 		if !ok {
 			return nil, fmt.Errorf("ctr: image %q: not found", rest[0])
 		}
-		im.Labels = append(im.Labels, rest[1])
+		if !slices.Contains(im.Labels, rest[1]) {
+			im.Labels = append(im.Labels, rest[1])
+		}
 		c.Images[rest[0]] = im
 		return nil, nil
 	case "tag":

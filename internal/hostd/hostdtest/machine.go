@@ -75,7 +75,7 @@ func skeleton(name string) map[string]string {
 }
 
 var folders = []string{
-	"/opt", "/run", "/root", "/usr/sbin", "/usr/local/bin", "/var/lib/dpkg/info", "/etc/systemd/system", "/lib/systemd/system",
+	"/opt", "/run", "/root", "/usr/lib", "/usr/sbin", "/usr/local/bin", "/var/lib/dpkg/info", "/etc/systemd/system", "/lib/systemd/system",
 	"/etc/sysctl.d", "/etc/modules-load.d", "/sys/module", "/sys/fs/cgroup/system.slice", "/var/tmp", "/tmp",
 }
 

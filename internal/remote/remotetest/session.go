@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"golang.org/x/crypto/ssh"
 
@@ -262,14 +263,27 @@ func (s *Server) helper(ctx context.Context, program string, ch ssh.Channel) int
 		fmt.Fprintln(ch.Stderr(), "this server has no helper")
 		return 1
 	}
-	return s.options.Helper(ctx, &stdio{ch}, ch.Stderr())
+	return s.options.Helper(ctx, &stdio{Channel: ch}, ch.Stderr())
 }
 
-// stdio ends both directions with its end, but leaves the channel open for the exit status.
-type stdio struct{ ssh.Channel }
+// stdio is a helper's standard input and output. Close ends writing only: the channel stays open for the exit status.
+type stdio struct {
+	ssh.Channel
+	closed atomic.Bool
+}
+
+func (s *stdio) Write(p []byte) (int, error) {
+	if s.closed.Load() {
+		return 0, io.ErrClosedPipe
+	}
+	return s.Channel.Write(p)
+}
 
 // Close implements io.Closer.
-func (s *stdio) Close() error { return s.CloseWrite() }
+func (s *stdio) Close() error {
+	s.closed.Store(true)
+	return nil
+}
 
 // split takes a command line apart that was made by package shell or, for scp, by %q. It knows no expansion, and refuses what would need one.
 func split(line string) ([]string, error) {

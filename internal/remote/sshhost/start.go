@@ -9,6 +9,7 @@ import (
 	"path"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -164,6 +165,7 @@ type channel struct {
 	asRoot  bool
 	cut     string // sudo's prompt, not for messages
 	once    sync.Once
+	ended   atomic.Bool // reading has come to its end
 }
 
 func (k *channel) open(command string) (err error) {
@@ -184,18 +186,36 @@ func (k *channel) open(command string) (err error) {
 	return nil
 }
 
-func (k *channel) Read(p []byte) (int, error)  { return k.stdout.Read(p) }
+func (k *channel) Read(p []byte) (int, error) {
+	n, err := k.stdout.Read(p)
+	if err != nil {
+		k.ended.Store(true)
+	}
+	return n, err
+}
+
 func (k *channel) Write(p []byte) (int, error) { return k.stdin.Write(p) }
 
-// Close ends the session; the helper sees the end of its standard input.
+// Close ends the session; the helper sees the end of its standard input. When it was the helper that ended, its exit status and last words are still
+// to come, and are waited for in the background.
 func (k *channel) Close() error {
 	k.once.Do(func() {
-		if k.stdin != nil {
-			_ = k.stdin.Close()
-		}
-		_ = k.session.Close()
+		go func() {
+			if k.ended.Load() {
+				k.lastWords()
+			}
+			_ = k.session.Close()
+		}()
 	})
 	return nil
+}
+
+func (k *channel) lastWords() {
+	select {
+	case <-k.exited:
+	case <-k.c.done:
+	case <-time.After(500 * time.Millisecond):
+	}
 }
 
 func (k *channel) said() string {
@@ -208,11 +228,7 @@ func (k *channel) said() string {
 
 // Diagnosis implements wire.Diagnoser.
 func (k *channel) Diagnosis() string {
-	select {
-	case <-k.exited:
-	case <-k.c.done:
-	case <-time.After(500 * time.Millisecond):
-	}
+	k.lastWords()
 	if why := k.c.why(); why != "" {
 		return why
 	}
