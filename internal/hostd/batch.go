@@ -129,6 +129,7 @@ func (s *stepper) prepareEnsure(ctx context.Context, p planned, full *hostapi.It
 			*e = *p.before
 		}
 		s.rec.MadeDirs = made
+		s.backups = s.backups || p.before == nil
 		return p, err
 	}
 	if p.before == nil {

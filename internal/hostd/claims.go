@@ -247,6 +247,27 @@ func (claimKind) remove(ctx context.Context, s *stepper, e *entry) error {
 	return nil
 }
 
+// unmountClaimed unmounts what lies below a folder and is claimed: the claim may be removed after the folder.
+func (s *stepper) unmountClaimed(ctx context.Context, dir string) error {
+	below, err := s.mountsBelow(dir)
+	if err != nil {
+		return err
+	}
+	for _, p := range below {
+		claimed := slices.ContainsFunc(s.rec.of(hostapi.KindClaim), func(e *entry) bool {
+			c := e.item().Claim
+			return c.What == hostapi.ClaimMounts && strings.HasPrefix(p, strings.TrimRight(c.Name, "/*")+"/")
+		})
+		if !claimed {
+			continue // removeTree names it
+		}
+		if err := s.Kernel.Unmount(context.WithoutCancel(ctx), p); err != nil {
+			return fmt.Errorf("%s cannot be unmounted: %w", p, err)
+		}
+	}
+	return nil
+}
+
 func (h *Host) isMount(p string) bool {
 	below, err := h.mountsBelow(path.Dir(p))
 	return err == nil && slices.Contains(below, p)

@@ -239,7 +239,7 @@ func (s *stepper) setDir(p string, mode fs.FileMode, o owner) error {
 	return s.setOwnerMode(f, mode, &o)
 }
 
-func (directoryKind) remove(_ context.Context, s *stepper, e *entry) error {
+func (directoryKind) remove(ctx context.Context, s *stepper, e *entry) error {
 	d := e.item().Directory
 	pp := e.Prior.Paths[d.Path]
 	fi, err := os.Lstat(s.path(d.Path))
@@ -253,6 +253,9 @@ func (directoryKind) remove(_ context.Context, s *stepper, e *entry) error {
 		return nil // somebody put something else there
 	}
 	if d.Data {
+		if err := s.unmountClaimed(ctx, d.Path); err != nil {
+			return err
+		}
 		if err := s.removeTree(d.Path, true); err != nil {
 			return err
 		}

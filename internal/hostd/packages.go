@@ -189,9 +189,9 @@ func (s *stepper) install(ctx context.Context, p *hostapi.Package) error {
 		cmd.Args = append(cmd.Args, s.path(blobPath(b.SHA256)))
 	}
 	if len(p.Archives) == 0 {
-		cmd = Command{Name: "apt-get", Args: []string{"install", "--yes", "--no-install-recommends", "-o", "Dpkg::Options::=--force-confold", "--", p.Name}, Env: debianEnv}
+		cmd = Command{Name: "apt-get", Args: []string{"install", "--yes", "--no-install-recommends", "-o", "Dpkg::Options::=--force-confold", "-o", "DPkg::Lock::Timeout=600", "--", p.Name}, Env: debianEnv}
 	}
-	if _, err := s.Commands.Run(context.WithoutCancel(ctx), cmd); err != nil {
+	if err := s.runDpkg(ctx, cmd); err != nil {
 		return err
 	}
 	if have, err = s.installed(); err != nil {
@@ -201,6 +201,30 @@ func (s *stepper) install(ctx context.Context, p *hostapi.Package) error {
 		return fmt.Errorf("%s ran without an error, but %s is not installed", cmd.Name, p.Name)
 	}
 	return nil
+}
+
+// runDpkg runs a package manager while holding dpkg's frontend lock, in the way that dpkg offers to its frontends: an automatic upgrade that
+// is running, as on a machine just booted, is waited for.
+func (s *stepper) runDpkg(ctx context.Context, cmd Command) error {
+	f, err := os.OpenFile(s.path("/var/lib/dpkg/lock-frontend"), os.O_RDWR, 0)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return err
+	case cmd.Name == "dpkg":
+		if _, err := lockFile(ctx, f, true); err != nil {
+			if ctx.Err() == nil {
+				f.Close()
+			}
+			return fmt.Errorf("waiting for another package manager on the host to end: %w", err)
+		}
+		defer f.Close()
+		cmd.Env = append(slices.Clone(cmd.Env), "DPKG_FRONTEND_LOCKED=true")
+	default:
+		f.Close()
+	}
+	_, err = s.Commands.Run(context.WithoutCancel(ctx), cmd)
+	return err
 }
 
 var serviceFile = regexp.MustCompile(`^(/usr)?(/lib|/etc)/systemd/system/([^/@]+\.(service|socket|timer|path))$`)
@@ -282,7 +306,7 @@ func (packageKind) remove(ctx context.Context, s *stepper, e *entry) error {
 	}
 	s.rec.ReloadOwed = true
 	cmd := Command{Name: "dpkg", Args: append([]string{"--purge", "--"}, purge...), Env: debianEnv}
-	if _, err := s.Commands.Run(context.WithoutCancel(ctx), cmd); err != nil {
+	if err := s.runDpkg(ctx, cmd); err != nil {
 		return fail(hostapi.CodeFailed, "if something else on the host needs them now, remove that first", "the packages %s cannot be removed: %v", strings.Join(purge, ", "), err)
 	}
 	return nil

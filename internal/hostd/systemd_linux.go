@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path"
 	"strconv"
 	"strings"
 	"sync"
@@ -64,6 +65,15 @@ func (s *systemd) States(ctx context.Context, names []string) (map[string]UnitSt
 	if err != nil {
 		return nil, err
 	}
+	// A unit's property UnitFileState is what systemd remembers since its last reload; this call reads the files.
+	files, err := c.ListUnitFilesByPatternsContext(ctx, []string{}, names)
+	if err != nil {
+		return nil, err
+	}
+	fileState := map[string]string{}
+	for _, f := range files {
+		fileState[path.Base(f.Path)] = f.Type
+	}
 	out := map[string]UnitState{}
 	var mu sync.Mutex
 	var wg sync.WaitGroup
@@ -71,7 +81,7 @@ func (s *systemd) States(ctx context.Context, names []string) (map[string]UnitSt
 		wg.Go(func() {
 			st := UnitState{Load: u.LoadState, Active: u.ActiveState, Sub: u.SubState}
 			if u.LoadState != "not-found" {
-				st.File = stringProperty(ctx, c, u.Name, "UnitFileState")
+				st.File = fileState[u.Name]
 				st.NeedReload = boolProperty(ctx, c, u.Name, "NeedDaemonReload")
 			}
 			mu.Lock()
@@ -86,15 +96,6 @@ func (s *systemd) States(ctx context.Context, names []string) (map[string]UnitSt
 		}
 	}
 	return out, ctx.Err()
-}
-
-func stringProperty(ctx context.Context, c *dbus.Conn, unit, name string) string {
-	p, err := c.GetUnitPropertyContext(ctx, unit, name)
-	if err != nil {
-		return ""
-	}
-	v, _ := p.Value.Value().(string)
-	return v
 }
 
 func boolProperty(ctx context.Context, c *dbus.Conn, unit, name string) bool {

@@ -130,20 +130,23 @@ func (s *stepper) setEnabled(ctx context.Context, u *hostapi.Unit, st UnitState)
 func (s *stepper) bringUp(ctx context.Context, e *entry, u *hostapi.Unit, st UnitState) error {
 	stale := s.rec.stale(e)
 	seq := e.ChangedSeq // the inputs before this operation have lower numbers, those after it higher ones
+	failing := strings.HasPrefix(st.Sub, "auto-restart")
 	var err error
 	switch {
 	case st.up(u.NoWait) && !stale:
 		return nil
-	case st.Active == "active" && u.Reload:
+	case stale && st.Active == "active" && u.Reload:
 		err = s.Units.Reload(ctx, u.Name, true)
-	case st.Active == "inactive":
-		err = s.Units.Start(ctx, u.Name, !u.NoWait)
-	default:
-		// A unit that failed too often would refuse to start.
-		if err := s.Units.ResetFailed(ctx, u.Name); err != nil {
-			return err
+	case stale && st.up(true), failing:
+		// Starting a unit that waits for its next automatic restart is refused; restarting it is not.
+		if err = s.Units.ResetFailed(ctx, u.Name); err == nil {
+			err = s.Units.Restart(ctx, u.Name, !u.NoWait)
 		}
-		err = s.Units.Restart(ctx, u.Name, !u.NoWait)
+	default:
+		// A unit that failed too often refuses to start until that is reset. One that is starting is joined.
+		if err = s.Units.ResetFailed(ctx, u.Name); err == nil {
+			err = s.Units.Start(ctx, u.Name, !u.NoWait)
+		}
 	}
 	if err != nil {
 		return s.startError(ctx, u.Name, err)

@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// labFiles is all that a lab keeps in its state folder. Anything else there is not ours.
-var labFiles = []string{"hosts", "lab.json", "access.json", "id_ed25519", "known_hosts", "age.key"}
+// labFiles is all that this package puts into a lab's folder.
+var labFiles = []string{"hosts", "access.json", "id_ed25519", "known_hosts", "age.key", "lab.json"}
 
 // Down removes everything a lab made, also what a crash or a killed command left of it:
 // it goes by names, not by a record. A lab that is not there is no error.
@@ -107,22 +107,29 @@ func (l *Lab) removeNspawnFolders() error {
 	return errors.Join(errs...)
 }
 
+// removeState removes the lab's folder. Commands may keep files of the lab there, which go
+// with it; but without a lab.json the folder may be anyone's, and only our files go.
 func (l *Lab) removeState() error {
-	for _, name := range labFiles {
+	names := labFiles
+	if _, err := os.Stat(filepath.Join(l.dir, "lab.json")); err == nil {
+		entries, err := os.ReadDir(l.dir)
+		if err != nil {
+			return err
+		}
+		names = nil
+		for _, e := range entries {
+			if e.Name() != "lab.json" {
+				names = append(names, e.Name())
+			}
+		}
+		names = append(names, "lab.json") // last, so that the next Down can go on
+	}
+	for _, name := range names {
 		if err := removeAll(filepath.Join(l.dir, name)); err != nil {
 			return err
 		}
 	}
-	unfinished, err := filepath.Glob(filepath.Join(l.dir, ".new-*"))
-	if err != nil {
-		return err
-	}
-	for _, path := range unfinished {
-		if err := os.Remove(path); err != nil {
-			return err
-		}
-	}
-	err = os.Remove(l.dir)
+	err := os.Remove(l.dir)
 	if errors.Is(err, unix.ENOTEMPTY) {
 		return fmt.Errorf("%s holds files that are not the lab's: move them away and run trivet lab down again", l.dir)
 	}

@@ -392,3 +392,41 @@ func TestAccessKeys(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+func TestRemoveState(t *testing.T) {
+	for name, test := range map[string]struct {
+		files []string
+		left  []string
+		want  string
+	}{
+		"a lab with an operator's file":  {[]string{"lab.json", "access.json", "hosts/a/console.log", "trivet.lock.json"}, nil, ""},
+		"half gone":                      {[]string{"known_hosts", "hosts/a/host.json"}, nil, ""},
+		"not there":                      {nil, nil, ""},
+		"a folder that is not the lab's": {[]string{"access.json", "photo.jpg"}, []string{"photo.jpg"}, "not the lab's"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "demo")
+			for _, file := range test.files {
+				path := filepath.Join(dir, file)
+				if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, nil, 0o600)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			err := (&Lab{name: "demo", dir: dir}).removeState()
+			if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
+				t.Errorf("%v", err)
+			}
+			entries, _ := os.ReadDir(dir)
+			var left []string
+			for _, e := range entries {
+				left = append(left, e.Name())
+			}
+			if diff := cmp.Diff(test.left, left); diff != "" {
+				t.Error(diff)
+			}
+			if isFolder(dir) != (test.left != nil) {
+				t.Error("the folder is left")
+			}
+		})
+	}
+}

@@ -499,6 +499,9 @@ func TestConnectionCut(t *testing.T) {
 		content := bytes.Repeat([]byte("x"), 8<<20)
 		err := h.Upload(within(t), bytes.NewReader(content), hostapi.Blob{SHA256: hostapi.Digest(content), Size: int64(len(content))}, nil)
 		refused(t, err, nil, "host bj1-cp1", "lost")
+		if !remote.IsLost(err) {
+			t.Errorf("%v does not count as a lost connection", err)
+		}
 	})
 	t.Run("during a step", func(t *testing.T) {
 		f := newFixture(t)

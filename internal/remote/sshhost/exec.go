@@ -10,6 +10,8 @@ import (
 	"sync"
 
 	"golang.org/x/crypto/ssh"
+
+	"github.com/trivet-dev/trivet/internal/hostapi/wire"
 )
 
 // tail keeps the first and the last bytes of what a command prints on standard error: a panic explains itself at the top, most others at the end.
@@ -101,14 +103,14 @@ func (c *conn) session(ctx context.Context) (*ssh.Session, error) {
 // broken explains an error of the connection.
 func (c *conn) broken(err error) error {
 	if why := c.why(); why != "" {
-		return errors.New(why)
+		return &wire.LostError{Diagnosis: why, Err: err}
 	}
 	var open *ssh.OpenChannelError
 	if errors.As(err, &open) {
 		return fmt.Errorf("the server opens no more sessions (MaxSessions): %w", err)
 	}
 	if errors.Is(err, io.EOF) || c.ended() {
-		return errors.New("the connection was lost")
+		return &wire.LostError{Diagnosis: "the SSH connection ended", Err: err}
 	}
 	return err
 }

@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"io"
 	"path"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	scp "github.com/bramvdbogaerde/go-scp"
@@ -66,20 +66,23 @@ func (s *stager) discard(target string) {
 
 // gated is a reader that go-scp reads in a goroutine which may outlive the copy: after shut it reads nothing more from the caller's reader.
 type gated struct {
-	mu       sync.Mutex
+	lock     chan struct{} // a mutex that can be waited for with a bound
 	r        io.Reader
 	left     int64
 	sent     int64
 	progress func(int64)
 	err      error
+	closed   atomic.Bool
 }
 
-var errShut = errors.New("the transfer has ended")
+var errShut = errors.New("the transfer was broken off")
 
 func (g *gated) Read(p []byte) (int, error) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
+	g.lock <- struct{}{}
+	defer func() { <-g.lock }()
 	switch {
+	case g.closed.Load():
+		return 0, errShut
 	case g.err != nil:
 		return 0, g.err
 	case g.left == 0:
@@ -88,7 +91,7 @@ func (g *gated) Read(p []byte) (int, error) {
 	n, err := g.r.Read(p[:min(int64(len(p)), g.left)])
 	g.left -= int64(n)
 	g.sent += int64(n)
-	if g.progress != nil && n > 0 {
+	if g.progress != nil && n > 0 && !g.closed.Load() {
 		g.progress(g.sent)
 	}
 	if err == io.EOF && g.left > 0 {
@@ -100,15 +103,16 @@ func (g *gated) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// shut waits for a read in progress and lets no further one through. It returns the error of the caller's reader, if that had one.
+// shut lets no further read through and waits, within bounds, for one in progress. It returns the error of the caller's reader, if that had one.
 func (g *gated) shut() error {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	err := g.err
-	if err == nil {
-		g.err = errShut
+	g.closed.Store(true)
+	select {
+	case g.lock <- struct{}{}:
+		defer func() { <-g.lock }()
+		return g.err
+	case <-time.After(500 * time.Millisecond):
+		return nil
 	}
-	return err
 }
 
 // copyTo sends content with scp. The target must be of safe characters: go-scp quotes it with %q.
@@ -120,10 +124,11 @@ func copyTo(ctx context.Context, c *conn, content io.Reader, target string, size
 	if err != nil {
 		return c.broken(err)
 	}
-	g := &gated{r: content, left: size, progress: progress}
-	// go-scp heeds ctx only once the remote command runs.
+	g := &gated{lock: make(chan struct{}, 1), r: content, left: size, progress: progress}
+	// go-scp heeds ctx only once the remote command runs, and then closes its pipe while it writes to it. Here the end of ctx is the end of what it
+	// reads; a write that a silent host holds up ends with the connection.
 	done := make(chan error, 1)
-	go func() { done <- client.Copy(ctx, g, target, "0600", size) }()
+	go func() { done <- client.Copy(context.WithoutCancel(ctx), g, target, "0600", size) }()
 	select {
 	case err = <-done:
 	case <-ctx.Done():
@@ -143,18 +148,19 @@ func copyTo(ctx context.Context, c *conn, content io.Reader, target string, size
 
 func copyError(c *conn, err error) error {
 	var exit *ssh.ExitError
-	switch {
-	case errors.As(err, &exit) && exit.ExitStatus() == 127:
-		return errors.New("scp is not installed there; install openssh-client (Debian) or openssh-clients (Red Hat)")
-	case errors.Is(err, io.EOF), errors.As(err, new(*ssh.ExitMissingError)):
-		// The end of the channel and that of the connection come one after the other.
-		select {
-		case <-c.done:
-		case <-time.After(200 * time.Millisecond):
+	if errors.As(err, &exit) {
+		if exit.ExitStatus() == 127 {
+			return errors.New("scp is not installed there; install openssh-client (Debian) or openssh-clients (Red Hat)")
 		}
-		if c.ended() {
-			return c.broken(io.EOF)
-		}
+		return err
+	}
+	// The end of the channel, or a failed write, may be seen a moment before the end of the connection.
+	select {
+	case <-c.done:
+		return c.broken(io.EOF)
+	case <-time.After(200 * time.Millisecond):
+	}
+	if errors.Is(err, io.EOF) || errors.As(err, new(*ssh.ExitMissingError)) {
 		return errors.New("scp ended early on the host")
 	}
 	return err
