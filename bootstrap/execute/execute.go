@@ -82,6 +82,9 @@ func (r *run) prepareIdentity() error {
 		if err != nil {
 			return fmt.Errorf("make the cluster's identity: %w", err)
 		}
+		if r.plan.ClusterID != "" { // of a run that was interrupted before it had stored its identity
+			id.ClusterID = r.plan.ClusterID
+		}
 		sealed, err := id.Seal(r.Topology.AgeRecipients)
 		if err != nil {
 			return fmt.Errorf("seal the cluster's identity: %w", err)
@@ -90,6 +93,9 @@ func (r *run) prepareIdentity() error {
 		if r.NewIdentity != nil {
 			r.NewIdentity(id)
 		}
+	case r.identity != nil && r.plan.ClusterID != "" && r.identity.ClusterID != r.plan.ClusterID:
+		return fmt.Errorf("the sealed identity is of the cluster with the id %s, the hosts are of %s: use the %s of this cluster, from another control plane or from a backup",
+			r.identity.ClusterID, r.plan.ClusterID, identity.Document)
 	case r.plan.Issues && r.identity == nil:
 		return errors.New("this plan issues certificates or writes secrets: it needs the age identity (--identity FILE, or TRIVET_AGE_IDENTITY)")
 	}

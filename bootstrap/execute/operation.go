@@ -93,7 +93,7 @@ func (r *run) document(name string) (*hostapi.Document, error) {
 		inv.ClusterID = r.clusterID()
 		inv.Public = r.public()
 		// The first write of a bring-up comes before etcd exists, all later ones after it has formed.
-		inv.Initialised = r.phase != plan.PhaseIdentity
+		inv.Initialised = inv.Initialised && r.phase != plan.PhaseIdentity
 		inv.Generation = r.plan.Generation + 1
 		if inv.Initialised && r.plan.Bootstraps() {
 			inv.Generation++

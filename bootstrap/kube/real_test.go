@@ -69,6 +69,8 @@ func same(t *testing.T, what string, want, got []string) {
 // TestRealServer runs against a kube-apiserver of its own: what defaults it fills in, and what it does with ownership, no fake knows.
 func TestRealServer(t *testing.T) {
 	server := kubetest.Start(t)
+	deadline := time.AfterFunc(3*time.Minute, func() { panic("TestRealServer hangs") })
+	defer deadline.Stop()
 	dead := kube.Endpoint{Name: "cp1", Dial: func(context.Context) (net.Conn, error) { return nil, errors.New("ssh: cp1 is gone") }}
 	c, err := kube.New([]kube.Endpoint{dead, server.Endpoint("cp2")})
 	if err != nil {
@@ -188,6 +190,8 @@ func realOwnedFields(t *testing.T, c *kube.Client) {
 		t.Fatal(err)
 	}
 	same(t, "as desired, but not applied by Trivet", []string{"owned update metadata.managedFields"}, compare(t, c, full))
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
 	if err := c.Apply(ctx, []desired.Object{full}); err != nil {
 		t.Fatal(err)
 	}

@@ -19,16 +19,16 @@ func Destroy(c *topology.Cluster, current *inventory.Inventory, seen map[string]
 	var mark, workers, controlPlanes []Step
 	for _, h := range c.Hosts {
 		o := seen[h.Name]
-		if o == nil || o.Record == nil {
+		if o == nil || (o.Record == nil && len(o.Blobs) == 0) {
 			continue
 		}
 		p.Facts[h.Name] = factsDigest(o)
-		if p.ClusterID == "" {
+		if p.ClusterID == "" && o.Record != nil {
 			p.ClusterID = o.Record.ClusterID
 		}
 		s := Step{Host: h.Name, Site: h.Site().Name, Actions: removeAll(o.Record)}
 		if h.Has(topology.RoleControlPlane) {
-			if _, ok := o.Documents[inventory.Document]; ok && !current.Destroying {
+			if d, ok := o.Documents[inventory.Document]; ok && current != nil && (!current.Destroying || d.Generation != current.Generation) {
 				mark = append(mark, Step{Host: h.Name, Site: s.Site, Actions: []Action{{Verb: Store, Document: inventory.Document, Reason: "the cluster is being destroyed"}}})
 			}
 			controlPlanes = append(controlPlanes, s)
@@ -42,8 +42,12 @@ func Destroy(c *topology.Cluster, current *inventory.Inventory, seen map[string]
 	return p
 }
 
+// removeAll takes a record apart. A host without one has been sent artifacts before the run was interrupted.
 func removeAll(r *hostapi.Record) []Action {
 	var out []Action
+	if r == nil {
+		r = &hostapi.Record{}
+	}
 	for i := len(r.Items) - 1; i >= 0; i-- {
 		out = append(out, Action{Verb: Remove, ID: r.Items[i].Item.ID(), Reason: "the cluster is destroyed"})
 	}

@@ -2,7 +2,9 @@ package plan
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"slices"
 	"sort"
 	"time"
 
@@ -79,9 +81,8 @@ func Make(in Input) (*Plan, error) {
 	return m.plan, nil
 }
 
-// refuse stops what this version cannot do safely, with the remedy.
-func (m *maker) refuse() error {
-	cur, c := m.Current, m.Cluster
+// Refuse stops what this version cannot do to a cluster, with the remedy, by its inventory alone: before anything is fetched or compiled.
+func Refuse(c *topology.Cluster, cur *inventory.Inventory) error {
 	if cur == nil {
 		return nil
 	}
@@ -107,6 +108,26 @@ func (m *maker) refuse() error {
 	if !cur.Initialised {
 		return nil
 	}
+	for _, old := range cur.Hosts {
+		if !slices.ContainsFunc(c.Hosts, func(h *topology.Host) bool { return h.Name == old.Name }) {
+			return fmt.Errorf("host %s is in cluster %q and no longer in the topology: this version of trivet does not remove hosts from a running cluster; put it back", old.Name, cur.Cluster)
+		}
+	}
+	return nil
+}
+
+// refuse stops what this version cannot do safely, with the remedy.
+func (m *maker) refuse() error {
+	cur, c := m.Current, m.Cluster
+	if err := Refuse(c, cur); err != nil {
+		return err
+	}
+	if cur == nil {
+		return m.refuseRecords()
+	}
+	if !cur.Initialised {
+		return nil
+	}
 	for _, h := range c.Hosts {
 		old := cur.Host(h.Name)
 		if (old == nil || !hasRole(old.Roles, topology.RoleEtcd)) && h.Has(topology.RoleEtcd) {
@@ -118,12 +139,34 @@ func (m *maker) refuse() error {
 				h.Name, seen.Facts.MachineID, old.MachineID)
 		}
 	}
-	for _, old := range cur.Hosts {
-		if m.Target.Host(old.Name) == nil {
-			return fmt.Errorf("host %s is in cluster %q and no longer in the topology: this version of trivet does not remove hosts from a running cluster; put it back", old.Name, cur.Cluster)
+	return nil
+}
+
+// refuseRecords looks at hosts that have a record although no control plane has an inventory. A run that was interrupted before it had stored the identity leaves records
+// without items; their cluster id is taken over, since a host keeps to the one that it has seen. Anything else belongs to another cluster, or to one that was lost.
+func (m *maker) refuseRecords() error {
+	c, from := m.Cluster, ""
+	var errs []error
+	for _, h := range c.Hosts {
+		o := m.Seen[h.Name]
+		if o == nil || o.Record == nil || o.Record.ClusterID == "" {
+			continue
+		}
+		switch r := o.Record; {
+		case r.Cluster != c.Name:
+			errs = append(errs, fmt.Errorf("host %s was set up for cluster %q (%s), not for %q: run `trivet destroy` with the topology of that cluster, or take the host out of this one",
+				h.Name, r.Cluster, r.ClusterID, c.Name))
+		case len(r.Items) > 0:
+			errs = append(errs, fmt.Errorf("host %s was set up for cluster %q (%s), and no control plane has the inventory of it: bring a control plane of that cluster back, or give the host back with `trivet destroy`",
+				h.Name, r.Cluster, r.ClusterID))
+		case m.plan.ClusterID == "":
+			m.plan.ClusterID, from = r.ClusterID, h.Name
+		case m.plan.ClusterID != r.ClusterID:
+			errs = append(errs, fmt.Errorf("hosts %s and %s were begun for different clusters of the name %q (%s and %s): give them back with `trivet destroy`, one at a time, then apply",
+				from, h.Name, c.Name, m.plan.ClusterID, r.ClusterID))
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 func hasRole(roles []string, r topology.Role) bool {
@@ -270,17 +313,33 @@ func (m *maker) roll() {
 		}
 	}
 	all := func(Action) bool { return true }
+	m.remember()
 	m.phase(Phase{Name: "control-planes", Title: "etcd and control planes, one at a time", Serial: true, Steps: m.each(voters, all), Gates: []Gate{
 		{GateEtcd, names(m.Cluster.HostsWith(topology.RoleEtcd))}, {GateAPI, names(m.Cluster.HostsWith(topology.RoleControlPlane))}}})
 	m.phase(Phase{Name: "workers", Title: "Workers", Steps: m.each(workers, all)})
+}
+
+// remember brings the documents of a running cluster up to date, before hosts take up what was allotted to them. A new generation goes to every control plane: one that kept
+// an older generation would be behind for good.
+func (m *maker) remember() {
+	voters := m.Cluster.HostsWith(topology.RoleControlPlane)
+	reason := ""
+	if !desired.EqualInventory(m.Current, m.Target) {
+		reason = "names, addresses, roles or pod ranges changed"
+	}
+	for _, h := range voters {
+		if d, ok := m.Seen[h.Name].Documents[inventory.Document]; reason == "" && (!ok || d.Generation != m.Current.Generation) {
+			reason = "missing or behind on host " + h.Name
+		}
+	}
 	var steps []Step
-	for _, h := range m.Cluster.HostsWith(topology.RoleControlPlane) {
-		docs, s := m.Seen[h.Name].Documents, Step{Host: h.Name, Site: h.Site().Name}
-		if _, ok := docs[identity.Document]; !ok {
+	for _, h := range voters {
+		s := Step{Host: h.Name, Site: h.Site().Name}
+		if _, ok := m.Seen[h.Name].Documents[identity.Document]; !ok {
 			s.Actions = append(s.Actions, Action{Verb: Store, Document: identity.Document, Reason: "missing on this control plane"})
 		}
-		if d := docs[inventory.Document]; d.Generation != m.Current.Generation || !desired.EqualInventory(m.Current, m.Target) {
-			s.Actions = append(s.Actions, Action{Verb: Store, Document: inventory.Document, Reason: "names, addresses, roles or pod ranges changed"})
+		if reason != "" {
+			s.Actions = append(s.Actions, Action{Verb: Store, Document: inventory.Document, Reason: reason})
 		}
 		steps = append(steps, s)
 	}

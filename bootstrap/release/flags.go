@@ -37,7 +37,7 @@ var flagKinds = map[string]kind{
 	"int":      {base: wholeKind, min: math.MinInt64},
 	"ip":       {base: addressKind},
 	"list":     {base: listKind, element: &kind{base: textKind}},
-	"map":      {base: mapKind, element: &kind{base: anyKind}},
+	"map":      {base: mapKind, element: &kind{base: scalarKind}},
 	"repeat":   {base: listKind, element: &kind{base: textKind}},
 	"string":   text,
 }

@@ -31,6 +31,7 @@ const (
 	mapKind
 	objectKind
 	gatesKind
+	scalarKind // a string, a number, true or false
 )
 
 // kind describes the values of a field or a flag.
@@ -130,6 +131,11 @@ func (k kind) accepts(v any) string {
 	switch k.base {
 	case textKind:
 		return k.acceptsText(v)
+	case scalarKind:
+		_, isBool := v.(bool)
+		if _, isNumber := number(v); !isBool && !isNumber {
+			return k.acceptsText(v)
+		}
 	case boolKind:
 		if _, ok := v.(bool); !ok {
 			return "is true or false"

@@ -99,9 +99,9 @@ func nearest(version string) string {
 		have, _ := numbers(r.Kubernetes)
 		distance := 0
 		for i, weight := range []int{1_000_000, 1_000, 1} {
-			d := (have[i] - want[i]) * weight
-			distance += max(d, -d)
+			distance += (have[i] - want[i]) * weight
 		}
+		distance = max(distance, -distance)
 		if best == "" || distance <= bestDistance {
 			best, bestDistance = r.Kubernetes, distance
 		}

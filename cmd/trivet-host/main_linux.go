@@ -7,7 +7,9 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"runtime/debug"
+	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -58,13 +60,28 @@ func serve() error {
 	signal.Ignore(syscall.SIGPIPE)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGHUP, syscall.SIGINT)
 	defer stop()
-	h := hostd.New(hostd.System())
+	options := hostd.System()
+	options.Staging = staging()
+	h := hostd.New(options)
 	defer h.Close()
 	err := wire.Serve(ctx, stdio{}, h)
 	if err != nil && (ctx.Err() != nil || errors.Is(err, io.EOF)) {
 		return nil
 	}
 	return err
+}
+
+// staging is the folder that the engine put this program in: /var/tmp/trivet-<uid> unless it chose another. A program that was put elsewhere by hand has none.
+func staging() string {
+	self, err := os.Executable()
+	if err != nil {
+		return ""
+	}
+	dir := filepath.Dir(self)
+	if !strings.HasPrefix(filepath.Base(self), "trivet-host-") || !strings.HasPrefix(filepath.Base(dir), "trivet-") {
+		return ""
+	}
+	return dir
 }
 
 // stdio is the channel to the engine.

@@ -230,7 +230,9 @@ func (claimKind) remove(ctx context.Context, s *stepper, e *entry) error {
 		case hostapi.ClaimMounts:
 			err = s.Kernel.Unmount(ctx, f)
 		case hostapi.ClaimTree:
-			err = s.removeTree(f, false)
+			if err = s.unmountClaimed(ctx, f); err == nil {
+				err = s.removeTree(f, false)
+			}
 		case hostapi.ClaimNetns:
 			if s.isMount(f) {
 				err = s.Kernel.Unmount(ctx, f)
@@ -306,11 +308,8 @@ const cgroupPatience = 20 * time.Second
 
 // removeCgroups kills every process in control groups of a name, and removes the groups.
 func (s *stepper) removeCgroups(ctx context.Context, name string) error {
-	if strings.HasSuffix(name, ".slice") {
-		// systemd stops what it knows of in the slice; a slice that it does not know is none of its business.
-		if st, err := s.freshState(ctx, name); err == nil && st.known() && st.Active != "inactive" {
-			_ = s.Units.Stop(ctx, name, true)
-		}
+	if err := s.stopSlices(ctx, name); err != nil {
+		return err
 	}
 	deadline := time.Now().Add(cgroupPatience)
 	for wait := time.Millisecond; ; wait = min(2*wait, 100*time.Millisecond) {
@@ -335,6 +334,26 @@ func (s *stepper) removeCgroups(ctx context.Context, name string) error {
 		// cgroup v1 has nothing to watch for the death of a process that is not a child.
 		time.Sleep(wait)
 	}
+}
+
+// stopSlices lets systemd stop what it knows of the control groups as slices, with all that is in them; else it would go on listing them.
+func (s *stepper) stopSlices(ctx context.Context, name string) error {
+	groups, err := s.cgroups(name)
+	if err != nil {
+		return err
+	}
+	stopped := map[string]bool{}
+	for _, g := range groups {
+		slice := path.Base(g)
+		if stopped[slice] || !strings.HasSuffix(slice, ".slice") {
+			continue
+		}
+		stopped[slice] = true
+		if st, err := s.freshState(ctx, slice); err == nil && st.known() && st.Active != "inactive" {
+			_ = s.Units.Stop(ctx, slice, true) // what does not stop is killed below
+		}
+	}
+	return nil
 }
 
 // emptyCgroup kills what is in a control group and below, removes the groups that are empty, and counts what is left.

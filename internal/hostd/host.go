@@ -37,6 +37,8 @@ type Options struct {
 	// Architecture is runtime.GOARCH unless set.
 	Architecture string
 	Clock        func() time.Time
+	// Staging is the folder that this program and uploads were put in, which goes when the host is forgotten; empty keeps everything.
+	Staging string
 	// NoSync leaves out every fsync, for simulations of many hosts.
 	NoSync bool
 	// Hook, when set, is called at each point where an interruption is interesting. Tests panic in it.

@@ -57,18 +57,35 @@ func parseImages(out string) map[string]imageState {
 	return found
 }
 
+// listImages lists containerd's images for a step, which asks once for a batch and again after each change.
+func (s *stepper) listImages(ctx context.Context, im *hostapi.Image, fresh bool) (map[string]imageState, error) {
+	key := im.Address + " " + im.Namespace
+	if have, ok := s.images[key]; ok && !fresh {
+		return have, nil
+	}
+	have, err := s.Host.images(ctx, im)
+	if err != nil {
+		return nil, err
+	}
+	if s.images == nil {
+		s.images = map[string]map[string]imageState{}
+	}
+	s.images[key] = have
+	return have, nil
+}
+
 func (imageKind) prepare(ctx context.Context, s *stepper, e *entry, full *hostapi.Item) (bool, error) {
 	im := full.Image
 	if err := s.haveBlob(im.Archive); err != nil {
 		return false, err
 	}
-	have, err := s.images(ctx, im)
+	have, err := s.listImages(ctx, im, false)
 	if err != nil {
 		return true, nil // containerd is started by this step, or apply says what is wrong
 	}
-	st, present := have[im.Reference]
 	if !e.Prior.Captured && e.Item.Image == nil {
-		e.Prior.Captured, e.Prior.Existed = true, present
+		e.Prior.Captured = true
+		_, e.Prior.Existed = have[im.Reference]
 		names, err := archiveNames(s.path(blobPath(im.Archive.SHA256)))
 		if err != nil {
 			return false, err
@@ -79,39 +96,46 @@ func (imageKind) prepare(ctx context.Context, s *stepper, e *entry, full *hostap
 			}
 		}
 	}
-	return !present || !st.pinned || st.digest != e.Digests[im.Reference], nil
+	return !imageRight(e, im, have), nil
+}
+
+// imageRight says whether containerd has an image as it was imported, pinned.
+func imageRight(e *entry, im *hostapi.Image, have map[string]imageState) bool {
+	st, present := have[im.Reference]
+	return present && st.pinned && e.Item.Image != nil && e.Item.Image.Archive == im.Archive && st.digest == e.Digests[im.Reference]
 }
 
 func (imageKind) apply(ctx context.Context, s *stepper, e *entry, full *hostapi.Item) (bool, error) {
 	im := full.Image
 	ctx = context.WithoutCancel(ctx)
-	have, err := s.images(ctx, im)
+	have, err := s.listImages(ctx, im, false)
 	if err != nil {
 		return false, s.containerdError(im, err)
 	}
-	st, present := have[im.Reference]
-	if e.Item.Image != nil && e.Item.Image.Archive == im.Archive && present && st.digest == e.Digests[im.Reference] && st.pinned {
+	if imageRight(e, im, have) {
 		return false, nil
 	}
 	if _, err := s.ctr(ctx, im, "images", "import", "--label", pinLabel, s.path(blobPath(im.Archive.SHA256))); err != nil {
 		return false, s.containerdError(im, err)
 	}
 	s.hook("imported " + im.Reference)
-	after, err := s.images(ctx, im)
-	if err != nil {
+	if have, err = s.listImages(ctx, im, true); err != nil {
 		return false, s.containerdError(im, err)
 	}
-	if err := s.nameImage(ctx, e, im, after); err != nil {
+	renamed, err := s.nameImage(ctx, e, im, have)
+	if err != nil {
 		return false, err
 	}
 	s.hook("named " + im.Reference)
-	if _, err := s.ctr(ctx, im, "images", "label", im.Reference, pinLabel); err != nil {
-		return false, s.containerdError(im, err)
+	if renamed || !have[im.Reference].pinned {
+		if _, err := s.ctr(ctx, im, "images", "label", im.Reference, pinLabel); err != nil {
+			return false, s.containerdError(im, err)
+		}
+		if have, err = s.listImages(ctx, im, true); err != nil {
+			return false, s.containerdError(im, err)
+		}
 	}
-	if after, err = s.images(ctx, im); err != nil {
-		return false, s.containerdError(im, err)
-	}
-	st, ok := after[im.Reference]
+	st, ok := have[im.Reference]
 	if !ok || !st.pinned {
 		return false, fmt.Errorf("containerd took the archive %s, but has no pinned image %s", im.Archive.SHA256, im.Reference)
 	}
@@ -119,30 +143,30 @@ func (imageKind) apply(ctx context.Context, s *stepper, e *entry, full *hostapi.
 	return true, nil
 }
 
-// nameImage sees to it that the imported image has its canonical name, whatever the archive calls it.
-func (s *stepper) nameImage(ctx context.Context, e *entry, im *hostapi.Image, have map[string]imageState) error {
+// nameImage sees to it that the imported image has its canonical name, whatever the archive calls it. It says whether it had to.
+func (s *stepper) nameImage(ctx context.Context, e *entry, im *hostapi.Image, have map[string]imageState) (bool, error) {
 	names, err := archiveNames(s.path(blobPath(im.Archive.SHA256)))
 	if err != nil {
-		return err
+		return false, err
 	}
 	if slices.Contains(names, im.Reference) {
-		return nil
+		return false, nil
 	}
 	if len(names) != 1 {
-		return fmt.Errorf("the archive %s holds %d images (%s), none of them %s", im.Archive.SHA256, len(names), strings.Join(names, ", "), im.Reference)
+		return false, fmt.Errorf("the archive %s holds %d images (%s), none of them %s", im.Archive.SHA256, len(names), strings.Join(names, ", "), im.Reference)
 	}
 	if _, ok := have[names[0]]; !ok {
-		return fmt.Errorf("containerd took the archive %s, but has no image %s", im.Archive.SHA256, names[0])
+		return false, fmt.Errorf("containerd took the archive %s, but has no image %s", im.Archive.SHA256, names[0])
 	}
 	if _, err := s.ctr(ctx, im, "images", "tag", "--force", names[0], im.Reference); err != nil {
-		return s.containerdError(im, err)
+		return false, s.containerdError(im, err)
 	}
 	if !slices.Contains(e.Prior.Images, names[0]) {
 		if _, err := s.ctr(ctx, im, "images", "rm", names[0]); err != nil {
-			return s.containerdError(im, err)
+			return false, s.containerdError(im, err)
 		}
 	}
-	return nil
+	return true, nil
 }
 
 func (s *stepper) containerdError(im *hostapi.Image, err error) error {
@@ -221,7 +245,7 @@ func (imageKind) remove(ctx context.Context, s *stepper, e *entry) error {
 	if e.Prior.Existed {
 		return nil
 	}
-	have, err := s.images(context.WithoutCancel(ctx), im)
+	have, err := s.listImages(context.WithoutCancel(ctx), im, false)
 	if err != nil {
 		return nil // containerd does not run: its images go with its data folder
 	}

@@ -69,6 +69,9 @@ func (o *observer) gather(ctx context.Context, rec *record, blobs []hostapi.Blob
 	for _, b := range blobs {
 		o.blobs[b.SHA256] = b
 	}
+	var wg sync.WaitGroup
+	wg.Go(func() { o.listImages(ctx, rec) })
+	defer wg.Wait()
 	if names := unitNames(rec); len(names) > 0 {
 		var err error
 		if o.states, err = o.Units.States(ctx, names); err != nil {
@@ -84,7 +87,6 @@ func (o *observer) gather(ctx context.Context, rec *record, blobs []hostapi.Blob
 	if len(rec.of(hostapi.KindSysctl)) > 0 {
 		o.sysctls, _ = os.ReadFile(o.path(sysctlFile)) // missing is drift of every parameter
 	}
-	o.listImages(ctx, rec)
 	return nil
 }
 

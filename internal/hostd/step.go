@@ -88,7 +88,9 @@ type stepper struct {
 	// dirs were written to and have to be synced before the record says that the work is done.
 	dirs map[string]bool
 	// states caches unit states while a batch is prepared.
-	states    map[string]UnitState
+	states map[string]UnitState
+	// images caches containerd's images, by socket and namespace, until a unit or an image is touched.
+	images    map[string]map[string]imageState
 	forgotten bool
 	// backups: entries went, so files below prior/ may be needed no more.
 	backups bool
@@ -289,6 +291,9 @@ func (s *stepper) do(ctx context.Context, p *planned) error {
 	}
 	if err != nil {
 		return err
+	}
+	if id.Kind == hostapi.KindUnit && changed {
+		s.images = nil
 	}
 	s.hook("after " + id.String())
 	if !changed {

@@ -321,5 +321,8 @@ func (s *stepper) forget(ctx context.Context) error {
 	for _, d := range slices.Backward(made) {
 		_ = os.Remove(s.path(d)) // only where it is empty
 	}
+	if s.Staging != "" {
+		return os.RemoveAll(s.Staging)
+	}
 	return nil
 }

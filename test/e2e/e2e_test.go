@@ -51,7 +51,11 @@ func newOperator(t *testing.T, example, fleet string) *operator {
 	if !renamed {
 		t.Fatalf("%s has no fleet block", example)
 	}
-	o := &operator{t: t, dir: t.TempDir(), bin: filepath.Join(root, "bin/trivet")}
+	// In a fixed place, so that a lab that was kept, or left by a killed run, can be looked at and taken down.
+	o := &operator{t: t, dir: filepath.Join(os.TempDir(), "trivet-"+fleet), bin: filepath.Join(root, "bin/trivet")}
+	if err := os.MkdirAll(o.dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
 	if err := os.WriteFile(filepath.Join(o.dir, "main.hcl"), []byte(strings.Join(lines, "\n")), 0o644); err != nil {
 		t.Fatal(err)
 	}

@@ -53,7 +53,7 @@ func (o *operator) unchanged() {
 
 // drift changes a file, a mode and a unit by hand, on different hosts, and lets apply mend them alone.
 func (o *operator) drift() {
-	o.on("bj1-w1", "sh", "-c", "echo '# by hand' >> /var/lib/kubelet/config.yaml || echo '# by hand' >> /etc/kubernetes/kubelet.yaml")
+	o.on("bj1-w1", "sh", "-c", "echo '# by hand' >> /etc/kubernetes/kubelet.yaml")
 	o.on("sh1-w1", "systemctl", "stop", "kube-proxy.service")
 	r := o.exits(2, "plan")
 	for _, want := range []string{"bj1-w1", "kubelet", "sh1-w1", "kube-proxy.service"} {
@@ -99,7 +99,7 @@ func (o *operator) inspect(host string) string {
 export LC_ALL=C
 echo "== files"
 find / -xdev \( -path /proc -o -path /sys -o -path /dev -o -path /run -o -path /tmp -o -path /var/log -o -path /var/cache -o -path /var/lib/systemd \
-  -o -path /var/lib/apt -o -path /var/tmp -o -path '/var/lib/dpkg/*-old' -o -path /var/lib/dpkg/lock\* -o -path /var/lib/dpkg/triggers -o -path /etc/passwd- -o -path /etc/group- -o -path /etc/shadow- -o -path /etc/gshadow- \
+  -o -path /var/lib/apt -o -path '/var/lib/dpkg/*-old' -o -path /var/lib/dpkg/lock\* -o -path /var/lib/dpkg/triggers -o -path /etc/passwd- -o -path /etc/group- -o -path /etc/shadow- -o -path /etc/gshadow- \
   -o -path /var/lib/dpkg/available -o -path /etc/ld.so.cache \) -prune -o -printf '%M %u %g %p -> %l\n' | sort -k4
 echo "== extra places"
 ls -A /var/lib/containerd /opt /opt/trivet 2>&1 | sort

@@ -61,7 +61,7 @@ func NewClient(ctx context.Context, rw io.ReadWriteCloser) (*Client, error) {
 	got := make(chan greeting, 1)
 	go func() {
 		v, noise, err := readPreamble(rw)
-		if err == nil {
+		if err == nil && v == Version {
 			err = writePreamble(rw)
 		}
 		got <- greeting{v, noise, err}

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 
 	"github.com/trivet-dev/trivet/internal/hostapi"
@@ -18,6 +19,12 @@ import (
 // NewMemoryHost returns a host whose helper is handler, in this process, behind the real protocol. Uploads are staged in a temporary folder, which
 // Close removes. It panics when the protocol cannot be started, which no input can cause.
 func NewMemoryHost(name string, handler hostapi.Handler) remote.Host {
+	return NewMemoryHostIn("", name, handler)
+}
+
+// NewMemoryHostIn is NewMemoryHost for a handler whose file system is a folder: uploads are staged in var/tmp below root, and the handler is given their
+// path as seen from there.
+func NewMemoryHostIn(root, name string, handler hostapi.Handler) remote.Host {
 	here, there := net.Pipe()
 	ctx, cancel := context.WithCancel(context.Background())
 	served := make(chan struct{})
@@ -25,7 +32,7 @@ func NewMemoryHost(name string, handler hostapi.Handler) remote.Host {
 		defer close(served)
 		_ = wire.Serve(ctx, there, handler)
 	}()
-	staging := &folder{}
+	staging := &folder{root: root}
 	h, err := remote.NewClient(ctx, name, here, staging)
 	if err != nil {
 		panic(fmt.Sprintf("remotetest: %v", err))
@@ -53,15 +60,20 @@ func (m *memoryHost) Close() error {
 
 // folder stages uploads on this machine.
 type folder struct {
-	mu  sync.Mutex
-	dir string
+	root string
+	mu   sync.Mutex
+	dir  string
 }
 
 // Stage implements remote.Uploader.
 func (f *folder) Stage(ctx context.Context, content io.Reader, blob hostapi.Blob, progress func(int64)) (path string, err error) {
 	f.mu.Lock()
 	if f.dir == "" {
-		f.dir, err = os.MkdirTemp("", "trivet-staging-")
+		parent := os.TempDir()
+		if f.root != "" {
+			parent = filepath.Join(f.root, "var/tmp")
+		}
+		f.dir, err = os.MkdirTemp(parent, "trivet-staging-")
 	}
 	f.mu.Unlock()
 	if err != nil {
@@ -84,7 +96,7 @@ func (f *folder) Stage(ctx context.Context, content io.Reader, blob hostapi.Blob
 	if err == nil && n != blob.Size {
 		err = fmt.Errorf("the content ended %d bytes early", blob.Size-n)
 	}
-	return filepath.Clean(out.Name()), err
+	return filepath.Join("/", strings.TrimPrefix(out.Name(), f.root)), err
 }
 
 type progressReader struct {

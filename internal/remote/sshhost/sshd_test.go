@@ -13,7 +13,6 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
-	"github.com/trivet-dev/trivet/internal/hostapi"
 	"github.com/trivet-dev/trivet/internal/hostapi/wire"
 	"github.com/trivet-dev/trivet/internal/remote"
 	"github.com/trivet-dev/trivet/internal/remote/remotetest"
@@ -183,10 +182,8 @@ func TestSSHDRefusesOpenStaging(t *testing.T) {
 func TestSSHDLoginShellPrints(t *testing.T) {
 	f := newFixture(t)
 	d := f.startSSHD([]string{"ed25519"}, `ForceCommand /bin/sh -c 'echo Welcome to the host; exec /bin/sh -c "$SSH_ORIGINAL_COMMAND"'`)
-	h := f.connect(f.sshdConfig(d))
-	if _, err := h.Logs(within(t), hostapi.Logs{Unit: "x", Lines: 3}); err != nil {
-		t.Error(err)
-	}
+	_, err := f.pool.Connect(within(t), f.sshdConfig(d))
+	refused(t, err, sshhost.ErrHelper, "host real1", "prints something at login", ".bashrc")
 }
 
 func TestSSHDRestrictedShell(t *testing.T) {

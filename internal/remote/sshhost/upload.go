@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -45,7 +46,7 @@ func (s *stager) Stage(ctx context.Context, content io.Reader, blob hostapi.Blob
 	return target, nil
 }
 
-// discard removes what a failed upload left. It runs after the caller's ctx may have ended, and is bounded by the connection instead.
+// discard removes what a failed upload left. The caller's ctx may have ended: it takes no longer than a bound here, and goes on in the background.
 func (s *stager) discard(target string) {
 	if s.c.ended() {
 		return // ScriptProbe of a later run removes it
@@ -54,7 +55,9 @@ func (s *stager) discard(target string) {
 	if err != nil {
 		return
 	}
+	done := make(chan struct{})
 	go func() {
+		defer close(done)
 		session, err := s.c.client.NewSession()
 		if err != nil {
 			return
@@ -62,6 +65,10 @@ func (s *stager) discard(target string) {
 		defer session.Close()
 		_ = session.Run(line)
 	}()
+	select {
+	case <-done:
+	case <-time.After(300 * time.Millisecond):
+	}
 }
 
 // gated is a reader that go-scp reads in a goroutine which may outlive the copy: after shut it reads nothing more from the caller's reader.
@@ -110,7 +117,7 @@ func (g *gated) shut() error {
 	case g.lock <- struct{}{}:
 		defer func() { <-g.lock }()
 		return g.err
-	case <-time.After(500 * time.Millisecond):
+	case <-time.After(200 * time.Millisecond):
 		return nil
 	}
 }
@@ -141,6 +148,11 @@ func copyTo(ctx context.Context, c *conn, content io.Reader, target string, size
 		return nil
 	}
 	if cause := context.Cause(ctx); cause != nil {
+		// scp should have ended before its file is removed.
+		select {
+		case <-done:
+		case <-time.After(300 * time.Millisecond):
+		}
 		return cause
 	}
 	return copyError(c, err)
@@ -162,6 +174,10 @@ func copyError(c *conn, err error) error {
 	}
 	if errors.Is(err, io.EOF) || errors.As(err, new(*ssh.ExitMissingError)) {
 		return errors.New("scp ended early on the host")
+	}
+	if strings.Contains(err.Error(), "does not follow scp protocol") {
+		return errors.New("the host prints something at login, which scp takes for an answer; print nothing from ~/.bashrc, /etc/profile and the like when the " +
+			"shell is not interactive")
 	}
 	return err
 }
