@@ -10,7 +10,6 @@ import (
 
 	"github.com/trivet-dev/trivet/bootstrap/event"
 	"github.com/trivet-dev/trivet/bootstrap/execute"
-	"github.com/trivet-dev/trivet/bootstrap/identity"
 	"github.com/trivet-dev/trivet/bootstrap/plan"
 	"github.com/trivet-dev/trivet/bootstrap/topology"
 	"github.com/trivet-dev/trivet/internal/hostapi"
@@ -46,18 +45,22 @@ func (e *Engine) Apply(ctx context.Context, p *plan.Plan) error {
 	if p.Empty() {
 		return nil
 	}
-	id, err := e.open(p, s)
-	if err != nil {
-		return err
+	k := &keys{engine: e, documents: s.documents}
+	if p.Issues && !p.NewIdentity {
+		if _, err := k.open(); errors.Is(err, errNoIdentity) {
+			return fmt.Errorf("this plan issues certificates or writes secrets: %w", err)
+		} else if err != nil {
+			return err
+		}
 	}
 	blobs := map[string]int{}
 	for i, x := range s.entries {
 		blobs[x.SHA256] = i
 	}
-	cl := &liveCluster{engine: e, identity: id}
-	defer cl.close()
+	api := e.API(e, k.open)
+	defer api.Close()
 	err = execute.Run(ctx, execute.Config{
-		Topology: e.cluster, Hosts: e.hosts, Cluster: cl,
+		Topology: e.cluster, Hosts: e.hosts, Cluster: api,
 		Open: func(ctx context.Context, b hostapi.Blob) (io.ReadCloser, error) {
 			i, ok := blobs[b.SHA256]
 			if !ok {
@@ -65,7 +68,7 @@ func (e *Engine) Apply(ctx context.Context, p *plan.Plan) error {
 			}
 			return e.Artifacts.Open(ctx, s.entries[i])
 		},
-		Identity: id, Sealed: s.documents.Sealed, NewIdentity: cl.learn,
+		Identity: k.identity, Sealed: s.documents.Sealed, NewIdentity: k.learn,
 		Epoch: held.epoch, Actor: Actor(), Parallel: e.parallel(), GateTimeout: e.GateTimeout,
 		Now: e.Now, Rand: e.Rand, Events: e.Events,
 	}, p)
@@ -95,30 +98,6 @@ func stale(was, now *plan.Plan) error {
 		return &StaleError{changed}
 	}
 	return nil
-}
-
-// open opens the sealed identity when the plan needs it.
-func (e *Engine) open(p *plan.Plan, s *state) (*identity.Identity, error) {
-	if p.NewIdentity || !p.Issues {
-		return nil, nil
-	}
-	if e.Identities == nil {
-		return nil, errors.New("this plan issues certificates or writes secrets: it needs the age identity (--identity FILE, or TRIVET_AGE_IDENTITY)")
-	}
-	ids, err := e.Identities()
-	if err != nil {
-		return nil, err
-	}
-	id, err := identity.Open(s.documents.Sealed, ids)
-	if err != nil {
-		return nil, err
-	}
-	if inv := s.documents.Inventory; inv != nil && inv.Public.Known() {
-		if err := id.CheckAgainst(inv.Public); err != nil {
-			return nil, err
-		}
-	}
-	return id, nil
 }
 
 // lock is the run lock of a cluster: held on a majority of its control planes, with an epoch above every one seen.
@@ -198,14 +177,15 @@ func (e *Engine) raise(ctx context.Context, epoch uint64) error {
 	if err != nil {
 		return err
 	}
-	id := ""
-	if docs.Inventory != nil {
-		id = docs.Inventory.ClusterID
-	}
 	var errs []error
 	for name, o := range seen {
 		if o.Record == nil {
 			continue
+		}
+		// A run that was interrupted at its beginning, or a destroy at its end, leaves a record and no inventory.
+		id := o.Record.ClusterID
+		if docs.Inventory != nil {
+			id = docs.Inventory.ClusterID
 		}
 		if err := e.hosts[name].RaiseEpoch(ctx, hostapi.RaiseEpoch{Epoch: epoch, ClusterID: id}); err != nil {
 			errs = append(errs, err)

@@ -13,8 +13,11 @@ import (
 	"github.com/trivet-dev/trivet/bootstrap/desired"
 	"github.com/trivet-dev/trivet/bootstrap/etcd"
 	"github.com/trivet-dev/trivet/bootstrap/event"
+	"github.com/trivet-dev/trivet/bootstrap/execute"
 	"github.com/trivet-dev/trivet/bootstrap/identity"
 	"github.com/trivet-dev/trivet/bootstrap/kube"
+	"github.com/trivet-dev/trivet/bootstrap/observe"
+	"github.com/trivet-dev/trivet/bootstrap/plan"
 	"github.com/trivet-dev/trivet/bootstrap/topology"
 	"github.com/trivet-dev/trivet/internal/hostapi"
 	"github.com/trivet-dev/trivet/internal/remote"
@@ -58,19 +61,103 @@ func (e *Engine) etcd() (*etcd.Client, error) {
 	return etcd.New(endpoints)
 }
 
-// liveCluster is etcd and the API of the cluster as the executor sees them.
+// API is what the engine asks of a cluster's etcd and of its API server. Close it.
+type API interface {
+	execute.Cluster
+	// Compare tells how objects in the API compare with those that are desired, in their order.
+	Compare(ctx context.Context, objects []desired.Object) ([]plan.ObjectState, error)
+	// Members tells the state of every etcd member.
+	Members(ctx context.Context) ([]etcd.Status, error)
+	// Nodes tells, by name, the state of every node.
+	Nodes(ctx context.Context) (map[string]string, error)
+	Close()
+}
+
+// keys is the identity of one run: just made, or opened when it is first needed.
+type keys struct {
+	engine    *Engine
+	documents *observe.Cluster
+	identity  *identity.Identity
+}
+
+var errNoIdentity = errors.New("it needs the age identity (--identity FILE, or TRIVET_AGE_IDENTITY)")
+
+func (k *keys) learn(id *identity.Identity) { k.identity = id }
+
+func (k *keys) open() (*identity.Identity, error) {
+	if k.identity != nil {
+		return k.identity, nil
+	}
+	if k.engine.Identities == nil {
+		return nil, errNoIdentity
+	}
+	ids, err := k.engine.Identities()
+	if err != nil {
+		return nil, err
+	}
+	id, err := identity.Open(k.documents.Sealed, ids)
+	if err != nil {
+		return nil, err
+	}
+	if inv := k.documents.Inventory; inv != nil && inv.Public.Known() {
+		if err := id.CheckAgainst(inv.Public); err != nil {
+			return nil, err
+		}
+	}
+	k.identity = id
+	return id, nil
+}
+
+// liveCluster is etcd and the API of the cluster, through its hosts.
 type liveCluster struct {
-	engine   *Engine
-	identity *identity.Identity // nil unless this run opened or made it
+	engine *Engine
+	// identity gives the run's identity; nil where nothing is to be signed.
+	identity func() (*identity.Identity, error)
 	client   *kube.Client
 }
 
-func (c *liveCluster) learn(id *identity.Identity) { c.identity = id }
-
-func (c *liveCluster) close() {
+// Close implements API.
+func (c *liveCluster) Close() {
 	if c.client != nil {
 		c.client.Close()
 	}
+}
+
+// Compare implements API.
+func (c *liveCluster) Compare(ctx context.Context, objects []desired.Object) ([]plan.ObjectState, error) {
+	client, err := c.kube()
+	if err != nil {
+		return nil, err
+	}
+	differences, err := client.Compare(ctx, objects)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]plan.ObjectState, len(differences))
+	for i := range differences {
+		d := &differences[i]
+		out[i] = plan.ObjectState{Object: &d.Object, Exists: d.Action != kube.ActionCreate, Fields: d.Fields}
+	}
+	return out, nil
+}
+
+// Members implements API.
+func (c *liveCluster) Members(ctx context.Context) ([]etcd.Status, error) {
+	client, err := c.engine.etcd()
+	if err != nil {
+		return nil, err
+	}
+	defer client.Close()
+	return client.Status(ctx), nil
+}
+
+// Nodes implements API.
+func (c *liveCluster) Nodes(ctx context.Context) (map[string]string, error) {
+	client, err := c.kube()
+	if err != nil {
+		return nil, err
+	}
+	return client.NodeStates(ctx)
 }
 
 func (c *liveCluster) kube() (*kube.Client, error) {
@@ -161,8 +248,6 @@ func (c *liveCluster) ApplyObjects(ctx context.Context, objects []desired.Object
 	case err != nil:
 		return err
 	case allowed:
-	case c.identity == nil:
-		return fmt.Errorf("the API does not allow the group %s everything, and setting that up needs the age identity (--identity FILE, or TRIVET_AGE_IDENTITY)", certs.GroupAdmins)
 	default:
 		if client, err = c.bootstrapClient(); err != nil {
 			return err
@@ -175,7 +260,11 @@ func (c *liveCluster) ApplyObjects(ctx context.Context, objects []desired.Object
 // bootstrapClient reaches the API with a certificate that lives in this process only.
 func (c *liveCluster) bootstrapClient() (*kube.Client, error) {
 	e := c.engine
-	authority := c.identity.Authority(certs.Kubernetes)
+	id, err := c.identity()
+	if err != nil {
+		return nil, fmt.Errorf("the API does not allow the group %s everything, and setting that up is not possible: %w", certs.GroupAdmins, err)
+	}
+	authority := id.Authority(certs.Kubernetes)
 	certPEM, keyPEM, err := certs.Issue(e.Rand, e.Now(), certs.ForBootstrap(), authority)
 	if err != nil {
 		return nil, fmt.Errorf("certificate for the first objects: %w", err)

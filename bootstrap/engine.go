@@ -16,6 +16,7 @@ import (
 	"filippo.io/age"
 
 	"github.com/trivet-dev/trivet/bootstrap/event"
+	"github.com/trivet-dev/trivet/bootstrap/identity"
 	"github.com/trivet-dev/trivet/bootstrap/release"
 	"github.com/trivet-dev/trivet/bootstrap/topology"
 	"github.com/trivet-dev/trivet/internal/artifact"
@@ -36,6 +37,9 @@ type Options struct {
 	Cluster string
 	// Connect connects to a host; nil means SSH as the topology says.
 	Connect func(ctx context.Context, h *topology.Host) (remote.Host, error)
+	// API makes the engine's view of the cluster's etcd and API server; nil means both as they run on the cluster's hosts. identity, nil where nothing is to be
+	// signed, gives the cluster's identity.
+	API func(e *Engine, identity func() (*identity.Identity, error)) API
 	// NetworkNamespace is the path of the namespace to dial from, for a lab; empty means this process's own.
 	NetworkNamespace string
 	// Helper gives the path of the host helper for an architecture.
@@ -99,6 +103,11 @@ func (o *Options) defaults() {
 	}
 	if o.Rand == nil {
 		o.Rand = rand.Reader
+	}
+	if o.API == nil {
+		o.API = func(e *Engine, identity func() (*identity.Identity, error)) API {
+			return &liveCluster{engine: e, identity: identity}
+		}
 	}
 	if o.GateTimeout == 0 {
 		o.GateTimeout = 10 * time.Minute

@@ -10,7 +10,6 @@ import (
 	"github.com/trivet-dev/trivet/bootstrap/desired"
 	"github.com/trivet-dev/trivet/bootstrap/event"
 	"github.com/trivet-dev/trivet/bootstrap/inventory"
-	"github.com/trivet-dev/trivet/bootstrap/kube"
 	"github.com/trivet-dev/trivet/bootstrap/observe"
 	"github.com/trivet-dev/trivet/bootstrap/plan"
 	"github.com/trivet-dev/trivet/bootstrap/release"
@@ -50,13 +49,18 @@ func (e *Engine) look(ctx context.Context, contents bool) (map[string]*hostapi.O
 	return seen, docs, err
 }
 
-func (e *Engine) packageNames() []string { return release.Packages(e.cluster.Network.Plugin, e.cluster.Network.ProxyMode) }
+func (e *Engine) packageNames() []string {
+	return release.Packages(e.cluster.Network.Plugin, e.cluster.Network.ProxyMode)
+}
 
 // state observes and compiles.
 func (e *Engine) state(ctx context.Context, contents bool) (*state, error) {
 	seen, docs, err := e.look(ctx, contents)
 	if err != nil {
 		return nil, err
+	}
+	if err := plan.Refuse(e.cluster, docs.Inventory); err != nil {
+		return nil, err // before artifacts of another release are fetched
 	}
 	s := &state{seen: seen, documents: docs}
 	facts := map[string]hostapi.Facts{}
@@ -86,22 +90,9 @@ func (e *Engine) compareObjects(ctx context.Context, s *state) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, compareTimeout)
 	defer cancel()
-	client, err := e.kube()
-	if err != nil {
-		s.apiError = err
-		return
-	}
-	defer client.Close()
-	differences, err := client.Compare(ctx, s.desired.Objects)
-	if err != nil {
-		s.apiError = err
-		return
-	}
-	s.objects = []plan.ObjectState{}
-	for i := range differences {
-		d := differences[i]
-		s.objects = append(s.objects, plan.ObjectState{Object: &d.Object, Exists: d.Action != kube.ActionCreate, Fields: d.Fields})
-	}
+	api := e.API(e, nil)
+	defer api.Close()
+	s.objects, s.apiError = api.Compare(ctx, s.desired.Objects)
 }
 
 // Plan observes the cluster and says what an apply would do. It changes nothing.

@@ -155,12 +155,10 @@ func (hs *HostStatus) expires(kp *hostapi.KeyPair) {
 func (e *Engine) statusOfEtcd(ctx context.Context, s *Status) {
 	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
 	defer cancel()
-	client, err := e.etcd()
-	if err == nil {
-		defer client.Close()
-		s.Etcd = client.Status(ctx)
-	}
-	if err != nil {
+	api := e.API(e, nil)
+	defer api.Close()
+	var err error
+	if s.Etcd, err = api.Members(ctx); err != nil {
 		s.EtcdError = err.Error()
 	}
 }
@@ -168,14 +166,11 @@ func (e *Engine) statusOfEtcd(ctx context.Context, s *Status) {
 func (e *Engine) statusOfNodes(ctx context.Context, s *Status) map[string]string {
 	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
 	defer cancel()
-	client, err := e.kube()
-	if err == nil {
-		defer client.Close()
-		var nodes map[string]string
-		if nodes, err = client.NodeStates(ctx); err == nil {
-			return nodes
-		}
+	api := e.API(e, nil)
+	defer api.Close()
+	nodes, err := api.Nodes(ctx)
+	if err != nil {
+		s.APIError = err.Error()
 	}
-	s.APIError = err.Error()
-	return nil
+	return nodes
 }

@@ -80,7 +80,7 @@ type KubeletUnit struct {
 }
 
 // ProxyUnit is kube-proxy.service.
-type ProxyUnit struct{}
+type ProxyUnit struct{ Name string }
 
 // FlannelUnit is flanneld.service.
 type FlannelUnit struct {
@@ -175,8 +175,8 @@ type KubeletConfig struct {
 
 // ProxyConfig is the KubeProxyConfiguration before the user's settings.
 type ProxyConfig struct {
-	Name, Mode string
-	PodCIDR    netip.Prefix
+	Mode    string
+	PodCIDR netip.Prefix
 }
 
 // SchedulerConfig is the KubeSchedulerConfiguration before the user's settings.

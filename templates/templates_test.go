@@ -94,7 +94,7 @@ func TestValuesCannotBreakOut(t *testing.T) {
 	for _, params := range []templates.Template{
 		templates.EtcdUnit{Name: evil, Cluster: evil, Flags: templates.NewFlags(map[string][]string{"log-level": {evil}, "tls-min-version": {evil}})},
 		templates.KubeletUnit{Name: evil}, templates.FlannelUnit{Name: evil, Interface: evil}, templates.ContainerdConfig{LogLevel: evil, SandboxImage: evil},
-		templates.Kubeconfig{Cluster: evil, User: evil}, templates.KubeletConfig{Domain: evil, ResolvConf: evil}, templates.ProxyConfig{Name: evil},
+		templates.Kubeconfig{Cluster: evil, User: evil}, templates.KubeletConfig{Domain: evil, ResolvConf: evil}, templates.ProxyUnit{Name: evil},
 	} {
 		out, err := templates.Render(params)
 		if err != nil {

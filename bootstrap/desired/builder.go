@@ -32,6 +32,7 @@ type builder struct {
 	facts    hostapi.Facts
 	record   *inventory.Host
 	store    store
+	shared   overlays
 	specs    []certs.Spec
 	items    []Item
 	made     map[hostapi.ID]bool
@@ -39,9 +40,9 @@ type builder struct {
 	problems []error
 }
 
-func newBuilder(in *Input, s store, h *topology.Host, facts hostapi.Facts) *builder {
+func newBuilder(in *Input, s store, shared overlays, h *topology.Host, facts hostapi.Facts) *builder {
 	return &builder{
-		in: in, cluster: in.Cluster, host: h, facts: facts, record: in.Inventory.Host(h.Name), store: s,
+		in: in, cluster: in.Cluster, host: h, facts: facts, record: in.Inventory.Host(h.Name), store: s, shared: shared,
 		specs: certs.ForHost(in.Cluster, h), made: map[hostapi.ID]bool{},
 	}
 }

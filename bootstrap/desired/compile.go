@@ -18,7 +18,7 @@ func Compile(in Input) (*Cluster, error) {
 	if err := check(in); err != nil {
 		return nil, err
 	}
-	store := index(in.Artifacts)
+	store, shared := index(in.Artifacts), overlays{}
 	out := &Cluster{}
 	var problems []error
 	for _, h := range sortedHosts(in.Cluster) {
@@ -26,7 +26,7 @@ func Compile(in Input) (*Cluster, error) {
 		if !reached {
 			continue
 		}
-		b := newBuilder(&in, store, h, facts)
+		b := newBuilder(&in, store, shared, h, facts)
 		b.build()
 		if err := b.err(); err != nil {
 			problems = append(problems, err)

@@ -19,13 +19,13 @@ import (
 
 // fixture builds topologies in Go.
 type fixture struct {
-	t       *testing.T
+	t       testing.TB
 	cluster *topology.Cluster
 	regions map[string]*topology.Region
 	facts   map[string]hostapi.Facts
 }
 
-func newFixture(t *testing.T, kubernetes string) *fixture {
+func newFixture(t testing.TB, kubernetes string) *fixture {
 	return &fixture{
 		t: t, regions: map[string]*topology.Region{}, facts: map[string]hostapi.Facts{},
 		cluster: &topology.Cluster{
@@ -139,7 +139,7 @@ func pem(name string) string {
 }
 
 // entry stands for a mirror: digests made from names.
-func entry(t *testing.T, w artifact.Want) []artifact.Entry {
+func entry(t testing.TB, w artifact.Want) []artifact.Entry {
 	t.Helper()
 	e := artifact.Entry{Want: w, SHA256: hostapi.Digest([]byte(w.String())), Size: int64(1000 + len(w.String())), Provenance: artifact.Upstream}
 	switch w.Kind {

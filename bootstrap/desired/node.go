@@ -147,7 +147,7 @@ func (b *builder) proxy() {
 	ca := b.trust(kubernetesCA, certs.Kubernetes)
 	access := b.kubeconfig("kube-proxy", b.anyAPI(), "system:kube-proxy", b.keyPair(certs.KubeProxy))
 	config := b.structured("/etc/kubernetes/kube-proxy.yaml", "kube-proxy", templates.ProxyConfig{
-		Name: b.host.Name, Mode: b.cluster.Network.ProxyMode, PodCIDR: b.cluster.PodCIDR,
+		Mode: b.cluster.Network.ProxyMode, PodCIDR: b.cluster.PodCIDR,
 	})
-	b.unit("kube-proxy.service", templates.ProxyUnit{}, start{noWait: true}, bin, access, config, ca)
+	b.unit("kube-proxy.service", templates.ProxyUnit{Name: b.host.Name}, start{noWait: true}, bin, access, config, ca)
 }

@@ -1,6 +1,7 @@
 package desired
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 
@@ -50,16 +51,37 @@ func (b *builder) structured(path, component string, params templates.Template) 
 	if err != nil {
 		b.fail("%w", err)
 	}
-	config := map[string]any{}
-	if err := yaml.Unmarshal(content, &config); err != nil {
-		b.fail("template of %s: %w", path, err)
+	out, err := b.shared.overlay(content, b.in.Release.Fields(component, b.settings(component)))
+	if err != nil {
+		b.fail("configuration of %s: %w", component, err)
 	}
-	merge(config, b.in.Release.Fields(component, b.settings(component)))
+	return b.file(path, out)
+}
+
+// overlays remembers configurations that were put together: those of a thousand workers are the same.
+type overlays map[string][]byte
+
+func (o overlays) overlay(base []byte, settings map[string]any) ([]byte, error) {
+	key, err := json.Marshal(settings)
+	if err != nil {
+		return nil, err
+	}
+	key = append(append(key, '\n'), base...)
+	if out, ok := o[string(key)]; ok {
+		return out, nil
+	}
+	config := map[string]any{}
+	if err := yaml.Unmarshal(base, &config); err != nil {
+		return nil, err
+	}
+	merge(config, settings)
 	out, err := yaml.Marshal(config)
 	if err != nil {
-		b.fail("settings of %s: %w", component, err)
+		return nil, err
 	}
-	return b.file(path, append([]byte(written), out...))
+	out = append([]byte(written), out...)
+	o[string(key)] = out
+	return out, nil
 }
 
 // text and whole read settings that have been checked.

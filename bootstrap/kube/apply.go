@@ -17,8 +17,9 @@ import (
 	"github.com/trivet-dev/trivet/bootstrap/desired"
 )
 
-// namespaceGrace is how long an object may wait for its namespace: the API server makes kube-system and its like only after it is ready.
-const namespaceGrace = 15 * time.Second
+// grace is how long an object may wait for its namespace, since the API server makes kube-system and its like only after it is ready, and for the end of
+// errors that the server calls its own: most pass, some never do.
+const grace = 15 * time.Second
 
 // Apply makes objects as desired by server-side apply, taking over fields that others set. What other objects need comes first. It repeats what fails for a
 // passing reason until ctx ends.
@@ -43,9 +44,10 @@ func (c *Client) Apply(ctx context.Context, objs []desired.Object) error {
 }
 
 func (c *Client) applyOne(ctx context.Context, o *object) error {
-	deadline := time.Now().Add(namespaceGrace)
+	deadline := time.Now().Add(grace)
 	may := func(err error) bool {
-		return temporary(err) || apierrors.IsAlreadyExists(err) || namespaceMissing(err) && time.Now().Before(deadline)
+		passes := namespaceMissing(err) || apierrors.IsInternalError(err) || apierrors.IsUnexpectedServerError(err)
+		return passes && !malformed(err) && time.Now().Before(deadline) || !passes && (temporary(err) || apierrors.IsAlreadyExists(err))
 	}
 	err := retry(ctx, 100*time.Millisecond, 2*time.Second, may, func(ctx context.Context) error {
 		if o.kind.Kind == nodeKind {
@@ -174,14 +176,13 @@ func namespaceMissing(err error) bool {
 
 // explain adds the object and a remedy to what the server said.
 func explain(o *object, doing string, err error) error {
-	err = unwrapURL(err)
 	remedy := ""
 	switch {
 	case namespaceMissing(err):
 		remedy = fmt.Sprintf("no namespace %s: add a Namespace object, or create it", o.Namespace)
 	case apierrors.IsInvalid(err) && strings.Contains(err.Error(), "immutable"):
 		remedy = "the API lets nobody change that field: delete the object and apply again"
-	case apierrors.IsInvalid(err), apierrors.IsBadRequest(err):
+	case apierrors.IsInvalid(err), apierrors.IsBadRequest(err), malformed(err):
 		remedy = "correct the manifest"
 	case apierrors.IsForbidden(err):
 		remedy = "the identity that Trivet uses on the control plane may not do this: check the ClusterRoleBindings of its group, or the admission policy named above"

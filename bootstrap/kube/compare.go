@@ -31,7 +31,7 @@ type Difference struct {
 	Fields []string       `json:"fields,omitempty"` // paths, with ActionUpdate
 }
 
-// ownership stands among Fields for an object that is as desired but that Trivet has not applied: from then on it minds what others change.
+// ownership stands for Fields of an object that is as desired but that Trivet has not applied: from then on it minds what others change.
 const ownership = "metadata.managedFields"
 
 const (
@@ -114,7 +114,10 @@ func compareLocally(o *object, live *unstructured.Unstructured) (fields []string
 		return nil, false, err
 	}
 	if owned == nil {
-		return append(fields, ownership), sure, nil
+		if len(fields) == 0 {
+			fields = []string{ownership}
+		}
+		return fields, sure, nil
 	}
 	if gone := dropped(owned, want); len(gone) > 0 {
 		fields, sure = append(fields, gone...), sure && o.kind.Kind == nodeKind
@@ -153,8 +156,8 @@ func (c *Client) dryRun(ctx context.Context, o *object, live *unstructured.Unstr
 	if err != nil {
 		return nil, err
 	}
-	if before == nil || owned == nil || !before.Equals(owned) {
-		fields = append(fields, ownership)
+	if len(fields) == 0 && (before == nil || owned == nil || !before.Equals(owned)) {
+		fields = []string{ownership}
 	}
 	return fields, nil
 }

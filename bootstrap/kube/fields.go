@@ -50,6 +50,9 @@ func missing(want, live any, path []string) []string {
 				continue
 			}
 			have, ok := l[key]
+			if _, isMap := w[key].(map[string]any); !ok && isMap && plain(dotted(append(path, key))+".") {
+				have, ok = map[string]any{}, true // name each label, not all of them at once
+			}
 			if !ok {
 				out = append(out, dotted(append(path, key)))
 				continue

@@ -183,7 +183,7 @@ func realObjects(t *testing.T, c *kube.Client) {
 // realOwnedFields: what a manifest no longer names goes, and what others put there stays.
 func realOwnedFields(t *testing.T, c *kube.Client) {
 	ctx := t.Context()
-	full := object(t, `{apiVersion: v1, kind: ConfigMap, metadata: {name: owned, namespace: default, labels: {a: "1", b: "2"}}, data: {one: x, two: y}}`)
+	full := object(t, `{apiVersion: v1, kind: ConfigMap, metadata: {name: owned, namespace: default, labels: {a: "1", b: "2"}}, data: {one: x, two: "y"}}`)
 	less := object(t, `{apiVersion: v1, kind: ConfigMap, metadata: {name: owned, namespace: default, labels: {a: "1"}}, data: {one: x}}`)
 	if _, err := c.Typed().CoreV1().ConfigMaps("default").Create(ctx, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "owned", Labels: map[string]string{
 		"a": "1", "b": "2", kube.OwnerLabel: kube.Manager}}, Data: map[string]string{"one": "x", "two": "y", "three": "z"}}, metav1.CreateOptions{}); err != nil {
@@ -243,6 +243,10 @@ func realFixedFields(t *testing.T, c *kube.Client) {
 	if err := c.Apply(ctx, []desired.Object{changed}); err == nil || !strings.Contains(err.Error(), "ClusterRoleBinding fixed") {
 		t.Errorf("Apply: %v", err)
 	}
+	err = c.Apply(ctx, []desired.Object{object(t, `{apiVersion: v1, kind: ConfigMap, metadata: {name: bad, namespace: default}, data: {yes: true}}`)})
+	if err == nil || !strings.Contains(err.Error(), "applying ConfigMap default/bad") || !strings.Contains(err.Error(), "correct the manifest") {
+		t.Errorf("an object that does not fit its schema: %v", err)
+	}
 	err = c.Apply(ctx, []desired.Object{object(t, `{apiVersion: v1, kind: Service, metadata: {name: bad, namespace: default}, spec: {ports: [{port: 99999}]}}`)})
 	if err == nil || !strings.Contains(err.Error(), "applying Service default/bad") || !strings.Contains(err.Error(), "correct the manifest") {
 		t.Errorf("an invalid object: %v", err)
@@ -269,7 +273,7 @@ func realPrune(t *testing.T, c *kube.Client) {
 	gone := []desired.Object{
 		object(t, `{apiVersion: v1, kind: ConfigMap, metadata: {name: orphan, namespace: default}}`),
 		object(t, `{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole, metadata: {name: orphan}, rules: []}`),
-		object(t, `{apiVersion: v1, kind: Node, metadata: {name: orphan}}`),
+		object(t, `{apiVersion: v1, kind: Node, metadata: {name: orphan, labels: {a: b}}}`),
 	}
 	if err := c.Apply(ctx, gone); err != nil {
 		t.Fatal(err)
@@ -332,7 +336,7 @@ func realNodes(t *testing.T, c *kube.Client) {
 	zone := map[string]string{"topology.kubernetes.io/zone": "bj1", "trivet.dev/rack": "a"}
 	first, fresh := node(t, "n1", "10.128.0.0/24", zone, cp), node(t, "n2", "10.128.1.0/24", zone, cp)
 	same(t, "registered by the kubelet, and not there", []string{
-		"n1 update metadata.annotations.trivet.dev/taints metadata.labels.topology.kubernetes.io/zone metadata.labels.trivet.dev/rack metadata.managedFields spec.podCIDR spec.podCIDRs spec.taints",
+		"n1 update metadata.annotations.trivet.dev/taints metadata.labels.topology.kubernetes.io/zone metadata.labels.trivet.dev/rack spec.podCIDR spec.podCIDRs spec.taints",
 		"n2 create"}, compare(t, c, first, fresh))
 	if err := c.Apply(ctx, []desired.Object{first, fresh}); err != nil {
 		t.Fatal(err)
@@ -520,7 +524,9 @@ func realOutage(t *testing.T, c *kube.Client, server *kubetest.Server) {
 	if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "no control plane answers: ") || !strings.Contains(err.Error(), "cp1: ssh: cp1 is gone") {
 		t.Errorf("Apply keeps trying and then says why: %v", err)
 	}
-	if err := c.WaitReady(short, "cp2"); err == nil || !strings.Contains(err.Error(), "cp2") {
+	again, cancelAgain := context.WithTimeout(t.Context(), 400*time.Millisecond)
+	defer cancelAgain()
+	if err := c.WaitReady(again, "cp2"); err == nil || !strings.Contains(err.Error(), "cp2") {
 		t.Errorf("WaitReady: %v", err)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/url"
+	"strings"
 	"syscall"
 	"time"
 
@@ -26,7 +27,7 @@ func retry(ctx context.Context, first, most time.Duration, again func(error) boo
 	<-timer.C
 	var last error
 	for wait := first; ; wait = min(wait*3/2, most) {
-		err := try(ctx)
+		err := unwrapURL(try(ctx))
 		if err == nil {
 			return nil
 		}
@@ -79,13 +80,18 @@ func each[T any](ctx context.Context, items []T, do func(context.Context, T) err
 // temporary reports whether the same request may succeed a moment later: the server is starting, stopping or busy, or somebody else was faster.
 func temporary(err error) bool {
 	switch {
-	case err == nil, errors.Is(err, context.Canceled):
+	case err == nil, errors.Is(err, context.Canceled), malformed(err):
 		return false
 	case apierrors.IsConflict(err), apierrors.IsServerTimeout(err), apierrors.IsTimeout(err), apierrors.IsTooManyRequests(err),
 		apierrors.IsServiceUnavailable(err), apierrors.IsInternalError(err), apierrors.IsUnexpectedServerError(err):
 		return true
 	}
 	return disconnected(err)
+}
+
+// malformed reports whether the server could not make sense of an apply. It calls that an internal error of its own.
+func malformed(err error) bool {
+	return apierrors.IsInternalError(err) && strings.Contains(err.Error(), "typed patch object")
 }
 
 // disconnected reports whether err tells of a connection, not of an answer.
@@ -99,8 +105,7 @@ func disconnected(err error) bool {
 
 // unwrapURL drops the made-up address that net/http puts before an error.
 func unwrapURL(err error) error {
-	var u *url.Error
-	if errors.As(err, &u) {
+	if u, ok := err.(*url.Error); ok { //nolint:errorlint // what wraps one has something to say
 		return u.Err
 	}
 	return err
@@ -108,19 +113,11 @@ func unwrapURL(err error) error {
 
 // again repeats a request while its failure is temporary.
 func again(ctx context.Context, try func(context.Context) error) error {
-	err := retry(ctx, 100*time.Millisecond, 2*time.Second, temporary, try)
-	if err != nil {
-		return unwrapURL(err)
-	}
-	return nil
+	return retry(ctx, 100*time.Millisecond, 2*time.Second, temporary, try)
 }
 
 // soon repeats a read for a short while: it is for questions whose asker would rather hear of an outage than wait for its end.
 func soon(ctx context.Context, try func(context.Context) error) error {
 	deadline := time.Now().Add(5 * time.Second)
-	err := retry(ctx, 100*time.Millisecond, time.Second, func(err error) bool { return temporary(err) && time.Now().Before(deadline) }, try)
-	if err != nil {
-		return unwrapURL(err)
-	}
-	return nil
+	return retry(ctx, 100*time.Millisecond, time.Second, func(err error) bool { return temporary(err) && time.Now().Before(deadline) }, try)
 }

@@ -30,8 +30,9 @@ func (t taint) json() map[string]any {
 
 // readTaints reads spec.taints.
 func readTaints(node *unstructured.Unstructured) ([]taint, error) {
-	list, _, err := unstructured.NestedSlice(node.Object, "spec", "taints")
-	if err != nil {
+	value, _, err := unstructured.NestedFieldNoCopy(node.Object, "spec", "taints")
+	list, ok := value.([]any)
+	if err != nil || !ok && value != nil {
 		return nil, fmt.Errorf("Node %s: spec.taints is not a list", node.GetName())
 	}
 	var out []taint

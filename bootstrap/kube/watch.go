@@ -40,7 +40,7 @@ func (c *Client) follow(ctx context.Context, k *kind, namespace string, options 
 		}
 		return err
 	}
-	err := retry(ctx, 100*time.Millisecond, 2*time.Second, func(err error) bool { return errors.Is(err, errBroken) || temporary(err) }, func(ctx context.Context) error {
+	err := retry(ctx, 100*time.Millisecond, 2*time.Second, broken, func(ctx context.Context) error {
 		items, version, err := c.snapshot(ctx, k, namespace, options)
 		if err != nil {
 			return err
@@ -54,6 +54,11 @@ func (c *Client) follow(ctx context.Context, k *kind, namespace string, options 
 		return nil
 	}
 	return err
+}
+
+// broken reports whether to list and watch anew.
+func broken(err error) bool {
+	return errors.Is(err, errBroken) || apierrors.IsResourceExpired(err) || apierrors.IsGone(err) || temporary(err)
 }
 
 // errBroken is a watch that ended and is to be made anew.

@@ -35,6 +35,8 @@ type ServerOptions struct {
 	Helper Helper
 	// Forward allows direct-tcpip, as a bastion does.
 	Forward bool
+	// Listener is where the server listens; a loopback port when nil.
+	Listener net.Listener
 	// HoldLogin, when set, is waited for before a login is answered.
 	HoldLogin <-chan struct{}
 }
@@ -72,7 +74,7 @@ type Server struct {
 	unexpected []string
 }
 
-// NewServer starts a server on a loopback port.
+// NewServer starts a server.
 func NewServer(o ServerOptions) (*Server, error) {
 	if o.User == "" {
 		o.User = "ops"
@@ -88,9 +90,11 @@ func NewServer(o ServerOptions) (*Server, error) {
 	for _, k := range o.HostKeys {
 		s.config.AddHostKey(k)
 	}
-	var err error
-	if s.listener, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
-		return nil, err
+	if s.listener = o.Listener; s.listener == nil {
+		var err error
+		if s.listener, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+			return nil, err
+		}
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.running.Go(s.accept)
@@ -110,13 +114,14 @@ func NewKey() ssh.Signer {
 	return signer
 }
 
-// Address is where the server listens.
-func (s *Server) Address() netAddr { return netAddr{s.listener.Addr().(*net.TCPAddr)} }
-
-type netAddr struct{ *net.TCPAddr }
+// Address is where a server listens.
+type Address struct{ *net.TCPAddr }
 
 // Host is the address without the port.
-func (a netAddr) Host() string { return a.IP.String() }
+func (a Address) Host() string { return a.IP.String() }
+
+// Address is where the server listens.
+func (s *Server) Address() Address { return Address{s.listener.Addr().(*net.TCPAddr)} }
 
 // HostKey is the public part of the first host key, as authorized_keys has it.
 func (s *Server) HostKey() string {

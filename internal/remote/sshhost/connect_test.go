@@ -490,6 +490,18 @@ func TestKeepAlive(t *testing.T) {
 	}
 }
 
+func TestKeepAliveOfBastion(t *testing.T) {
+	f := newFixture(t)
+	gate := f.server(remotetest.ServerOptions{Forward: true})
+	cfg := f.config(f.server(remotetest.ServerOptions{}))
+	cfg.Bastions = []sshhost.Hop{f.hop(gate, "gate")}
+	cfg.KeepAlive = 20 * time.Millisecond
+	h := f.connect(cfg)
+	defer gate.Freeze()()
+	_, err := h.Observe(within(t), hostapi.ObserveRequest{})
+	refused(t, err, nil, "host bj1-cp1", "no sign of life")
+}
+
 func TestConnectionCut(t *testing.T) {
 	t.Run("during an upload", func(t *testing.T) {
 		f := newFixture(t)

@@ -18,6 +18,7 @@ import (
 // conn is one SSH connection.
 type conn struct {
 	e      *endpoint
+	via    *conn // nil when dialled from here
 	client *ssh.Client
 	done   chan struct{} // closed when the connection has ended
 	once   sync.Once
@@ -45,10 +46,12 @@ func (c *conn) end(why string) {
 	})
 }
 
-// why returns the reason given to end.
+// why returns the reason given to end, of this connection or of one that it goes through.
 func (c *conn) why() string {
-	if s := c.cause.Load(); s != nil {
-		return *s
+	for ; c != nil; c = c.via {
+		if s := c.cause.Load(); s != nil {
+			return *s
+		}
 	}
 	return ""
 }
@@ -94,7 +97,7 @@ func (p *Pool) handshake(ctx context.Context, cfg *Config, via *conn, e *endpoin
 		_ = raw.Close()
 		return nil, handshakeError(limited, e, err)
 	}
-	c := &conn{e: e, client: client, done: make(chan struct{})}
+	c := &conn{e: e, via: via, client: client, done: make(chan struct{})}
 	go func() {
 		_ = client.Wait()
 		close(c.done)

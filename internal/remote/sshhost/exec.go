@@ -61,12 +61,13 @@ func (t *tail) String() string { return string(t.bytes()) }
 // oneLine makes what a host printed fit into a message.
 func oneLine(s string) string {
 	const most = 600
-	s = strings.Join(strings.Fields(strings.ToValidUTF8(strings.Map(func(r rune) rune {
+	s = strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f {
 			return ' '
 		}
 		return r
-	}, s), "?")), " ")
+	}, strings.ToValidUTF8(s, "?"))
+	s = strings.Join(strings.Fields(s), " ")
 	if len(s) > most {
 		s = strings.ToValidUTF8(s[:most], "") + " …"
 	}

@@ -1,0 +1,223 @@
+package fleettest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"strings"
+	"sync"
+
+	"github.com/trivet-dev/trivet/bootstrap/desired"
+	"github.com/trivet-dev/trivet/bootstrap/etcd"
+	"github.com/trivet-dev/trivet/bootstrap/identity"
+	"github.com/trivet-dev/trivet/bootstrap/plan"
+	"github.com/trivet-dev/trivet/bootstrap/topology"
+)
+
+// apiState is what etcd holds.
+type apiState struct {
+	mu      sync.Mutex
+	objects map[string][]byte // manifests by name
+	gates   map[string]error  // conditions that fail, by gate
+}
+
+func newAPIState() *apiState {
+	return &apiState{objects: map[string][]byte{}, gates: map[string]error{}}
+}
+
+// Objects are the manifests that the API holds, by kind, namespace and name.
+func (f *Fleet) Objects() map[string][]byte {
+	f.api.mu.Lock()
+	defer f.api.mu.Unlock()
+	return maps.Clone(f.api.objects)
+}
+
+// ForgetObject takes an object out of the API.
+func (f *Fleet) ForgetObject(name string) {
+	f.api.mu.Lock()
+	defer f.api.mu.Unlock()
+	delete(f.api.objects, name)
+}
+
+// FailGate makes a gate fail until err is nil.
+func (f *Fleet) FailGate(k plan.GateKind, err error) {
+	f.api.mu.Lock()
+	defer f.api.mu.Unlock()
+	f.api.gates[string(k)] = err
+}
+
+// API is etcd and the API of the fleet's cluster. It answers as what runs on the hosts lets it, at once: a condition that does not hold is an error. As in a real cluster the
+// operator may do nothing until the first objects, which it takes the identity to apply, have bound its group.
+type API struct {
+	fleet    *Fleet
+	identity func() (*identity.Identity, error)
+}
+
+// API gives the engine's view of the cluster.
+func (f *Fleet) API(identity func() (*identity.Identity, error)) *API { return &API{f, identity} }
+
+// Close implements the engine's API.
+func (a *API) Close() {}
+
+func (a *API) running(unit string, hosts []string) error {
+	var missing []string
+	for _, h := range hosts {
+		states, err := a.fleet.Machines[h].Units.States(context.Background(), []string{unit})
+		if err != nil {
+			return err
+		}
+		if s := states[unit]; s.Active != "active" {
+			missing = append(missing, fmt.Sprintf("%s on host %s is %s", unit, h, s.Active))
+		}
+	}
+	if len(missing) > 0 {
+		return errors.New(strings.Join(missing, ", "))
+	}
+	return nil
+}
+
+func (a *API) gate(ctx context.Context, k plan.GateKind) error {
+	if a.fleet.point("api", "gate "+string(k)) || a.fleet.currentSession().isDead() {
+		return errDead
+	}
+	a.fleet.api.mu.Lock()
+	defer a.fleet.api.mu.Unlock()
+	return errors.Join(ctx.Err(), a.fleet.api.gates[string(k)])
+}
+
+// EtcdHealthy wants etcd to run on every member.
+func (a *API) EtcdHealthy(ctx context.Context, members []string, _ func(string)) error {
+	return errors.Join(a.gate(ctx, plan.GateEtcd), a.running("etcd.service", members))
+}
+
+// APIReady wants the API server to run on every control plane.
+func (a *API) APIReady(ctx context.Context, hosts []string, _ func(string)) error {
+	return errors.Join(a.gate(ctx, plan.GateAPI), a.running("kube-apiserver.service", hosts))
+}
+
+// NodesReady wants a Node object and a running kubelet for every node.
+func (a *API) NodesReady(ctx context.Context, nodes []string, report func(string)) error {
+	errs := []error{a.gate(ctx, plan.GateNodes), a.running("kubelet.service", nodes)}
+	objects := a.fleet.Objects()
+	for _, n := range nodes {
+		if objects["Node/"+n] == nil {
+			report("node " + n + ": not registered")
+			errs = append(errs, fmt.Errorf("there is no node %s", n))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// DNSAvailable wants CoreDNS to be there.
+func (a *API) DNSAvailable(ctx context.Context, _ func(string)) error {
+	err := a.gate(ctx, plan.GateDNS)
+	if a.fleet.Objects()["Deployment/"+desired.DNSNamespace+"/"+desired.DNSName] == nil {
+		err = errors.Join(err, errors.New("there is no CoreDNS"))
+	}
+	return err
+}
+
+func objectName(o *desired.Object) string {
+	if o.Namespace == "" {
+		return o.Kind + "/" + o.Name
+	}
+	return o.Kind + "/" + o.Namespace + "/" + o.Name
+}
+
+// bound says whether the operator's group is bound to its role.
+func (a *API) bound() bool {
+	for name := range a.fleet.Objects() {
+		if strings.HasPrefix(name, "ClusterRoleBinding/") {
+			return true
+		}
+	}
+	return false
+}
+
+// ApplyObjects takes the objects in order.
+func (a *API) ApplyObjects(ctx context.Context, objects []desired.Object) error {
+	if !a.bound() {
+		if a.identity == nil {
+			return errors.New("fleettest: nothing is bound, and no identity is at hand")
+		}
+		if _, err := a.identity(); err != nil {
+			return err
+		}
+	}
+	for i := range objects {
+		if a.fleet.point("api", "apply "+objectName(&objects[i])) || a.fleet.currentSession().isDead() {
+			return errDead
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		a.fleet.api.mu.Lock()
+		a.fleet.api.objects[objectName(&objects[i])] = bytes.Clone(objects[i].Manifest)
+		a.fleet.api.mu.Unlock()
+	}
+	if a.fleet.point("api", "applied") {
+		return errDead
+	}
+	return nil
+}
+
+// Compare implements the engine's API.
+func (a *API) Compare(_ context.Context, objects []desired.Object) ([]plan.ObjectState, error) {
+	up := false
+	for _, h := range a.fleet.Cluster.HostsWith(topology.RoleControlPlane) {
+		up = up || a.running("kube-apiserver.service", []string{h.Name}) == nil
+	}
+	switch {
+	case !up:
+		return nil, errors.New("no API server answers")
+	case !a.bound():
+		return nil, errors.New("forbidden: the operator may not read objects")
+	}
+	have := a.fleet.Objects()
+	out := make([]plan.ObjectState, len(objects))
+	for i := range objects {
+		live, ok := have[objectName(&objects[i])]
+		out[i] = plan.ObjectState{Object: &objects[i], Exists: ok}
+		if ok && !bytes.Equal(live, objects[i].Manifest) {
+			out[i].Fields = []string{"spec"}
+		}
+	}
+	return out, nil
+}
+
+// Members implements the engine's API.
+func (a *API) Members(context.Context) ([]etcd.Status, error) {
+	var out []etcd.Status
+	for _, h := range a.fleet.Cluster.HostsWith(topology.RoleEtcd) {
+		s := etcd.Status{Name: h.Name}
+		if err := a.running("etcd.service", []string{h.Name}); err != nil {
+			s.Error = err.Error()
+		}
+		out = append(out, s)
+	}
+	return out, nil
+}
+
+// Nodes implements the engine's API.
+func (a *API) Nodes(context.Context) (map[string]string, error) {
+	out := map[string]string{}
+	for name := range a.fleet.Objects() {
+		node, ok := strings.CutPrefix(name, "Node/")
+		if !ok || a.fleet.Machines[node] == nil {
+			continue
+		}
+		out[node] = "Ready"
+		if a.running("kubelet.service", []string{node}) != nil {
+			out[node] = "the kubelet stopped posting its status"
+		}
+	}
+	return out, nil
+}
+
+func (f *Fleet) currentSession() *session {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.session
+}

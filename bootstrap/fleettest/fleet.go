@@ -1,0 +1,178 @@
+// Package fleettest is a fleet in memory for tests of the engine: hosts in folders behind the helper's real code and protocol, artifacts, and an etcd and API that follow from
+// what runs on the hosts. A run over it can be killed at any point.
+package fleettest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"filippo.io/age"
+	"github.com/hashicorp/hcl/v2"
+
+	"github.com/trivet-dev/trivet/bootstrap/release"
+	"github.com/trivet-dev/trivet/bootstrap/topology"
+	"github.com/trivet-dev/trivet/internal/hostapi"
+	"github.com/trivet-dev/trivet/internal/hostd/hostdtest"
+	"github.com/trivet-dev/trivet/internal/remote"
+	"github.com/trivet-dev/trivet/internal/remote/remotetest"
+)
+
+// Now is the time on every fleet's clock.
+var Now = time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC)
+
+// Host is a host of a simple topology.
+type Host struct {
+	Name, Site string
+	Roles      []string
+}
+
+// Settings of a simple topology.
+type Settings struct {
+	Hosts      []Host
+	Kubernetes string // 1.37.2 when empty
+	Parallel   int    // hosts at once; 1 when zero, so that runs are the same every time
+	Cluster    string // more of the cluster block
+}
+
+// HCL writes a topology: one region, a rack in each site, addresses counted up.
+func (s Settings) HCL(recipient string) string {
+	var sites []string
+	for _, h := range s.Hosts {
+		if !slices.Contains(sites, h.Site) {
+			sites = append(sites, h.Site)
+		}
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "fleet \"memory\" {\n  ssh {\n    user     = \"ops\"\n    parallel = %d\n  }\n}\nregion \"r\" {\n", max(s.Parallel, 1))
+	for i, site := range sites {
+		fmt.Fprintf(&b, "  site %q {\n    room \"1\" {\n      rack \"a\" {\n        cidr = \"10.%d.1.0/24\"\n", site, 11+i)
+		n := 11
+		for _, h := range s.Hosts {
+			if h.Site == site {
+				fmt.Fprintf(&b, "        host %q {\n          address = \"10.%d.1.%d\"\n          roles   = [\"%s\"]\n        }\n", h.Name, 11+i, n, strings.Join(h.Roles, `", "`))
+				n++
+			}
+		}
+		b.WriteString("      }\n    }\n  }\n")
+	}
+	version := s.Kubernetes
+	if version == "" {
+		version = "1.37.2"
+	}
+	fmt.Fprintf(&b, "}\ncluster \"main\" {\n  kubernetes     = %q\n  sites          = [\"%s\"]\n  pod_cidr       = \"10.128.0.0/12\"\n  service_cidr   = \"10.96.0.0/16\"\n  age_recipients = [%q]\n%s\n}\n",
+		version, strings.Join(sites, `", "`), recipient, s.Cluster)
+	return b.String()
+}
+
+// Fleet is a fleet in a folder.
+type Fleet struct {
+	Topology *topology.Topology
+	Cluster  *topology.Cluster
+	Machines map[string]*hostdtest.Machine
+	// Key opens the sealed identity.
+	Key *age.X25519Identity
+	// Cut says where the next run is killed.
+	Cut Cut
+	// Unreachable hosts do not answer, Blocked ones are not reached by other hosts. FailStep makes steps on a host fail.
+	Unreachable, Blocked map[string]bool
+	// OnPoint, when set, sees every point that a run passes.
+	OnPoint func(host, point string)
+
+	dir       string
+	api       *apiState
+	artifacts artifacts
+	mu        sync.Mutex
+	session   *session
+}
+
+// New makes the fleet's machines below dir. They forget what is not synced to disk; nothing is.
+func New(dir string, s Settings) (*Fleet, error) {
+	key, err := age.GenerateX25519Identity()
+	if err != nil {
+		return nil, err
+	}
+	f := &Fleet{Machines: map[string]*hostdtest.Machine{}, Key: key, Unreachable: map[string]bool{}, Blocked: map[string]bool{}, dir: dir, session: newSession()}
+	f.api = newAPIState()
+	return f, f.Change(s)
+}
+
+// Change gives the fleet another topology; hosts that are new get a machine.
+func (f *Fleet) Change(s Settings) error {
+	source := s.HCL(f.Key.Recipient().String())
+	t, _, diags := topology.Parse(map[string][]byte{"fleet.hcl": []byte(source)}, topology.Options{
+		Releases:      func(v string) error { _, err := release.Lookup(v); return err },
+		CheckSettings: release.CheckComponent,
+	})
+	if diags.HasErrors() {
+		return diagnosticsError(diags)
+	}
+	c, err := t.Cluster("")
+	if err != nil {
+		return err
+	}
+	f.Topology, f.Cluster = t, c
+	for _, h := range c.Hosts {
+		if f.Machines[h.Name] != nil {
+			continue
+		}
+		if err := f.machine(h); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func diagnosticsError(diags hcl.Diagnostics) error {
+	var errs []error
+	for _, d := range diags {
+		if d.Severity == hcl.DiagError {
+			errs = append(errs, d)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (f *Fleet) machine(h *topology.Host) error {
+	m, err := hostdtest.New(filepath.Join(f.dir, h.Name), h.Name)
+	if err != nil {
+		return err
+	}
+	m.NoSync = true
+	m.Hook = func(point string) {
+		if f.point(h.Name, point) {
+			panic(errCut)
+		}
+	}
+	m.Clock = func() time.Time { return Now }
+	m.Kernel.Links[1].Addresses = []netip.Prefix{netip.PrefixFrom(h.Address, 24)}
+	f.Machines[h.Name] = m
+	return nil
+}
+
+// Identities opens the sealed identity.
+func (f *Fleet) Identities() ([]age.Identity, error) { return []age.Identity{f.Key}, nil }
+
+// Connect connects to a host.
+func (f *Fleet) Connect(_ context.Context, h *topology.Host) (remote.Host, error) {
+	m := f.Machines[h.Name]
+	if f.Unreachable[h.Name] || m == nil {
+		return nil, fmt.Errorf("host %s: connect to %s: no route to host", h.Name, h.Address)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	conn := remotetest.NewMemoryHostIn(m.Root, h.Name, &handler{Handler: m.Host(), fleet: f, host: h.Name, session: f.session})
+	f.session.conns = append(f.session.conns, conn)
+	return conn, nil
+}
+
+// Observe looks at a host over no connection.
+func (f *Fleet) Observe(name string) (*hostapi.Observation, error) {
+	return f.Machines[name].Host().Observe(context.Background(), hostapi.ObserveRequest{})
+}

@@ -1,0 +1,77 @@
+package hostd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"strings"
+
+	"github.com/trivet-dev/trivet/internal/hostapi"
+)
+
+type artifactKind struct{}
+
+func blobPath(digest string) string { return path.Join(storeDir, digest) }
+
+func (artifactKind) prepare(_ context.Context, s *stepper, e *entry, full *hostapi.Item) (bool, error) {
+	a := full.Artifact
+	if err := s.haveBlob(a.Blob); err != nil {
+		return false, err
+	}
+	if err := s.capture(e, a.Path); err != nil {
+		return false, err
+	}
+	s.needParents(a.Path)
+	target, err := os.Readlink(s.path(a.Path))
+	return err != nil || target != blobPath(a.Blob.SHA256), nil
+}
+
+func (artifactKind) apply(_ context.Context, s *stepper, e *entry, full *hostapi.Item) (bool, error) {
+	a := full.Artifact
+	if target, err := os.Readlink(s.path(a.Path)); err == nil && target == blobPath(a.Blob.SHA256) {
+		return false, nil
+	}
+	if err := s.makeParents(a.Path); err != nil {
+		return false, err
+	}
+	s.unstage(a.Path)
+	if err := os.Symlink(blobPath(a.Blob.SHA256), s.path(tempPath(a.Path))); err != nil {
+		return false, err
+	}
+	s.hook("staged " + a.Path)
+	return true, s.rename(a.Path)
+}
+
+func (artifactKind) remove(_ context.Context, s *stepper, e *entry) error {
+	p := e.item().Artifact.Path
+	s.unstage(p)
+	target, err := os.Readlink(s.path(p))
+	if err == nil && !strings.HasPrefix(target, storeDir+"/") || err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil // somebody put something of their own there
+	}
+	return s.restoreAll(e)
+}
+
+func (artifactKind) drift(o *observer, e *entry) string {
+	a := e.Item.Artifact
+	target, err := os.Readlink(o.path(a.Path))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "missing"
+	case err != nil:
+		return "not a link to the store"
+	case target != blobPath(a.Blob.SHA256):
+		return "points to " + target
+	}
+	b, ok := o.blobs[a.Blob.SHA256]
+	switch {
+	case !ok:
+		return "blob missing from the store"
+	case a.Blob.Size > 0 && b.Size != a.Blob.Size:
+		return fmt.Sprintf("blob has %d bytes, recorded %d", b.Size, a.Blob.Size)
+	}
+	return ""
+}

@@ -1,0 +1,77 @@
+package hostd_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/trivet-dev/trivet/internal/hostapi"
+	"github.com/trivet-dev/trivet/internal/hostd/hostdtest"
+)
+
+// heldRoot tells a second process of this test on which root to hold the lock.
+const heldRoot = "TRIVET_TEST_HELD_ROOT"
+
+// TestHolderProcess is the other process of TestTakeOverFromAnotherProcess: like the helper, it ends with SIGTERM.
+func TestHolderProcess(t *testing.T) {
+	root := os.Getenv(heldRoot)
+	if root == "" {
+		t.Skip("TestHolderProcess is run by TestTakeOverFromAnotherProcess")
+	}
+	ctx, stop := signal.NotifyContext(t.Context(), syscall.SIGTERM)
+	defer stop()
+	must(t, hostdtest.Open(root).Host().Hold(ctx, &hostapi.Hold{Holder: hostapi.Holder{Actor: "ann@desk", Purpose: "apply"}}, func() { fmt.Println("held") }))
+}
+
+func startHolder(t *testing.T, root string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.Command(os.Args[0], "-test.run", "^TestHolderProcess$")
+	cmd.Env = append(os.Environ(), heldRoot+"="+root)
+	out, err := cmd.StdoutPipe()
+	must(t, err)
+	must(t, cmd.Start())
+	t.Cleanup(func() { _ = cmd.Process.Kill() })
+	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil || line != "held\n" {
+		t.Fatalf("the other process said %q, %v", line, err)
+	}
+	return cmd
+}
+
+func TestTakeOverFromAnotherProcess(t *testing.T) {
+	m := newMachine(t)
+	other := startHolder(t, m.Root)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	wantCode(t, m.Host().Hold(ctx, &hostapi.Hold{Holder: hostapi.Holder{Actor: "bob"}}, func() {}), hostapi.CodeHeld)
+	if who := observe(t, m).Holder; who == nil || who.Actor != "ann@desk" {
+		t.Errorf("the holder is %+v", who)
+	}
+	must(t, m.Host().Hold(ctx, &hostapi.Hold{Takeover: true, Holder: hostapi.Holder{Actor: "bob"}}, cancel))
+	if err := other.Wait(); err != nil {
+		t.Errorf("the other holder did not end in order: %v", err)
+	}
+}
+
+// TestKilledHolderLetsGo: the lock ends with its process, however that ends.
+func TestKilledHolderLetsGo(t *testing.T) {
+	m := newMachine(t)
+	other := startHolder(t, m.Root)
+	must(t, other.Process.Kill())
+	var exit *exec.ExitError
+	if err := other.Wait(); !errors.As(err, &exit) {
+		t.Fatalf("the other process ended with %v", err)
+	}
+	if who := observe(t, m).Holder; who != nil {
+		t.Errorf("a killed process still holds the lock: %+v", who)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	must(t, m.Host().Hold(ctx, &hostapi.Hold{Holder: hostapi.Holder{Actor: "bob"}}, cancel))
+}
