@@ -5,17 +5,13 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
-	"errors"
 	"fmt"
-	"net"
 	"time"
 
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
 	"github.com/trivet-dev/trivet/bootstrap/certs"
-	"github.com/trivet-dev/trivet/bootstrap/topology"
-	"github.com/trivet-dev/trivet/internal/hostapi"
 	"github.com/trivet-dev/trivet/internal/pki"
 )
 
@@ -58,22 +54,4 @@ func (e *Engine) Kubeconfig(ctx context.Context, user, server string, ttl time.D
 		AuthInfos: map[string]*clientcmdapi.AuthInfo{user: {ClientCertificateData: cert, ClientKeyData: keyPEM}},
 		Contexts:  map[string]*clientcmdapi.Context{name: {Cluster: name, AuthInfo: user}},
 	})
-}
-
-// DialAPI connects to an API server, trying every control plane. The TLS handshake is the caller's.
-func (e *Engine) DialAPI(ctx context.Context) (net.Conn, error) {
-	var errs []error
-	for _, h := range e.cluster.HostsWith(topology.RoleControlPlane) {
-		host := e.hosts[h.Name]
-		if host == nil {
-			errs = append(errs, e.failed[h.Name])
-			continue
-		}
-		conn, err := host.Dial(ctx, hostapi.Endpoint{Network: "tcp", Address: e.apiEndpoint().Address})
-		if err == nil {
-			return conn, nil
-		}
-		errs = append(errs, fmt.Errorf("host %s: %w", h.Name, err))
-	}
-	return nil, fmt.Errorf("no control plane answers: %w", errors.Join(errs...))
 }

@@ -177,9 +177,12 @@ func (e *Engine) raise(ctx context.Context, epoch uint64) error {
 	if err != nil {
 		return err
 	}
-	var errs []error
-	for name, o := range seen {
-		if o.Record == nil {
+	errs := make([]error, len(e.cluster.Hosts))
+	slots := make(chan struct{}, e.parallel())
+	var wg sync.WaitGroup
+	for i, h := range e.cluster.Hosts {
+		o := seen[h.Name]
+		if o == nil || o.Record == nil {
 			continue
 		}
 		// A run that was interrupted at its beginning, or a destroy at its end, leaves a record and no inventory.
@@ -187,10 +190,13 @@ func (e *Engine) raise(ctx context.Context, epoch uint64) error {
 		if docs.Inventory != nil {
 			id = docs.Inventory.ClusterID
 		}
-		if err := e.hosts[name].RaiseEpoch(ctx, hostapi.RaiseEpoch{Epoch: epoch, ClusterID: id}); err != nil {
-			errs = append(errs, err)
-		}
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			errs[i] = e.hosts[h.Name].RaiseEpoch(ctx, hostapi.RaiseEpoch{Epoch: epoch, ClusterID: id})
+		})
 	}
+	wg.Wait()
 	return errors.Join(errs...)
 }
 

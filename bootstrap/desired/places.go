@@ -4,6 +4,7 @@ package desired
 const (
 	KubernetesCA = kubernetesCA // on control planes and nodes
 	EtcdCA       = etcdCA       // on etcd members
+	EtcdUnit     = "etcd.service"
 	DNSNamespace = "kube-system"
 	DNSName      = "coredns" // of the Deployment
 )

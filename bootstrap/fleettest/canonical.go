@@ -269,3 +269,18 @@ func (f *Fleet) coherentHost(name string, inv *inventory.Inventory) error {
 	}
 	return nil
 }
+
+// Fingerprint sums up what a kill at this moment would leave.
+func (f *Fleet) Fingerprint() (string, error) {
+	var all []any
+	for _, h := range f.Cluster.Hosts {
+		tree, err := f.Whole(h.Name)
+		if err != nil {
+			return "", err
+		}
+		m := f.Machines[h.Name]
+		all = append(all, tree, m.Units.Active, m.Commands.Images)
+	}
+	b, err := json.Marshal(append(all, f.Objects()))
+	return hostapi.Digest(b), err
+}

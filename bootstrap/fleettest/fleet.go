@@ -80,7 +80,7 @@ type Fleet struct {
 	Key *age.X25519Identity
 	// Cut says where the next run is killed.
 	Cut Cut
-	// Unreachable hosts do not answer, Blocked ones are not reached by other hosts. FailStep makes steps on a host fail.
+	// Unreachable hosts do not answer, Blocked ones are not reached by other hosts.
 	Unreachable, Blocked map[string]bool
 	// OnPoint, when set, sees every point that a run passes.
 	OnPoint func(host, point string)

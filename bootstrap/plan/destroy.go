@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"github.com/trivet-dev/trivet/bootstrap/desired"
 	"github.com/trivet-dev/trivet/bootstrap/inventory"
 	"github.com/trivet-dev/trivet/bootstrap/topology"
 	"github.com/trivet-dev/trivet/internal/hostapi"
@@ -16,7 +17,7 @@ func Destroy(c *topology.Cluster, current *inventory.Inventory, seen map[string]
 		marked.Destroying = true
 		p.Inventory, p.ClusterID, p.Generation = &marked, current.ClusterID, current.Generation
 	}
-	var mark, workers, controlPlanes []Step
+	var mark, workers, stop, controlPlanes []Step
 	for _, h := range c.Hosts {
 		o := seen[h.Name]
 		if o == nil || (o.Record == nil && len(o.Blobs) == 0) {
@@ -31,6 +32,10 @@ func Destroy(c *topology.Cluster, current *inventory.Inventory, seen map[string]
 			if d, ok := o.Documents[inventory.Document]; ok && current != nil && (!current.Destroying || d.Generation != current.Generation) {
 				mark = append(mark, Step{Host: h.Name, Site: s.Site, Actions: []Action{{Verb: Store, Document: inventory.Document, Reason: "the cluster is being destroyed"}}})
 			}
+			// An API server that loses etcd while it shuts down waits for it, so all of them stop first.
+			first := s
+			first.Actions, s.Actions = split(s.Actions, func(a Action) bool { return a.ID.Kind == hostapi.KindUnit && a.ID.Name != desired.EtcdUnit })
+			stop = append(stop, first)
 			controlPlanes = append(controlPlanes, s)
 		} else {
 			workers = append(workers, s)
@@ -38,6 +43,7 @@ func Destroy(c *topology.Cluster, current *inventory.Inventory, seen map[string]
 	}
 	m.phase(Phase{Name: "mark", Title: "Mark the cluster as being destroyed", Steps: mark})
 	m.phase(Phase{Name: "workers", Title: "Give back workers", Steps: workers})
+	m.phase(Phase{Name: "stop", Title: "Stop the control planes", Steps: stop})
 	m.phase(Phase{Name: "control-planes", Title: "Give back etcd members and control planes", Steps: controlPlanes})
 	return p
 }
@@ -52,4 +58,15 @@ func removeAll(r *hostapi.Record) []Action {
 		out = append(out, Action{Verb: Remove, ID: r.Items[i].Item.ID(), Reason: "the cluster is destroyed"})
 	}
 	return append(out, Action{Verb: Forget, Reason: "record, store and documents"})
+}
+
+func split(actions []Action, first func(Action) bool) (yes, no []Action) {
+	for _, a := range actions {
+		if first(a) {
+			yes = append(yes, a)
+		} else {
+			no = append(no, a)
+		}
+	}
+	return yes, no
 }

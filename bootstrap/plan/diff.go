@@ -103,8 +103,6 @@ func (d *hostDiff) unit(a *Action, u *hostapi.Unit, rec hostapi.RecordedItem) {
 		a.Verb, a.Reason = Restart, "changed: "+strings.Join(because, ", ")
 	case rec.Stale:
 		a.Verb, a.Reason = Restart, "an input changed after its last start"
-	case a.Verb == Mend:
-		a.Verb = Start
 	}
 	if a.Verb == Restart {
 		if u.Reload {

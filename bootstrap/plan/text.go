@@ -235,8 +235,15 @@ func (p *Plan) writeSums(w *textWriter) {
 		}
 	}
 	fmt.Fprintf(w, "\nPlan: %d to create, %d to change, %d to restart, %d to remove.\n", create, change, restart, remove)
-	if upload+spread > 0 {
-		fmt.Fprintf(w, "Artifacts: %d files, %s from here to the sites, once each; %d files, %s inside the sites.\n", upload, size(up), spread, size(inside))
+	var ways []string
+	if upload > 0 {
+		ways = append(ways, fmt.Sprintf("%d files, %s from here to the sites, once each", upload, size(up)))
+	}
+	if spread > 0 {
+		ways = append(ways, fmt.Sprintf("%d files, %s inside the sites", spread, size(inside)))
+	}
+	if len(ways) > 0 {
+		fmt.Fprintf(w, "Artifacts: %s.\n", strings.Join(ways, "; "))
 	}
 }
 

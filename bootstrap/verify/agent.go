@@ -3,6 +3,7 @@ package verify
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -31,11 +32,14 @@ type hostClient struct {
 	client *http.Client
 }
 
+// errNotConnected ends the tries of a check: the connection does not come by itself.
+var errNotConnected = errors.New("there is no connection to host")
+
 // hostClientFor gives a client that fails, and says why, for a host that is not connected.
 func hostClientFor(name string, host remote.Host) *hostClient {
 	dial := func(ctx context.Context, _, address string) (net.Conn, error) {
 		if host == nil {
-			return nil, fmt.Errorf("there is no connection to host %s", name)
+			return nil, fmt.Errorf("%w %s", errNotConnected, name)
 		}
 		return host.Dial(ctx, hostapi.Endpoint{Network: "tcp", Address: address})
 	}

@@ -154,7 +154,7 @@ func (r *run) environment(ctx context.Context) {
 	for i, node := range nodes {
 		group.Go(func() error {
 			look := job{try: func(ctx context.Context) (string, error) { return r.serviceEnvironment(ctx, r.agents[node]) }}
-			found[i], _ = look.settle(ctx) // asked again below
+			found[i], _ = look.settle(ctx, r.settled) // asked again below
 			return nil
 		})
 	}

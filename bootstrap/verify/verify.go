@@ -68,8 +68,9 @@ var order = []string{CheckNodeReady, CheckVersion, CheckCoreDNS, CheckPod, Check
 const (
 	parallel       = 8
 	defaultTimeout = 2 * time.Minute
-	// patience bounds one check: a Service takes a moment to reach every node.
-	patience = 15 * time.Second
+	// patience is how long routes and Services may take to reach every node once the pods run.
+	patience      = 15 * time.Second
+	leastPatience = 2 * time.Second
 	// startPatience bounds the start of pods.
 	startPatience = 60 * time.Second
 	// farewell bounds the removal of what was made, which happens even when the run was cancelled.
@@ -82,8 +83,9 @@ type run struct {
 	space   string // namespace
 	service string // cluster address of the Service over all pods
 	local   string // cluster address of the Service that leads to the pod of the same node
-	exec    func(ctx context.Context, namespace, pod, container string, command ...string) (string, error)
+	exec    execFunc
 	agents  map[string]*agent // by node; those whose pod runs
+	settled time.Time         // when routes and Services should have reached all nodes
 
 	mu     sync.Mutex
 	checks []Check
@@ -95,13 +97,20 @@ func Run(ctx context.Context, cfg Config) (Report, error) {
 	if cfg.Client == nil || cfg.Cluster == nil || cfg.Image == "" {
 		return Report{}, errors.New("verify needs an API client, a cluster and a test image")
 	}
+	return runWith(ctx, cfg, cfg.Client.Exec)
+}
+
+// execFunc runs a command in a container.
+type execFunc func(ctx context.Context, namespace, pod, container string, command ...string) (string, error)
+
+func runWith(ctx context.Context, cfg Config, exec execFunc) (Report, error) {
 	if cfg.Timeout <= 0 {
 		cfg.Timeout = defaultTimeout
 	}
 	started := time.Now()
 	ctx, cancel := context.WithTimeoutCause(ctx, cfg.Timeout, fmt.Errorf("verify took more than %s", cfg.Timeout))
 	defer cancel()
-	r := &run{Config: cfg, exec: cfg.Client.Exec, agents: make(map[string]*agent)}
+	r := &run{Config: cfg, exec: exec, agents: make(map[string]*agent)}
 	err := r.all(ctx)
 	report := Report{Cluster: cfg.Cluster.Name, Checks: r.checks, Elapsed: time.Since(started)}
 	report.sort()
@@ -126,6 +135,7 @@ func (r *run) all(ctx context.Context) error {
 	waits.Go(func() error { r.coreDNS(ctx); return nil })
 	waits.Go(func() error { r.awaitPods(ctx, ready); return nil })
 	_ = waits.Wait() // failures are rows
+	r.settled = time.Now().Add(patience)
 	r.environment(ctx)
 	r.concurrently(ctx, r.jobs())
 	if ctx.Err() != nil {
@@ -158,7 +168,7 @@ func (r *run) concurrently(ctx context.Context, jobs []job) {
 // carryOut adds the row of one check.
 func (r *run) carryOut(ctx context.Context, j job) {
 	started := time.Now()
-	detail, err := j.settle(ctx)
+	detail, err := j.settle(ctx, r.settled)
 	if ctx.Err() != nil {
 		return // the run's error tells why
 	}
@@ -169,32 +179,34 @@ func (r *run) carryOut(ctx context.Context, j job) {
 	r.add(check)
 }
 
-// settle tries until it works or patience ends, since routes and Services take a moment to reach all nodes.
-func (j job) settle(ctx context.Context) (string, error) {
+// settle tries until it works or patience ends: routes and Services take a moment to reach all nodes. That moment is one for all checks, so that a cluster
+// with much amiss is told soon; each check has at least leastPatience.
+func (j job) settle(ctx context.Context, until time.Time) (string, error) {
 	if j.once {
 		ctx, cancel := context.WithTimeout(ctx, startPatience)
 		defer cancel()
 		return j.try(ctx)
 	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	<-timer.C
-	var last error
+	if least := time.Now().Add(leastPatience); until.Before(least) {
+		until = least
+	}
+	end := time.NewTimer(time.Until(until))
+	defer end.Stop()
+	pause := time.NewTimer(0)
+	defer pause.Stop()
+	<-pause.C
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 500*time.Millisecond) {
 		detail, err := j.try(ctx)
-		if err == nil {
-			return detail, nil
+		if err == nil || errors.Is(err, errNotConnected) {
+			return detail, err
 		}
-		if last == nil || ctx.Err() == nil {
-			last = err // a try that the deadline cut short says less than the one before
-		}
-		timer.Reset(wait)
+		pause.Reset(wait)
 		select {
-		case <-timer.C:
+		case <-pause.C:
+		case <-end.C:
+			return "", err
 		case <-ctx.Done():
-			return "", last
+			return "", err
 		}
 	}
 }

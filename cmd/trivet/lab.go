@@ -188,4 +188,3 @@ func (g *global) labExec() *cobra.Command {
 		},
 	}
 }
-

@@ -4,7 +4,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"os/signal"
 	"sync/atomic"
@@ -23,66 +22,69 @@ const (
 	exitInterrupted = 130 // stopped by the user
 )
 
-// exitError carries an exit code; a nil err prints nothing.
-type exitError struct {
-	code int
-	err  error
-}
-
-func (e *exitError) Error() string {
-	if e.err == nil {
-		return fmt.Sprintf("exit code %d", e.code)
-	}
-	return e.err.Error()
-}
-
-func (e *exitError) Unwrap() error { return e.err }
-
 func main() { os.Exit(run(os.Args[1:])) }
 
 func run(args []string) int {
-	ctx, interrupted, stop := interruptible()
+	root, g := newRoot()
+	ctx, stop := g.interrupt.context(context.Background())
 	defer stop()
-	root := newRoot()
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return exitOK
 	}
-	code := exitFailed
+	code := exitCode(err, g.interrupt.happened())
+	g.fail(root.OutOrStdout(), root.ErrOrStderr(), err, code)
+	return code
+}
+
+func exitCode(err error, interrupted bool) int {
 	var exit *exitError
 	var stale *bootstrap.StaleError
 	switch {
 	case errors.As(err, &exit):
-		code = exit.code
-		if exit.err == nil {
-			return code
-		}
+		return exit.code
+	case interrupted:
+		return exitInterrupted
 	case errors.As(err, &stale):
-		code = exitStale
-	case interrupted.Load():
-		code = exitInterrupted
+		return exitStale
 	}
-	fmt.Fprintln(os.Stderr, "Error: "+err.Error())
-	if interrupted.Load() {
-		fmt.Fprintln(os.Stderr, "\nStopped. What was done is recorded on the hosts; run the same command again to go on.")
-	}
-	return code
+	return exitFailed
 }
 
-// interruptible gives a context that the first Ctrl-C (or SIGTERM) cancels, so that the operations under way end in order. A second one ends the process at once.
-func interruptible() (context.Context, *atomic.Bool, func()) {
-	ctx, cancel := context.WithCancel(context.Background())
-	var interrupted atomic.Bool
+// interruption is the user's wish to stop: Ctrl-C or SIGTERM. The first one cancels the context, so that what is under way ends in order; a second one ends the process
+// at once.
+type interruption struct {
+	signal atomic.Value // the os.Signal that came first
+	// notice says that the run is about to stop. A subcommand for which Ctrl-C is the ordinary end sets it to nil.
+	notice atomic.Pointer[func()]
+}
+
+func (i *interruption) happened() bool { return i.signal.Load() != nil }
+
+func (i *interruption) announce(notice func()) { i.notice.Store(&notice) }
+
+func (i *interruption) context(parent context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancel(parent)
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	go func() {
-		<-signals
-		interrupted.Store(true)
-		fmt.Fprintln(os.Stderr, "\nStopping after the current step … (once more to stop at once)")
+		first, ok := <-signals
+		if !ok {
+			return
+		}
+		i.signal.Store(first)
+		if notice := i.notice.Load(); notice != nil && *notice != nil {
+			(*notice)()
+		}
 		cancel()
-		<-signals
-		os.Exit(exitInterrupted)
+		if _, ok := <-signals; ok {
+			os.Exit(exitInterrupted)
+		}
 	}()
-	return ctx, &interrupted, func() { signal.Stop(signals); cancel() }
+	return ctx, func() {
+		signal.Stop(signals)
+		close(signals)
+		cancel()
+	}
 }

@@ -1,6 +1,11 @@
 package main
 
 import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync/atomic"
+
 	"github.com/spf13/cobra"
 )
 
@@ -15,9 +20,13 @@ type global struct {
 	artifacts string
 	json      bool
 	noColor   bool
+
+	view      *view // nil until a subcommand shows progress
+	interrupt interruption
+	changing  atomic.Bool // whether hosts are being changed
 }
 
-func newRoot() *cobra.Command {
+func newRoot() (*cobra.Command, *global) {
 	g := &global{}
 	root := &cobra.Command{
 		Use:   "trivet",
@@ -35,14 +44,35 @@ Exit codes: 0 done; 1 failed; 2 plan found changes; 3 the plan is stale; 4 a ver
 	f.StringVar(&g.cluster, "cluster", "", "cluster to work on, when the topology has several")
 	f.StringArrayVar(&g.vars, "var", nil, "set a variable of the topology, name=value (repeatable)")
 	f.StringArrayVar(&g.varFiles, "var-file", nil, "read variables from a file (repeatable)")
-	f.BoolVar(&g.lab, "lab", false, "work on the lab's hosts that `trivet lab up` made of this topology")
-	f.StringVar(&g.identity, "identity", "", "file with the age identity that opens the cluster's keys (default $TRIVET_AGE_IDENTITY, then ~/.config/trivet/age.key)")
+	f.BoolVar(&g.lab, "lab", false, "work on the hosts that \"trivet lab up\" made of this topology")
+	f.StringVar(&g.identity, "identity", "", "`file` with the age identity that opens the cluster's keys (default $TRIVET_AGE_IDENTITY, then ~/.config/trivet/age.key)")
 	f.StringVar(&g.artifacts, "artifacts", "", "where artifacts come from: auto, upstream, source, a folder or a URL (default $TRIVET_ARTIFACTS, then the topology)")
-	f.BoolVar(&g.json, "json", false, "write events and results as JSON, one value a line")
-	f.BoolVar(&g.noColor, "no-color", false, "do not use colours or a live view")
+	f.BoolVar(&g.json, "json", false, "write events and results to standard output as JSON, one object with a \"type\" a line")
+	f.BoolVar(&g.noColor, "no-color", false, "do not use colours or a live view (NO_COLOR in the environment: no colours)")
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())
+	})
 	root.AddCommand(
 		newValidate(g), newPlan(g), newApply(g), newStatus(g), newVerify(g), newDestroy(g), newKubeconfig(g), newTunnel(g), newKubectl(g),
 		newMirror(g), newIdentity(g), newLab(g), newVersion(g),
 	)
-	return root
+	return root, g
+}
+
+// folder takes the topology as the only argument, as an alternative to --file.
+func (g *global) folder(cmd *cobra.Command, args []string) error {
+	switch {
+	case len(args) == 0:
+		return nil
+	case len(args) > 1:
+		return fmt.Errorf("%s takes one folder, not %d arguments; see %s --help", cmd.CommandPath(), len(args), cmd.CommandPath())
+	case cmd.Flags().Changed("file") && filepath.Clean(g.dir) != filepath.Clean(args[0]):
+		return fmt.Errorf("the topology is given twice, as %s and with --file %s: leave one out", args[0], g.dir)
+	case filepath.Ext(args[0]) == ".json" && cmd.Flags().Lookup("plan") != nil:
+		return fmt.Errorf("%s is not a topology; to carry out a saved plan write --plan %s", args[0], args[0])
+	case args[0] == "":
+		return errors.New("the folder of the topology is empty")
+	}
+	g.dir = args[0]
+	return nil
 }

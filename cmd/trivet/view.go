@@ -1,14 +1,12 @@
 package main
 
 import (
-	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
-	"sort"
 	"strings"
 	"sync"
 	"time"
-
 
 	"github.com/trivet-dev/trivet/bootstrap/event"
 )
@@ -18,157 +16,271 @@ type view struct {
 	mu     sync.Mutex
 	out    io.Writer
 	json   bool
-	live   bool
-	lines  int               // of the live part on the screen
-	hosts  map[string]string // what each host does now, in the present phase
-	phase  string
-	head   string
-	waits  map[string]string // last message of each gate
-	failed bool
+	color  bool
+	screen *screen // nil where there is no live view
+	stop   chan struct{}
+
+	phase    string
+	head     string               // what is going on, for the live view
+	since    time.Time            // of head
+	hosts    map[string]*hostLine // at work in the present phase
+	waits    map[string]string    // last message of each gate
+	waited   time.Time            // when a plain output last said what is waited for
+	failures []failure            // shown already
+	stopping bool                 // the user wants to stop
 }
 
-func newView(out io.Writer, asJSON, plain bool) *view {
-	return &view{out: out, json: asJSON, live: !asJSON && !plain && isTerminal(out), hosts: map[string]string{}, waits: map[string]string{}}
+// hostLine is what one host does now.
+type hostLine struct {
+	what  string
+	since time.Time
+}
+
+// failure is a host's part of a phase that failed.
+type failure struct{ host, message string }
+
+const (
+	redrawEvery = 100 * time.Millisecond
+	// sayEvery bounds how often a plain output repeats what is waited for.
+	sayEvery = 15 * time.Second
+)
+
+func newView(out io.Writer, asJSON, live, color bool) *view {
+	v := &view{out: out, json: asJSON, color: color, hosts: map[string]*hostLine{}, waits: map[string]string{}, stop: make(chan struct{})}
+	if live {
+		v.screen = &screen{out: out}
+	}
+	if !asJSON {
+		go v.tick()
+	}
+	return v
+}
+
+// openView makes the view of a subcommand. JSON goes to out; progress for people to errOut.
+func (g *global) openView(out, errOut io.Writer) *view {
+	if g.json {
+		g.view = newView(out, true, false, false)
+	} else {
+		g.view = newView(errOut, false, !g.noColor && isTerminal(errOut) && columns(errOut) > 0 && g.terminal(), g.colors(errOut))
+	}
+	g.interrupt.announce(g.view.interrupted)
+	return g.view
+}
+
+// tick keeps elapsed times moving, and lets a plain output say what takes long.
+func (v *view) tick() {
+	ticker := time.NewTicker(redrawEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-v.stop:
+			return
+		case now := <-ticker.C:
+			v.mu.Lock()
+			if v.screen != nil {
+				v.draw(now)
+			} else {
+				v.sayWait(now)
+			}
+			v.mu.Unlock()
+		}
+	}
 }
 
 // status says what is going on; on a terminal only, since it is of no use afterwards.
 func (v *view) status(format string, args ...any) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.live {
-		v.head = fmt.Sprintf(format, args...)
-		v.draw()
+	v.setHead(fmt.Sprintf(format, args...))
+}
+
+func (v *view) setHead(head string) {
+	if head != v.head {
+		v.head, v.since = head, time.Now()
 	}
 }
 
-// end takes the live part off the screen.
+// end takes the live part off the screen; the view can be used again.
 func (v *view) end() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.clear()
-	v.head, v.hosts = "", map[string]string{}
+	v.head, v.hosts, v.waits = "", map[string]*hostLine{}, map[string]string{}
+	if v.screen != nil {
+		v.screen.show(nil)
+	}
+}
+
+// close ends the view.
+func (v *view) close() {
+	v.end()
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	select {
+	case <-v.stop:
+	default:
+		close(v.stop)
+	}
 }
 
 // ask asks for a secret with the live part out of the way.
 func (v *view) ask(prompt string) (string, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.clear()
+	if v.screen != nil {
+		v.screen.show(nil)
+	}
 	return askSecret(prompt)
+}
+
+// interrupted says that the run is about to stop.
+func (v *view) interrupted() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.stopping = true
+	if !v.json {
+		v.print("%s", "Stopping … (Ctrl-C once more to stop at once)")
+	}
 }
 
 // event is the sink of the engine's events.
 func (v *view) event(e event.Event) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	if e.Kind == event.HostFailed && !v.stopping {
+		v.failures = append(v.failures, failure{e.Host, e.Message})
+	}
 	if v.json {
-		b, err := json.Marshal(e)
-		if err == nil {
-			fmt.Fprintf(v.out, "%s\n", b)
-		}
+		_ = writeResult(v.out, "event", e) // a reader that went away does not stop an apply
 		return
 	}
 	switch e.Kind {
 	case event.PhaseStarted:
-		v.phase, v.head = e.Message, e.Message+" …"
-		v.hosts, v.waits = map[string]string{}, map[string]string{}
-		if !v.live {
+		v.phase = e.Message
+		v.setHead(e.Message)
+		v.hosts, v.waits = map[string]*hostLine{}, map[string]string{}
+		if v.screen == nil {
 			v.print("%s …", e.Message)
 		}
 	case event.PhaseDone:
-		v.hosts, v.head = map[string]string{}, ""
-		v.print("✓ %-44s %6.1f s", e.Message, e.Elapsed.Seconds())
+		v.hosts, v.waits, v.head = map[string]*hostLine{}, map[string]string{}, ""
+		v.print("%s %-44s %6.1f s", v.paint(green, "✓"), e.Message, e.Elapsed.Seconds())
 	case event.HostStarted:
-		v.hosts[e.Host] = "…"
+		v.at(e.Host, "starting")
 	case event.HostDone:
 		delete(v.hosts, e.Host)
 	case event.HostFailed:
-		v.failed = true
 		delete(v.hosts, e.Host)
-		v.print("✗ %s", e.Message)
+		if !v.stopping {
+			v.print("%s %s", v.paint(red, "✗"), strings.ReplaceAll(named(e), "\n", "\n  "))
+		}
 	case event.ActionDone:
 		if e.Host != "" {
-			v.hosts[e.Host] = e.Item
+			v.at(e.Host, e.Item)
+		} else if strings.HasPrefix(e.Item, "gate ") {
+			v.waits = map[string]string{}
+			v.setHead(v.phase)
 		}
 	case event.Progress:
-		v.hosts[e.Host] = fmt.Sprintf("%s %d %% of %.0f MiB", e.Item, 100*e.Bytes/max(e.Total, 1), float64(e.Total)/(1<<20))
+		v.at(e.Host, fmt.Sprintf("%s %d %% of %.0f MiB", e.Item, 100*e.Bytes/max(e.Total, 1), float64(e.Total)/(1<<20)))
 	case event.Waiting:
 		v.waiting(e)
 	case event.Warning:
-		v.print("! %s", place(e))
+		v.print("%s %s", v.paint(yellow, "!"), named(e))
 	case event.Message:
-		v.print("  %s", place(e))
+		v.print("  %s", named(e))
 	}
-	v.draw()
 }
 
-// waiting shows what a gate waits for; on a plain output each thing once.
+// at notes what a host does now.
+func (v *view) at(host, what string) {
+	if l := v.hosts[host]; l != nil {
+		l.what, l.since = what, time.Now()
+		return
+	}
+	v.hosts[host] = &hostLine{what, time.Now()}
+}
+
+// waiting notes what a gate waits for.
 func (v *view) waiting(e event.Event) {
 	if v.waits[e.Item] == e.Message {
 		return
 	}
-	v.waits[e.Item] = e.Message
-	if v.live {
-		v.head = v.phase + ": waiting for " + e.Message
+	if len(v.waits) == 0 {
+		v.waited = time.Now()
 	}
+	v.waits[e.Item] = e.Message
+	v.setHead(v.phase + ": waiting for " + e.Message)
 }
 
-func place(e event.Event) string {
-	if e.Host != "" {
-		return e.Host + ": " + e.Message
+// sayWait repeats on a plain output what a gate has been waiting for, now and then.
+func (v *view) sayWait(now time.Time) {
+	if len(v.waits) == 0 || now.Sub(v.waited) < sayEvery {
+		return
 	}
-	return e.Message
+	v.waited = now
+	v.print("  %s (%s)", v.head, elapsed(now.Sub(v.since)))
+}
+
+// named puts the host before a message that does not begin with it.
+func named(e event.Event) string {
+	if e.Host == "" || strings.HasPrefix(e.Message, "host "+e.Host) || strings.HasPrefix(e.Message, e.Host+":") {
+		return e.Message
+	}
+	return e.Host + ": " + e.Message
 }
 
 // print writes a line that stays.
 func (v *view) print(format string, args ...any) {
-	v.clear()
-	fmt.Fprintf(v.out, format+"\n", args...)
-}
-
-const mostLines = 12 // of hosts in the live part
-
-func (v *view) draw() {
-	if !v.live {
+	text := fmt.Sprintf(format, args...) + "\n"
+	if v.screen != nil {
+		v.screen.above(text)
 		return
 	}
-	v.clear()
-	names := make([]string, 0, len(v.hosts))
-	for n := range v.hosts {
-		names = append(names, n)
+	_, _ = io.WriteString(v.out, text) // there is no better place to report to
+}
+
+func (v *view) paint(colour, text string) string {
+	if !v.color {
+		return text
 	}
-	sort.Strings(names)
-	var lines []string
-	if v.head != "" {
-		lines = append(lines, time.Now().Format("15:04:05 ")+v.head)
+	return "\x1b[" + colour + "m" + text + "\x1b[0m"
+}
+
+// shorten replaces failures of hosts that were shown as they happened by their number and the hosts' names.
+func (v *view) shorten(err error) error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.json || len(v.failures) == 0 {
+		return err
 	}
-	for i, n := range names {
-		if i == mostLines {
-			lines = append(lines, fmt.Sprintf("    and %d more hosts", len(names)-i))
-			break
+	rest := err.Error()
+	var hosts []string
+	for _, f := range v.failures {
+		if f.message == "" || !strings.Contains(rest, f.message) {
+			return err // this error is about something else
 		}
-		lines = append(lines, fmt.Sprintf("    %-20s %s", n, v.hosts[n]))
+		rest = strings.Replace(rest, f.message, "", 1)
+		hosts = append(hosts, f.host)
 	}
-	columns := width(v.out)
-	for _, l := range lines {
-		fmt.Fprintln(v.out, cut(l, columns))
+	rest = strings.TrimRight(strings.TrimSpace(rest), ": \n")
+	if strings.Contains(rest, "\n") {
+		return err // more than what was shown
 	}
-	v.lines = len(lines)
+	text := fmt.Sprintf("%s failed, see above: %s", count(len(hosts), "host"), strings.Join(hosts, ", "))
+	if rest != "" {
+		text = rest + ": " + text
+	}
+	return &shortError{text, err}
 }
 
-func (v *view) clear() {
-	if v.lines > 0 {
-		fmt.Fprintf(v.out, "\x1b[%dA\x1b[J", v.lines)
-		v.lines = 0
-	}
+// shortError stands for an error whose details were shown before.
+type shortError struct {
+	text string
+	err  error
 }
 
-// cut keeps a line on one row of the screen.
-func cut(line string, columns int) string {
-	r := []rune(strings.ReplaceAll(line, "\n", " "))
-	if columns > 1 && len(r) >= columns {
-		return string(r[:columns-2]) + "…"
-	}
-	return string(r)
-}
+func (e *shortError) Error() string { return e.text }
 
+func (e *shortError) Unwrap() error { return e.err }
+
+var errNoTerminal = errors.New("there is no terminal to ask on")

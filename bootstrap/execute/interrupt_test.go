@@ -1,0 +1,257 @@
+package execute_test
+
+import (
+	"fmt"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/trivet-dev/trivet/bootstrap/fleettest"
+	"github.com/trivet-dev/trivet/bootstrap/inventory"
+)
+
+// killPoint is where a run is killed.
+type killPoint struct {
+	n     int
+	where string
+}
+
+// reference is an uninterrupted run: the points that it passed, of those that leave the same state behind the first, and how it ended.
+type reference struct {
+	settings fleettest.Settings
+	points   []killPoint
+	passed   int
+	end      *fleettest.Canonical
+}
+
+func newReference(t *testing.T, s fleettest.Settings) *reference {
+	t.Helper()
+	r := &reference{settings: s}
+	f := newFleet(t, s)
+	last := ""
+	f.OnPoint = func(host, point string) {
+		r.passed++
+		state, err := f.Fingerprint()
+		if err != nil {
+			t.Error(err)
+		}
+		if state != last {
+			last = state
+			r.points = append(r.points, killPoint{r.passed, host + ": " + point})
+		}
+	}
+	if _, points, _, err := apply(t.Context(), f, nil); err != nil || points != r.passed {
+		t.Fatalf("the uninterrupted run passed %d points, %d were seen: %v", points, r.passed, err)
+	}
+	f.OnPoint = nil
+	r.end = canonicalOf(t, f)
+	return r
+}
+
+func canonicalOf(t testing.TB, f *fleettest.Fleet) *fleettest.Canonical {
+	t.Helper()
+	c, err := f.Canonical()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// keep leaves only points that ok says yes to.
+func (r *reference) keep(ok func(where string) bool) {
+	r.points = slices.DeleteFunc(r.points, func(p killPoint) bool { return !ok(p.where) })
+}
+
+// each runs check for every point, several at once, and stops at the first few failures.
+func (r *reference) each(t *testing.T, check func(t *testing.T, p killPoint)) {
+	if testing.Short() {
+		r.points = every(r.points, 10)
+	}
+	t.Logf("%d points, %d different states", r.passed, len(r.points))
+	work := make(chan killPoint)
+	var wg sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		wg.Go(func() {
+			for p := range work {
+				if !t.Failed() {
+					t.Run(fmt.Sprintf("%d %s", p.n, p.where), func(t *testing.T) { check(t, p) })
+				}
+			}
+		})
+	}
+	for _, p := range r.points {
+		work <- p
+	}
+	close(work)
+	wg.Wait()
+}
+
+func every(points []killPoint, n int) []killPoint {
+	var out []killPoint
+	for i, p := range points {
+		if i%n == 0 {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// killed is a fleet on which a run was killed.
+func (r *reference) killed(t *testing.T, p killPoint) *fleettest.Fleet {
+	t.Helper()
+	f := newFleet(t, r.settings)
+	f.Cut = fleettest.Cut{N: p.n}
+	_, _, where, err := apply(t.Context(), f, nil)
+	if err == nil || where != p.where {
+		t.Fatalf("the run was to be killed at %q, it was at %q and ended with %v", p.where, where, err)
+	}
+	f.Cut = fleettest.Cut{}
+	return f
+}
+
+// resume applies again and wants the end of the uninterrupted run.
+func (r *reference) resume(t *testing.T, f *fleettest.Fleet) {
+	t.Helper()
+	if _, _, _, err := apply(t.Context(), f, nil); err != nil {
+		t.Fatalf("apply after it: %v", err)
+	}
+	if d := cmp.Diff(r.end, canonicalOf(t, f)); d != "" {
+		t.Fatalf("the end differs from that of the uninterrupted run (-want +got):\n%s", d)
+	}
+	if err := f.Coherent(); err != nil {
+		t.Fatal(err)
+	}
+	end := f.Begin()
+	defer end()
+	e, err := connect(t.Context(), f, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	if p, err := e.Plan(t.Context()); err != nil || !p.Empty() {
+		t.Fatalf("after it a plan still has %d actions: %v", p.Actions(), err)
+	}
+}
+
+var (
+	oneHost    = fleettest.Settings{Hosts: []fleettest.Host{{Name: "cp1", Site: "s1", Roles: []string{"etcd", "control-plane", "worker"}}}}
+	threeHosts = fleettest.Settings{Hosts: []fleettest.Host{
+		{Name: "cp1", Site: "s1", Roles: []string{"control-plane", "etcd"}},
+		{Name: "cp2", Site: "s1", Roles: []string{"control-plane"}},
+		{Name: "w1", Site: "s2", Roles: []string{"worker"}},
+	}}
+)
+
+// TestKilledAnywhere kills the bring-up of one host before every operation, in the midst of it, and after its effect but before its record; then plans and applies again. The end
+// has to be that of the uninterrupted run.
+func TestKilledAnywhere(t *testing.T) {
+	r := newReference(t, oneHost)
+	if len(r.points) < 200 {
+		t.Fatalf("only %d points of interest: the hooks are gone", len(r.points))
+	}
+	r.each(t, func(t *testing.T, p killPoint) { r.resume(t, r.killed(t, p)) })
+}
+
+// TestKilledBetweenHosts kills the bring-up of several hosts wherever hosts wait for one another: around steps, their records, the cluster's documents, transfers inside a site,
+// gates and objects. What goes on inside an operation of a host is the same as with one host.
+func TestKilledBetweenHosts(t *testing.T) {
+	r := newReference(t, threeHosts)
+	r.keep(func(where string) bool {
+		host, point, _ := strings.Cut(where, ": ")
+		word, _, _ := strings.Cut(point, " ")
+		return host == "api" || strings.Contains(point, inventory.Document) || strings.Contains(point, "identity.age") ||
+			slices.Contains([]string{"hold", "raise", "raised", "serve", "fetch", "fetched", "step", "stepped", "intended", "settling", "settled"}, word)
+	})
+	r.each(t, func(t *testing.T, p killPoint) { r.resume(t, r.killed(t, p)) })
+}
+
+// TestKilledTwice kills the run that is to finish the work of a killed one.
+func TestKilledTwice(t *testing.T) {
+	r := newReference(t, oneHost)
+	r.points = every(r.points, 12)
+	r.each(t, func(t *testing.T, p killPoint) {
+		f := r.killed(t, p)
+		f.Cut = fleettest.Cut{N: 1 + p.n*7%60}
+		if _, points, where, err := apply(t.Context(), f, nil); err == nil && where != "" {
+			t.Fatalf("killed at %s (point %d), and the run says that all went well", where, points)
+		}
+		f.Cut = fleettest.Cut{}
+		r.resume(t, f)
+	})
+}
+
+// TestKilledThenDestroyed gives hosts back after a run was killed: they have to be as they were before it.
+func TestKilledThenDestroyed(t *testing.T) {
+	r := newReference(t, oneHost)
+	fresh := wholeOf(t, newFleet(t, oneHost))
+	r.points = every(r.points, 6)
+	r.each(t, func(t *testing.T, p killPoint) {
+		f := r.killed(t, p)
+		if _, _, err := destroy(t.Context(), f); err != nil {
+			t.Fatalf("destroy after it: %v", err)
+		}
+		if d := cmp.Diff(fresh, wholeOf(t, f)); d != "" {
+			t.Fatalf("the host is not as it was (-want +got):\n%s", d)
+		}
+	})
+}
+
+// TestDestroyKilledAnywhere kills the destroy of a whole cluster, then destroys again; the hosts have to be as they were before the cluster.
+func TestDestroyKilledAnywhere(t *testing.T) {
+	fresh := wholeOf(t, newFleet(t, threeHosts))
+	whole := func() *fleettest.Fleet {
+		f := newFleet(t, threeHosts)
+		if _, _, _, err := apply(t.Context(), f, nil); err != nil {
+			t.Fatal(err)
+		}
+		return f
+	}
+	f := whole()
+	r := &reference{}
+	f.OnPoint = func(host, point string) {
+		r.passed++
+		word, _, _ := strings.Cut(point, " ")
+		if host != "api" && (strings.Contains(point, inventory.Document) || strings.Contains(point, "forg") ||
+			slices.Contains([]string{"hold", "raised", "stepped", "intended", "settled"}, word)) {
+			r.points = append(r.points, killPoint{r.passed, host + ": " + point})
+		}
+	}
+	if _, _, err := destroy(t.Context(), f); err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(fresh, wholeOf(t, f)); d != "" {
+		t.Fatalf("destroyed without interruption, the hosts are not as they were (-want +got):\n%s", d)
+	}
+	r.each(t, func(t *testing.T, p killPoint) {
+		f := whole()
+		f.Cut = fleettest.Cut{N: p.n}
+		if _, where, err := destroy(t.Context(), f); err == nil || where != p.where {
+			t.Fatalf("the destroy was to be killed at %q, it was at %q and ended with %v", p.where, where, err)
+		}
+		f.Cut = fleettest.Cut{}
+		if _, _, err := destroy(t.Context(), f); err != nil {
+			t.Fatalf("destroy again: %v", err)
+		}
+		if d := cmp.Diff(fresh, wholeOf(t, f)); d != "" {
+			t.Fatalf("the hosts are not as they were (-want +got):\n%s", d)
+		}
+	})
+}
+
+// wholeOf is everything on every host.
+func wholeOf(t testing.TB, f *fleettest.Fleet) map[string]map[string]string {
+	t.Helper()
+	out := map[string]map[string]string{}
+	for _, h := range f.Cluster.Hosts {
+		tree, err := f.Whole(h.Name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out[h.Name] = tree
+	}
+	return out
+}

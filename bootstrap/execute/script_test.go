@@ -1,0 +1,436 @@
+package execute_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/trivet-dev/trivet/bootstrap"
+	"github.com/trivet-dev/trivet/bootstrap/event"
+	"github.com/trivet-dev/trivet/bootstrap/fleettest"
+	"github.com/trivet-dev/trivet/bootstrap/inventory"
+	"github.com/trivet-dev/trivet/bootstrap/plan"
+	"github.com/trivet-dev/trivet/internal/hostapi"
+)
+
+var update = flag.Bool("update", false, "rewrite the transcripts in testdata")
+
+// TestScripts runs testdata/*.txt. A script is a list of commands with what they print. A command is one line, "name key=value …", which may have lines of input below it; its
+// output stands between a line "----" and an empty line. Text that begins with "#" is for the reader. `go test -update` writes the output anew.
+func TestScripts(t *testing.T) {
+	paths, err := filepath.Glob("testdata/*.txt")
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("no scripts: %v", err)
+	}
+	for _, path := range paths {
+		t.Run(strings.TrimSuffix(filepath.Base(path), ".txt"), func(t *testing.T) {
+			t.Parallel()
+			runScript(t, path)
+		})
+	}
+}
+
+func runScript(t *testing.T, path string) {
+	source, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &script{t: t}
+	var out strings.Builder
+	for block := range strings.SplitSeq(strings.TrimSpace(string(source)), "\n\n") {
+		head, _, isCommand := strings.Cut(block, "\n----")
+		out.WriteString(head + "\n")
+		if isCommand {
+			out.WriteString("----\n" + s.run(head))
+		}
+		out.WriteString("\n")
+	}
+	got := strings.TrimRight(out.String(), "\n") + "\n"
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	} else if d := cmp.Diff(strings.Split(string(source), "\n"), strings.Split(got, "\n")); d != "" {
+		t.Errorf("%s (-want +got):\n%s", path, d)
+	}
+}
+
+// script is a running script.
+type script struct {
+	t        *testing.T
+	fleet    *fleettest.Fleet
+	settings fleettest.Settings
+	saved    *plan.Plan // by "save"
+}
+
+// command is a line of a script.
+type command struct {
+	name  string
+	args  map[string]string
+	input []string
+}
+
+func parseCommand(text string) command {
+	c := command{args: map[string]string{}}
+	for line := range strings.SplitSeq(text, "\n") {
+		switch {
+		case strings.HasPrefix(line, "#"):
+		case c.name == "":
+			fields := strings.Fields(line)
+			c.name = fields[0]
+			for _, f := range fields[1:] {
+				k, v, _ := strings.Cut(f, "=")
+				c.args[k] = v
+			}
+		default:
+			c.input = append(c.input, line)
+		}
+	}
+	return c
+}
+
+var commands map[string]func(*script, command) string
+
+func init() {
+	commands = map[string]func(*script, command) string{
+		"topology": (*script).topology, "apply": (*script).apply, "plan": (*script).plan, "save": (*script).save, "apply-saved": (*script).applySaved,
+		"destroy": (*script).destroy, "record": (*script).record, "inventory": (*script).inventory, "edit": (*script).edit, "stop": (*script).stop, "fail": (*script).fail,
+		"heal": (*script).heal, "block": (*script).block, "unreachable": (*script).unreachable, "compare": (*script).compare, "forget": (*script).forget,
+	}
+}
+
+func (s *script) run(text string) string {
+	c := parseCommand(text)
+	do := commands[c.name]
+	if do == nil {
+		return fmt.Sprintf("unknown command %q\n", c.name)
+	}
+	out := do(s, c)
+	if out == "" {
+		out = "ok\n"
+	}
+	return out
+}
+
+// topology makes the fleet, or changes it when there is one. Input: "name site role,role".
+func (s *script) topology(c command) string {
+	s.settings = fleettest.Settings{Kubernetes: c.args["kubernetes"]}
+	s.settings.Parallel, _ = strconv.Atoi(c.args["parallel"])
+	for _, line := range c.input {
+		f := strings.Fields(line)
+		s.settings.Hosts = append(s.settings.Hosts, fleettest.Host{Name: f[0], Site: f[1], Roles: strings.Split(f[2], ",")})
+	}
+	if s.fleet == nil {
+		s.fleet = newFleet(s.t, s.settings)
+		return ""
+	}
+	return failure(s.fleet.Change(s.settings))
+}
+
+// apply plans and applies. cut=host:point kills the run there; cancel=host:item cancels it after that item.
+func (s *script) apply(c command) string {
+	ctx, cancel := context.WithCancel(s.t.Context())
+	defer cancel()
+	tr := &transcript{onEvent: func(e event.Event) {
+		if at := c.args["cancel"]; at != "" && e.Kind == event.ActionDone && at == e.Host+":"+e.Item {
+			cancel()
+		}
+	}}
+	if at, ok := c.args["cut"]; ok {
+		host, point, _ := strings.Cut(at, ":")
+		s.fleet.Cut = fleettest.Cut{Host: host, Point: strings.ReplaceAll(point, "_", " ")}
+	}
+	_, _, killed, err := apply(ctx, s.fleet, tr.sink)
+	s.fleet.Cut = fleettest.Cut{}
+	if killed != "" {
+		return tr.String() + "killed at " + killed + "\n"
+	}
+	return tr.String() + failure(err)
+}
+
+// engine runs do with an engine over the fleet.
+func (s *script) engine(sink event.Sink, do func(*bootstrap.Engine) error) error {
+	end := s.fleet.Begin()
+	defer end()
+	e, err := connect(s.t.Context(), s.fleet, sink)
+	if err != nil {
+		return err
+	}
+	return errors.Join(do(e), e.Close())
+}
+
+func (s *script) plan(c command) string {
+	var out strings.Builder
+	err := s.engine(nil, func(e *bootstrap.Engine) error {
+		p, err := e.Plan(s.t.Context())
+		if err != nil {
+			return err
+		}
+		_, full := c.args["full"]
+		return p.WriteText(&out, plan.TextOptions{Full: full})
+	})
+	return out.String() + failure(err)
+}
+
+// save keeps a plan for apply-saved.
+func (s *script) save(command) string {
+	return failure(s.engine(nil, func(e *bootstrap.Engine) (err error) {
+		s.saved, err = e.Plan(s.t.Context())
+		return err
+	}))
+}
+
+func (s *script) applySaved(command) string {
+	tr := &transcript{}
+	err := s.engine(tr.sink, func(e *bootstrap.Engine) error { return e.Apply(s.t.Context(), s.saved) })
+	return tr.String() + failure(err)
+}
+
+func (s *script) destroy(command) string {
+	tr := &transcript{}
+	err := s.engine(tr.sink, func(e *bootstrap.Engine) error { return e.Destroy(s.t.Context()) })
+	return tr.String() + failure(err)
+}
+
+// record counts what a host's record has, and names what is pending or stale.
+func (s *script) record(c command) string {
+	o, err := s.fleet.Observe(c.args["host"])
+	if err != nil {
+		return failure(err)
+	}
+	if o.Record == nil {
+		return fmt.Sprintf("no record, %d blobs\n", len(o.Blobs))
+	}
+	count := map[hostapi.Kind]int{}
+	var out strings.Builder
+	for _, r := range o.Record.Items {
+		count[r.Item.ID().Kind]++
+		if r.Pending {
+			fmt.Fprintf(&out, "pending %s\n", r.Item.ID())
+		}
+		if r.Stale {
+			fmt.Fprintf(&out, "stale %s\n", r.Item.ID())
+		}
+	}
+	var kinds []string
+	for k, n := range count {
+		kinds = append(kinds, fmt.Sprintf("%d %s", n, k))
+	}
+	slices.SortFunc(kinds, func(a, b string) int {
+		return strings.Compare(a[strings.IndexByte(a, ' '):], b[strings.IndexByte(b, ' '):])
+	})
+	if len(kinds) == 0 {
+		kinds = []string{"nothing"}
+	}
+	for _, d := range o.Drift {
+		fmt.Fprintf(&out, "drift %s: %s\n", d.ID, d.What)
+	}
+	return fmt.Sprintf("epoch %d: %s\n", o.Record.Epoch, strings.Join(kinds, ", ")) + out.String()
+}
+
+// inventory says what each control plane keeps.
+func (s *script) inventory(command) string {
+	var out strings.Builder
+	for _, h := range s.fleet.Cluster.HostsWith("control-plane") {
+		o, err := s.fleet.Observe(h.Name)
+		if err != nil {
+			return failure(err)
+		}
+		var docs []string
+		for n := range o.Documents {
+			docs = append(docs, n)
+		}
+		slices.Sort(docs)
+		fmt.Fprintf(&out, "%s: %s", h.Name, strings.Join(docs, ", "))
+		if d, ok := o.Documents[inventory.Document]; ok {
+			inv, err := inventory.Parse(d.Content)
+			if err != nil {
+				return failure(err)
+			}
+			fmt.Fprintf(&out, "; generation %d, initialised %t, destroying %t, %d hosts", inv.Generation, inv.Initialised, inv.Destroying, len(inv.Hosts))
+		}
+		out.WriteString("\n")
+	}
+	return out.String()
+}
+
+// edit writes its input into a file on a host.
+func (s *script) edit(c command) string {
+	return failure(os.WriteFile(s.fleet.Machines[c.args["host"]].Path(c.args["file"]), []byte(strings.Join(c.input, "\n")+"\n"), 0o644))
+}
+
+func (s *script) stop(c command) string {
+	return failure(s.fleet.Machines[c.args["host"]].Units.Stop(s.t.Context(), c.args["unit"], true))
+}
+
+// fail makes the start of a unit fail, or a gate.
+func (s *script) fail(c command) string {
+	if g, ok := c.args["gate"]; ok {
+		s.fleet.FailGate(plan.GateKind(g), errors.New(strings.Join(c.input, " ")))
+		return ""
+	}
+	s.fleet.Machines[c.args["host"]].Units.FailStart[c.args["unit"]] = "exit-code"
+	return ""
+}
+
+func (s *script) heal(c command) string {
+	if g, ok := c.args["gate"]; ok {
+		s.fleet.FailGate(plan.GateKind(g), nil)
+		return ""
+	}
+	delete(s.fleet.Machines[c.args["host"]].Units.FailStart, c.args["unit"])
+	return ""
+}
+
+// block keeps other hosts from taking artifacts from a host.
+func (s *script) block(c command) string {
+	s.fleet.Blocked[c.args["host"]] = true
+	return ""
+}
+
+func (s *script) unreachable(c command) string {
+	s.fleet.Unreachable[c.args["host"]] = c.args["off"] == ""
+	return ""
+}
+
+// forget takes an object out of the API.
+func (s *script) forget(c command) string {
+	s.fleet.ForgetObject(c.args["object"])
+	return ""
+}
+
+// compare wants the fleet to be as after a bring-up of the same topology without interruption.
+func (s *script) compare(command) string {
+	f := newFleet(s.t, s.settings)
+	if _, _, _, err := apply(s.t.Context(), f, nil); err != nil {
+		return failure(err)
+	}
+	if d := cmp.Diff(canonicalOf(s.t, f), canonicalOf(s.t, s.fleet)); d != "" {
+		return "differs (-want +got):\n" + d
+	}
+	if err := s.fleet.Coherent(); err != nil {
+		return failure(err)
+	}
+	return "as after an uninterrupted bring-up\n"
+}
+
+// Random or of this machine, and so not for transcripts.
+var (
+	hexID   = regexp.MustCompile(`\b[0-9a-f]{32}\b`)
+	pidName = regexp.MustCompile(regexp.QuoteMeta(bootstrap.Actor()))
+)
+
+func failure(err error) string {
+	if err == nil {
+		return ""
+	}
+	text := pidName.ReplaceAllString(hexID.ReplaceAllString(err.Error(), "ID"), "ACTOR")
+	return "error: " + strings.ReplaceAll(text, "\n", "\n       ") + "\n"
+}
+
+// transcript writes events for a reader: a line for each host of a phase, with how much was done there. Names are written out while they are few.
+type transcript struct {
+	onEvent func(event.Event)
+
+	mu    sync.Mutex
+	out   bytes.Buffer
+	hosts map[string]*hostPart
+	order []string
+}
+
+type hostPart struct {
+	done, same []string
+	end        string
+}
+
+func (tr *transcript) sink(e event.Event) {
+	if tr.onEvent != nil {
+		defer tr.onEvent(e)
+	}
+	tr.mu.Lock()
+	defer tr.mu.Unlock()
+	switch e.Kind {
+	case event.PhaseStarted:
+		tr.flush()
+		fmt.Fprintf(&tr.out, "phase %s\n", e.Phase)
+	case event.ActionDone:
+		if e.Host == "" && strings.HasPrefix(e.Item, "gate ") {
+			tr.flush()
+			fmt.Fprintf(&tr.out, "  %s\n", e.Item)
+			return
+		}
+		p := tr.part(e.Host)
+		name := e.Item
+		if e.Message != "" {
+			name += " " + e.Message
+		}
+		if e.State == "unchanged" {
+			p.same = append(p.same, name)
+		} else {
+			p.done = append(p.done, name)
+		}
+	case event.HostFailed:
+		tr.part(e.Host).end = "failed"
+	case event.Warning, event.Waiting:
+		tr.flush()
+		fmt.Fprintf(&tr.out, "  %s: %s\n", e.Kind, e.Message)
+	}
+}
+
+func (tr *transcript) part(host string) *hostPart {
+	if tr.hosts == nil {
+		tr.hosts = map[string]*hostPart{}
+	}
+	if tr.hosts[host] == nil {
+		tr.hosts[host] = &hostPart{}
+		tr.order = append(tr.order, host)
+	}
+	return tr.hosts[host]
+}
+
+func (tr *transcript) flush() {
+	for _, h := range tr.order {
+		p, name := tr.hosts[h], h
+		if name == "" {
+			name = "api"
+		}
+		fmt.Fprintf(&tr.out, "  %s: %s", name, list(p.done))
+		if len(p.same) > 0 {
+			fmt.Fprintf(&tr.out, "; unchanged: %s", list(p.same))
+		}
+		if p.end != "" {
+			fmt.Fprintf(&tr.out, "; %s", p.end)
+		}
+		tr.out.WriteString("\n")
+	}
+	tr.hosts, tr.order = nil, nil
+}
+
+func list(names []string) string {
+	if len(names) == 0 {
+		return "nothing"
+	}
+	if len(names) > 6 {
+		return fmt.Sprintf("%s … %s (%d)", names[0], names[len(names)-1], len(names))
+	}
+	return strings.Join(names, ", ")
+}
+
+func (tr *transcript) String() string {
+	tr.mu.Lock()
+	defer tr.mu.Unlock()
+	tr.flush()
+	return tr.out.String()
+}

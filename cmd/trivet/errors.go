@@ -1,0 +1,92 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// exitError carries an exit code; a nil err prints nothing.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit code %d", e.code)
+	}
+	return e.err.Error()
+}
+
+func (e *exitError) Unwrap() error { return e.err }
+
+// listError is several failures under one heading.
+type listError struct {
+	heading string
+	errs    []error
+}
+
+func (e *listError) Error() string {
+	var b strings.Builder
+	b.WriteString(e.heading)
+	for _, err := range e.errs {
+		b.WriteString("\n  ✗ " + strings.ReplaceAll(err.Error(), "\n", "\n    "))
+	}
+	return b.String()
+}
+
+func (e *listError) Unwrap() []error { return e.errs }
+
+// joined lists what errors.Join put together, nil errors left out.
+func joined(err error) []error {
+	if err == nil {
+		return nil
+	}
+	many, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return []error{err}
+	}
+	var out []error
+	for _, e := range many.Unwrap() {
+		out = append(out, joined(e)...)
+	}
+	return out
+}
+
+// fail reports why a run ended, once: as text on standard error, or as a JSON value on standard output.
+func (g *global) fail(out, errOut io.Writer, err error, code int) {
+	var exit *exitError
+	if errors.As(err, &exit) && exit.err == nil {
+		return // the result said it all
+	}
+	if g.view != nil {
+		g.view.end()
+		err = g.view.shorten(err)
+	}
+	stopped := g.interrupt.happened()
+	if g.json {
+		message := err.Error()
+		if stopped && errors.Is(err, context.Canceled) {
+			message = g.resumeHint()
+		}
+		_ = writeResult(out, "error", map[string]any{"message": message, "exitCode": code}) // there is no other place to report to
+		return
+	}
+	if !stopped || !errors.Is(err, context.Canceled) {
+		fmt.Fprintln(errOut, g.paint(errOut, red, "Error:")+" "+err.Error())
+	}
+	if stopped {
+		fmt.Fprintln(errOut, g.resumeHint())
+	}
+}
+
+// resumeHint says after an interruption what was left behind and how to go on.
+func (g *global) resumeHint() string {
+	if g.changing.Load() {
+		return "Stopped. What was done is recorded on the hosts; run the same command again to go on."
+	}
+	return "Stopped. No host was changed."
+}
