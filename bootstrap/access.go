@@ -18,7 +18,7 @@ import (
 // Kubeconfig makes a kubeconfig for an administrator: a certificate that the CSR API signs for ttl, in a group of Trivet's own, and a server address at which a tunnel listens.
 // It holds a private key: treat it as a secret.
 func (e *Engine) Kubeconfig(ctx context.Context, user, server string, ttl time.Duration) ([]byte, error) {
-	inv, err := e.Inventory(ctx)
+	inv, err := e.memory(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -6,8 +6,11 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/trivet-dev/trivet/bootstrap/certs"
 	"github.com/trivet-dev/trivet/bootstrap/desired"
@@ -148,7 +151,14 @@ func (c *liveCluster) Members(ctx context.Context) ([]etcd.Status, error) {
 		return nil, err
 	}
 	defer client.Close()
-	return client.Status(ctx), nil
+	out := client.Status(ctx)
+	for _, h := range c.engine.cluster.HostsWith(topology.RoleEtcd) {
+		if c.engine.hosts[h.Name] == nil {
+			out = append(out, etcd.Status{Name: h.Name, Error: "its host does not answer"})
+		}
+	}
+	slices.SortFunc(out, func(a, b etcd.Status) int { return strings.Compare(a.Name, b.Name) })
+	return out, nil
 }
 
 // Nodes implements API.
@@ -196,16 +206,27 @@ func (c *liveCluster) NodesReady(ctx context.Context, nodes []string, report fun
 	if err != nil {
 		return err
 	}
-	var last map[string]string
-	err = client.NodesReady(ctx, nodes, func(notReady map[string]string) {
-		last = notReady
-		report(summary(notReady, "node"))
-	})
-	var unready []string
-	for n := range last {
-		unready = append(unready, n)
+	return c.nodes(ctx, client.NodesReady, nodes, "kubelet.service", report)
+}
+
+// NetworksReady waits until the network plugin says of every node that pods can talk.
+func (c *liveCluster) NetworksReady(ctx context.Context, nodes []string, report func(string)) error {
+	client, err := c.kube()
+	if err != nil {
+		return err
 	}
-	return c.explain(ctx, err, "kubelet.service", unready)
+	return c.nodes(ctx, client.NetworksReady, nodes, "flanneld.service", report)
+}
+
+// nodes waits for a condition of nodes, and shows the journals of the unit that is to blame where it does not come.
+func (c *liveCluster) nodes(ctx context.Context, wait func(context.Context, []string, func(map[string]string)) error, nodes []string, unit string, report func(string)) error {
+	var missing map[string]string
+	err := wait(ctx, nodes, func(states map[string]string) {
+		maps.DeleteFunc(states, func(_, why string) bool { return why == "" })
+		missing = states
+		report(summary(states, "node"))
+	})
+	return c.explain(ctx, err, unit, slices.Sorted(maps.Keys(missing)))
 }
 
 // DNSAvailable waits until CoreDNS has the replicas it should have.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/trivet-dev/trivet/bootstrap/desired"
@@ -95,6 +96,16 @@ func (e *Engine) compareObjects(ctx context.Context, s *state) {
 	s.objects, s.apiError = api.Compare(ctx, s.desired.Objects)
 }
 
+// routesNote is the table of routes that somebody else has to set up.
+func (e *Engine) routesNote(s *state) string {
+	var b strings.Builder
+	b.WriteString("routes = \"external\": the routers between the hosts need these routes, and nothing here sets them:")
+	for _, r := range desired.Routes(e.cluster, s.target) {
+		fmt.Fprintf(&b, "\n  %s via %s", r.PodCIDR, r.Address)
+	}
+	return b.String()
+}
+
 // Plan observes the cluster and says what an apply would do. It changes nothing.
 func (e *Engine) Plan(ctx context.Context) (*plan.Plan, error) {
 	p, _, err := e.plan(ctx, true)
@@ -122,6 +133,9 @@ func (e *Engine) plan(ctx context.Context, contents bool) (*plan.Plan, *state, e
 		note := fmt.Sprintf("the API does not answer, so its objects could not be compared and all of them will be applied: %v", s.apiError)
 		p.Notes = append(p.Notes, note)
 		e.Events(event.Event{Time: e.Now(), Kind: event.Warning, Message: note})
+	}
+	if n := e.cluster.Network; n.Plugin == release.PluginBridge && n.Routes == "external" {
+		p.Notes = append(p.Notes, e.routesNote(s))
 	}
 	slices.Sort(p.Notes)
 	return p, s, nil

@@ -198,7 +198,7 @@ func TestImagesAreWhereTheyMayBeWanted(t *testing.T) {
 				images = append(images, i.Image.Reference)
 			}
 		}
-		want := []string{"registry.k8s.io/pause:3.10.1", "registry.k8s.io/coredns/coredns:v1.15.0", "registry.k8s.io/e2e-test-images/agnhost:2.57", "docker.io/library/nginx:1.29"}
+		want := []string{"registry.k8s.io/pause:3.10.1", "registry.k8s.io/coredns/coredns:v1.15.0", "registry.k8s.io/e2e-test-images/agnhost:2.66.1", "docker.io/library/nginx:1.29"}
 		if h.Name == "bj1-w1" { // CoreDNS does not tolerate its taint
 			want = slices.Delete(want, 1, 2)
 		}

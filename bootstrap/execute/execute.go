@@ -25,6 +25,7 @@ type Cluster interface {
 	EtcdHealthy(ctx context.Context, members []string, report func(string)) error
 	APIReady(ctx context.Context, hosts []string, report func(string)) error
 	NodesReady(ctx context.Context, nodes []string, report func(string)) error
+	NetworksReady(ctx context.Context, nodes []string, report func(string)) error
 	DNSAvailable(ctx context.Context, report func(string)) error
 	ApplyObjects(ctx context.Context, objects []desired.Object) error
 }
@@ -170,6 +171,9 @@ func (r *run) step(ctx context.Context, s plan.Step) error {
 	r.emit(event.Event{Kind: event.HostStarted, Host: s.Host, Total: int64(len(s.Actions))})
 	err := r.hostStep(ctx, s)
 	if err != nil {
+		if ctx.Err() != nil {
+			return err // stopped, not failed
+		}
 		r.emit(event.Event{Kind: event.HostFailed, Host: s.Host, Message: err.Error(), Elapsed: r.Now().Sub(start)})
 		return err
 	}
@@ -236,6 +240,10 @@ func actionName(a plan.Action) string {
 		return a.Document
 	case a.Object != nil:
 		return a.Object.Kind + " " + a.Object.Name
+	case a.Verb == plan.Forget:
+		return "record and store"
+	case a.Verb == plan.Prune:
+		return "store"
 	}
 	return a.ID.String()
 }
@@ -279,6 +287,8 @@ func (r *run) gate(ctx context.Context, g plan.Gate) error {
 		err = r.Cluster.APIReady(gctx, g.Hosts, report)
 	case plan.GateNodes:
 		err = r.Cluster.NodesReady(gctx, g.Hosts, report)
+	case plan.GateNetworks:
+		err = r.Cluster.NetworksReady(gctx, g.Hosts, report)
 	case plan.GateDNS:
 		err = r.Cluster.DNSAvailable(gctx, report)
 	default:

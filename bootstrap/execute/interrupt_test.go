@@ -1,6 +1,8 @@
 package execute_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"slices"
@@ -10,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/trivet-dev/trivet/bootstrap/event"
 	"github.com/trivet-dev/trivet/bootstrap/fleettest"
 	"github.com/trivet-dev/trivet/bootstrap/inventory"
 )
@@ -254,4 +257,38 @@ func wholeOf(t testing.TB, f *fleettest.Fleet) map[string]map[string]string {
 		out[h.Name] = tree
 	}
 	return out
+}
+
+// TestCancelled cancels runs between operations: what was done is recorded, nothing is left half done, and the next run finishes.
+func TestCancelled(t *testing.T) {
+	r := newReference(t, oneHost)
+	for _, after := range []string{"kubelet", "user:etcd", "module:overlay", "unit:kube-apiserver.service", "identity.age", "gate etcd-healthy"} {
+		t.Run(after, func(t *testing.T) {
+			f := newFleet(t, oneHost)
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			met := false
+			_, _, _, err := apply(ctx, f, func(e event.Event) {
+				if e.Kind == event.ActionDone && e.Item == after {
+					met = true
+					cancel()
+				}
+			})
+			if !met || !errors.Is(err, context.Canceled) {
+				t.Fatalf("cancelled after %s (met: %t), the run ended with %v", after, met, err)
+			}
+			o, err := f.Observe("cp1")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if o.Record != nil {
+				for _, i := range o.Record.Items {
+					if i.Pending {
+						t.Errorf("%s is pending", i.Item.ID())
+					}
+				}
+			}
+			r.resume(t, f)
+		})
+	}
 }

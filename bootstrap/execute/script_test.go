@@ -2,7 +2,8 @@ package execute_test
 
 import (
 	"bytes"
-	"context"
+	"cmp"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -15,14 +16,13 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 
 	"github.com/trivet-dev/trivet/bootstrap"
 	"github.com/trivet-dev/trivet/bootstrap/event"
 	"github.com/trivet-dev/trivet/bootstrap/fleettest"
 	"github.com/trivet-dev/trivet/bootstrap/inventory"
 	"github.com/trivet-dev/trivet/bootstrap/plan"
-	"github.com/trivet-dev/trivet/internal/hostapi"
 )
 
 var update = flag.Bool("update", false, "rewrite the transcripts in testdata")
@@ -62,7 +62,7 @@ func runScript(t *testing.T, path string) {
 		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
 			t.Fatal(err)
 		}
-	} else if d := cmp.Diff(strings.Split(string(source), "\n"), strings.Split(got, "\n")); d != "" {
+	} else if d := gocmp.Diff(strings.Split(string(source), "\n"), strings.Split(got, "\n")); d != "" {
 		t.Errorf("%s (-want +got):\n%s", path, d)
 	}
 }
@@ -139,23 +139,23 @@ func (s *script) topology(c command) string {
 	return failure(s.fleet.Change(s.settings))
 }
 
-// apply plans and applies. cut=host:point kills the run there; cancel=host:item cancels it after that item.
+// apply plans and applies. cut=host:point kills the run there; "_" stands for a space.
 func (s *script) apply(c command) string {
-	ctx, cancel := context.WithCancel(s.t.Context())
-	defer cancel()
-	tr := &transcript{onEvent: func(e event.Event) {
-		if at := c.args["cancel"]; at != "" && e.Kind == event.ActionDone && at == e.Host+":"+e.Item {
-			cancel()
-		}
-	}}
+	tr := &transcript{}
 	if at, ok := c.args["cut"]; ok {
 		host, point, _ := strings.Cut(at, ":")
 		s.fleet.Cut = fleettest.Cut{Host: host, Point: strings.ReplaceAll(point, "_", " ")}
 	}
-	_, _, killed, err := apply(ctx, s.fleet, tr.sink)
+	_, _, killed, err := apply(s.t.Context(), s.fleet, tr.sink)
 	s.fleet.Cut = fleettest.Cut{}
 	if killed != "" {
-		return tr.String() + "killed at " + killed + "\n"
+		// What was reported last may be lost with the connection.
+		text := tr.String()
+		if i := strings.LastIndex(text, "phase "); i >= 0 {
+			phase, _, _ := strings.Cut(text[i:], "\n")
+			text = text[:i] + phase + "\n"
+		}
+		return text + "  killed at " + killed + "\n"
 	}
 	return tr.String() + failure(err)
 }
@@ -178,17 +178,31 @@ func (s *script) plan(c command) string {
 		if err != nil {
 			return err
 		}
-		_, full := c.args["full"]
-		return p.WriteText(&out, plan.TextOptions{Full: full})
+		return p.WriteText(&out, plan.TextOptions{})
 	})
-	return out.String() + failure(err)
+	if err != nil {
+		return failure(err)
+	}
+	text := strings.ReplaceAll(out.String(), "\n\n", "\n") // an empty line ends the output of a command
+	if _, ok := c.args["diff"]; ok {
+		return text
+	}
+	return diffLine.ReplaceAllString(text, "")
 }
 
-// save keeps a plan for apply-saved.
+// save keeps a plan as a file has it, for apply-saved.
 func (s *script) save(command) string {
-	return failure(s.engine(nil, func(e *bootstrap.Engine) (err error) {
-		s.saved, err = e.Plan(s.t.Context())
-		return err
+	return failure(s.engine(nil, func(e *bootstrap.Engine) error {
+		p, err := e.Plan(s.t.Context())
+		if err != nil {
+			return err
+		}
+		saved, err := json.Marshal(p)
+		if err != nil {
+			return err
+		}
+		s.saved = &plan.Plan{}
+		return json.Unmarshal(saved, s.saved)
 	}))
 }
 
@@ -204,7 +218,7 @@ func (s *script) destroy(command) string {
 	return tr.String() + failure(err)
 }
 
-// record counts what a host's record has, and names what is pending or stale.
+// record says of what kinds a host's record has items, and what of them is pending, stale or changed by hand.
 func (s *script) record(c command) string {
 	o, err := s.fleet.Observe(c.args["host"])
 	if err != nil {
@@ -213,31 +227,32 @@ func (s *script) record(c command) string {
 	if o.Record == nil {
 		return fmt.Sprintf("no record, %d blobs\n", len(o.Blobs))
 	}
-	count := map[hostapi.Kind]int{}
-	var out strings.Builder
+	var kinds, pending, stale []string
 	for _, r := range o.Record.Items {
-		count[r.Item.ID().Kind]++
+		id := r.Item.ID()
+		if !slices.Contains(kinds, string(id.Kind)) {
+			kinds = append(kinds, string(id.Kind))
+		}
 		if r.Pending {
-			fmt.Fprintf(&out, "pending %s\n", r.Item.ID())
+			pending = append(pending, id.String())
 		}
 		if r.Stale {
-			fmt.Fprintf(&out, "stale %s\n", r.Item.ID())
+			stale = append(stale, id.String())
 		}
 	}
-	var kinds []string
-	for k, n := range count {
-		kinds = append(kinds, fmt.Sprintf("%d %s", n, k))
+	slices.Sort(kinds)
+	var out strings.Builder
+	fmt.Fprintf(&out, "epoch %d: %s\n", o.Record.Epoch, cmp.Or(strings.Join(kinds, ", "), "nothing"))
+	if len(pending) > 0 {
+		fmt.Fprintf(&out, "pending: %s\n", list(pending))
 	}
-	slices.SortFunc(kinds, func(a, b string) int {
-		return strings.Compare(a[strings.IndexByte(a, ' '):], b[strings.IndexByte(b, ' '):])
-	})
-	if len(kinds) == 0 {
-		kinds = []string{"nothing"}
+	if len(stale) > 0 {
+		fmt.Fprintf(&out, "stale: %s\n", list(stale))
 	}
 	for _, d := range o.Drift {
 		fmt.Fprintf(&out, "drift %s: %s\n", d.ID, d.What)
 	}
-	return fmt.Sprintf("epoch %d: %s\n", o.Record.Epoch, strings.Join(kinds, ", ")) + out.String()
+	return out.String()
 }
 
 // inventory says what each control plane keeps.
@@ -317,7 +332,7 @@ func (s *script) compare(command) string {
 	if _, _, _, err := apply(s.t.Context(), f, nil); err != nil {
 		return failure(err)
 	}
-	if d := cmp.Diff(canonicalOf(s.t, f), canonicalOf(s.t, s.fleet)); d != "" {
+	if d := gocmp.Diff(canonicalOf(s.t, f), canonicalOf(s.t, s.fleet)); d != "" {
 		return "differs (-want +got):\n" + d
 	}
 	if err := s.fleet.Coherent(); err != nil {
@@ -328,8 +343,10 @@ func (s *script) compare(command) string {
 
 // Random or of this machine, and so not for transcripts.
 var (
-	hexID   = regexp.MustCompile(`\b[0-9a-f]{32}\b`)
-	pidName = regexp.MustCompile(regexp.QuoteMeta(bootstrap.Actor()))
+	hexID    = regexp.MustCompile(`\b[0-9a-f]{32}\b`)
+	diffLine = regexp.MustCompile(`(?m)^ {8}.*\n`)
+	version  = regexp.MustCompile(`(image:[^ ]*):[^: ]+$`)
+	pidName  = regexp.MustCompile(regexp.QuoteMeta(bootstrap.Actor()))
 )
 
 func failure(err error) string {
@@ -342,8 +359,6 @@ func failure(err error) string {
 
 // transcript writes events for a reader: a line for each host of a phase, with how much was done there. Names are written out while they are few.
 type transcript struct {
-	onEvent func(event.Event)
-
 	mu    sync.Mutex
 	out   bytes.Buffer
 	hosts map[string]*hostPart
@@ -356,9 +371,6 @@ type hostPart struct {
 }
 
 func (tr *transcript) sink(e event.Event) {
-	if tr.onEvent != nil {
-		defer tr.onEvent(e)
-	}
 	tr.mu.Lock()
 	defer tr.mu.Unlock()
 	switch e.Kind {
@@ -372,7 +384,7 @@ func (tr *transcript) sink(e event.Event) {
 			return
 		}
 		p := tr.part(e.Host)
-		name := e.Item
+		name := version.ReplaceAllString(e.Item, "$1")
 		if e.Message != "" {
 			name += " " + e.Message
 		}
@@ -401,6 +413,7 @@ func (tr *transcript) part(host string) *hostPart {
 }
 
 func (tr *transcript) flush() {
+	slices.Sort(tr.order) // hosts of a phase go at once
 	for _, h := range tr.order {
 		p, name := tr.hosts[h], h
 		if name == "" {
@@ -418,12 +431,13 @@ func (tr *transcript) flush() {
 	tr.hosts, tr.order = nil, nil
 }
 
+// list writes names, of many the first and the last.
 func list(names []string) string {
 	if len(names) == 0 {
 		return "nothing"
 	}
 	if len(names) > 6 {
-		return fmt.Sprintf("%s … %s (%d)", names[0], names[len(names)-1], len(names))
+		return names[0] + " … " + names[len(names)-1]
 	}
 	return strings.Join(names, ", ")
 }

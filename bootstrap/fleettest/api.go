@@ -110,6 +110,11 @@ func (a *API) NodesReady(ctx context.Context, nodes []string, report func(string
 	return errors.Join(errs...)
 }
 
+// NetworksReady wants the network plugin to run on every node.
+func (a *API) NetworksReady(ctx context.Context, nodes []string, _ func(string)) error {
+	return errors.Join(a.gate(ctx, plan.GateNetworks), a.running("flanneld.service", nodes))
+}
+
 // DNSAvailable wants CoreDNS to be there.
 func (a *API) DNSAvailable(ctx context.Context, _ func(string)) error {
 	err := a.gate(ctx, plan.GateDNS)

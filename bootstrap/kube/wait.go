@@ -20,6 +20,16 @@ const diagnosis = 5 * time.Second
 // NodesReady returns when all named nodes are Ready. report is called at first and after each change, with "" for a node that is ready and otherwise why it
 // is not. Once ctx ends, the error names those that are not ready and why.
 func (c *Client) NodesReady(ctx context.Context, names []string, report func(ready map[string]string)) error {
+	return c.nodes(ctx, names, NotReady, report)
+}
+
+// NetworksReady returns when the network plugin has said of all named nodes that their pod network is up. It reports as NodesReady does.
+func (c *Client) NetworksReady(ctx context.Context, names []string, report func(ready map[string]string)) error {
+	return c.nodes(ctx, names, networkNotReady, report)
+}
+
+// nodes returns when not gives no reason for any of the named nodes.
+func (c *Client) nodes(ctx context.Context, names []string, not func(*corev1.Node) string, report func(ready map[string]string)) error {
 	if len(names) == 0 {
 		return nil
 	}
@@ -30,7 +40,7 @@ func (c *Client) NodesReady(ctx context.Context, names []string, report func(rea
 	state := make(map[string]string)
 	first := true
 	err := c.follow(ctx, must("v1", nodeKind), "", options, func(items map[string]*unstructured.Unstructured) (bool, error) {
-		now, err := readiness(items, names)
+		now, err := readiness(items, names, not)
 		if err != nil {
 			return false, err
 		}
@@ -66,7 +76,7 @@ func waiting(state map[string]string) int {
 	return n
 }
 
-func readiness(items map[string]*unstructured.Unstructured, names []string) (map[string]string, error) {
+func readiness(items map[string]*unstructured.Unstructured, names []string, not func(*corev1.Node) string) (map[string]string, error) {
 	out := make(map[string]string, len(names))
 	for _, name := range names {
 		u := items[name]
@@ -78,7 +88,7 @@ func readiness(items map[string]*unstructured.Unstructured, names []string) (map
 		if err != nil {
 			return nil, err
 		}
-		out[name] = NotReady(node)
+		out[name] = not(node)
 	}
 	return out, nil
 }
@@ -95,6 +105,20 @@ func NotReady(node *corev1.Node) string {
 		return strings.TrimSpace(condition.Reason + ": " + condition.Message)
 	}
 	return "the kubelet has not reported yet: look at the unit kubelet on the host"
+}
+
+// networkNotReady goes by the condition that a network plugin clears once a node's pod network works. A node begins without it.
+func networkNotReady(node *corev1.Node) string {
+	for _, condition := range node.Status.Conditions {
+		if condition.Type != corev1.NodeNetworkUnavailable {
+			continue
+		}
+		if condition.Status == corev1.ConditionFalse {
+			return ""
+		}
+		return strings.TrimSpace(condition.Reason + ": " + condition.Message)
+	}
+	return "the network plugin has not reported yet: look at the unit flanneld on the host"
 }
 
 // DeploymentAvailable returns when the Deployment's latest template is rolled out and available. Once ctx ends, the error tells what its pods wait for.

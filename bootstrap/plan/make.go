@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"slices"
 	"sort"
+	"strings"
 	"time"
 
 	"github.com/trivet-dev/trivet/bootstrap/desired"
 	"github.com/trivet-dev/trivet/bootstrap/identity"
 	"github.com/trivet-dev/trivet/bootstrap/inventory"
+	"github.com/trivet-dev/trivet/bootstrap/release"
 	"github.com/trivet-dev/trivet/bootstrap/topology"
 	"github.com/trivet-dev/trivet/internal/hostapi"
 )
@@ -75,6 +77,12 @@ func Make(in Input) (*Plan, error) {
 		m.roll()
 	}
 	m.objects()
+	if m.fresh {
+		// The network plugin needs its rights and the nodes' pod ranges: started before, it would fail and wait longer each time.
+		m.phase(Phase{Name: "network", Title: "Pod network", Steps: m.each(m.Cluster.Hosts, func(a Action) bool {
+			return kindOf(a) == hostapi.KindUnit && a.Part == desired.PartNetwork
+		})})
+	}
 	m.settle()
 	m.plan.Issues = m.fresh || m.issues()
 	m.plan.NewIdentity = m.sealedOn() == 0 && m.fresh
@@ -251,23 +259,43 @@ func (m *maker) each(hosts []*topology.Host, keep func(Action) bool) []Step {
 	return out
 }
 
+// documents stores the first documents of a new cluster, or what an interrupted run did not get to.
 func (m *maker) documents(first bool) {
 	if !first {
 		return
 	}
+	reason := m.behind()
+	if m.Current == nil {
+		reason = "names, addresses, roles and pod ranges"
+	}
+	m.store(PhaseIdentity, "Cluster identity", "the cluster's authorities and secrets, sealed, before anything depends on them", reason)
+}
+
+// behind says which control plane lacks the newest inventory, "" when all have it.
+func (m *maker) behind() string {
+	for _, h := range m.Cluster.HostsWith(topology.RoleControlPlane) {
+		if d, ok := m.Seen[h.Name].Documents[inventory.Document]; !ok || m.Current == nil || d.Generation != m.Current.Generation {
+			return "missing or behind on host " + h.Name
+		}
+	}
+	return ""
+}
+
+// store puts the identity on control planes that lack it and, when there is a reason, a new generation of the inventory on all of them: one that kept an older generation would be
+// behind for good.
+func (m *maker) store(name, title, identityReason, inventoryReason string) {
 	var steps []Step
 	for _, h := range m.Cluster.HostsWith(topology.RoleControlPlane) {
-		docs := m.Seen[h.Name].Documents
 		s := Step{Host: h.Name, Site: h.Site().Name}
-		if _, ok := docs[identity.Document]; !ok {
-			s.Actions = append(s.Actions, Action{Verb: Store, Document: identity.Document, Reason: "the cluster's authorities and secrets, sealed, before anything depends on them"})
+		if _, ok := m.Seen[h.Name].Documents[identity.Document]; !ok {
+			s.Actions = append(s.Actions, Action{Verb: Store, Document: identity.Document, Reason: identityReason})
 		}
-		if d, ok := docs[inventory.Document]; !ok || m.Current == nil || d.Generation != m.Current.Generation {
-			s.Actions = append(s.Actions, Action{Verb: Store, Document: inventory.Document, Reason: "names, addresses, roles and pod ranges"})
+		if inventoryReason != "" {
+			s.Actions = append(s.Actions, Action{Verb: Store, Document: inventory.Document, Reason: inventoryReason})
 		}
 		steps = append(steps, s)
 	}
-	m.phase(Phase{Name: PhaseIdentity, Title: "Cluster identity", Steps: steps})
+	m.phase(Phase{Name: name, Title: title, Steps: steps})
 }
 
 func kindOf(a Action) hostapi.Kind { return a.ID.Kind }
@@ -280,7 +308,9 @@ func (m *maker) bringUp() {
 	m.phase(Phase{Name: "configure", Title: "Packages, files and certificates", Steps: m.each(hosts, func(a Action) bool {
 		return kindOf(a) != hostapi.KindUnit && kindOf(a) != hostapi.KindImage && !guard(a)
 	})})
-	m.phase(Phase{Name: "start", Title: "Units", Steps: m.each(hosts, func(a Action) bool { return kindOf(a) == hostapi.KindUnit })})
+	m.phase(Phase{Name: "start", Title: "Units", Steps: m.each(hosts, func(a Action) bool {
+		return kindOf(a) == hostapi.KindUnit && a.Part != desired.PartNetwork
+	})})
 	m.phase(Phase{Name: "images", Title: "Images, pinned", Steps: m.each(hosts, func(a Action) bool { return kindOf(a) == hostapi.KindImage })})
 	steps := m.each(m.Cluster.Hosts, guard)
 	for i := range steps {
@@ -288,8 +318,7 @@ func (m *maker) bringUp() {
 			steps[i].Actions = append(steps[i].Actions, Action{Verb: Store, Document: inventory.Document, Reason: "etcd has formed: no member ever bootstraps again"})
 		}
 	}
-	m.plan.Phases = append(m.plan.Phases, Phase{Name: "quorum", Title: "etcd and API answer", Gates: []Gate{
-		{GateEtcd, names(m.Cluster.HostsWith(topology.RoleEtcd))}, {GateAPI, names(m.Cluster.HostsWith(topology.RoleControlPlane))}}})
+	m.plan.Phases = append(m.plan.Phases, Phase{Name: "quorum", Title: "etcd and API answer", Gates: m.controlPlaneGates()})
 	m.phase(Phase{Name: PhaseSeal, Title: "Guard against a second bootstrap", Steps: steps})
 }
 
@@ -314,36 +343,75 @@ func (m *maker) roll() {
 	}
 	all := func(Action) bool { return true }
 	m.remember()
-	m.phase(Phase{Name: "control-planes", Title: "etcd and control planes, one at a time", Serial: true, Steps: m.each(voters, all), Gates: []Gate{
-		{GateEtcd, names(m.Cluster.HostsWith(topology.RoleEtcd))}, {GateAPI, names(m.Cluster.HostsWith(topology.RoleControlPlane))}}})
+	m.revive(voters)
+	// A unit that an interrupted run was about to restart may be down: its host goes first, or the gates after another host would wait for it in vain.
+	slices.SortStableFunc(voters, func(a, b *topology.Host) int { return m.unsettled(b) - m.unsettled(a) })
+	m.phase(Phase{Name: "control-planes", Title: "etcd and control planes, one at a time", Serial: true, Steps: m.each(voters, all), Gates: m.controlPlaneGates()})
 	m.phase(Phase{Name: "workers", Title: "Workers", Steps: m.each(workers, all)})
 }
 
-// remember brings the documents of a running cluster up to date, before hosts take up what was allotted to them. A new generation goes to every control plane: one that kept
-// an older generation would be behind for good.
+// revive brings back etcd members and API servers that do not run, with what they read, on all hosts at once: they have nothing to lose, and the gates between control planes
+// wait for all of them.
+func (m *maker) revive(voters []*topology.Host) {
+	var steps []Step
+	for _, h := range voters {
+		down := m.down(m.Seen[h.Name])
+		if len(down) == 0 {
+			continue
+		}
+		s, rest := Step{Host: h.Name, Site: h.Site().Name}, []Action(nil)
+		for _, a := range m.actions[h.Name] {
+			_, isDown := down[a.ID.Name]
+			if a.Part == desired.PartHost || ((a.Part == desired.PartEtcd || a.Part == desired.PartAPIServer) && (kindOf(a) != hostapi.KindUnit || isDown)) {
+				s.Actions = append(s.Actions, a)
+			} else {
+				rest = append(rest, a)
+			}
+		}
+		m.actions[h.Name] = rest
+		steps = append(steps, s)
+	}
+	m.phase(Phase{Name: "revive", Title: "etcd members and API servers that are down", Steps: steps, Gates: m.controlPlaneGates()})
+}
+
+const apiServerUnit = "kube-apiserver.service"
+
+// down lists etcd and the API server as far as the host should run them and does not.
+func (m *maker) down(o *hostapi.Observation) map[string]bool {
+	down := map[string]bool{}
+	for _, d := range o.Drift {
+		if d.ID.Kind == hostapi.KindUnit && (d.ID.Name == desired.EtcdUnit || d.ID.Name == apiServerUnit) &&
+			(strings.Contains(d.What, "not running") || strings.Contains(d.What, "failing")) {
+			down[d.ID.Name] = true
+		}
+	}
+	return down
+}
+
+// unsettled counts the units of a host whose end was not recorded.
+func (m *maker) unsettled(h *topology.Host) int {
+	n := 0
+	if r := m.Seen[h.Name].Record; r != nil {
+		for _, i := range r.Items {
+			if i.Pending && i.Item.Unit != nil {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+func (m *maker) controlPlaneGates() []Gate {
+	return []Gate{{GateEtcd, names(m.Cluster.HostsWith(topology.RoleEtcd))}, {GateAPI, names(m.Cluster.HostsWith(topology.RoleControlPlane))}}
+}
+
+// remember brings the documents of a running cluster up to date, before hosts take up what was allotted to them.
 func (m *maker) remember() {
-	voters := m.Cluster.HostsWith(topology.RoleControlPlane)
-	reason := ""
+	reason := m.behind()
 	if !desired.EqualInventory(m.Current, m.Target) {
 		reason = "names, addresses, roles or pod ranges changed"
 	}
-	for _, h := range voters {
-		if d, ok := m.Seen[h.Name].Documents[inventory.Document]; reason == "" && (!ok || d.Generation != m.Current.Generation) {
-			reason = "missing or behind on host " + h.Name
-		}
-	}
-	var steps []Step
-	for _, h := range voters {
-		s := Step{Host: h.Name, Site: h.Site().Name}
-		if _, ok := m.Seen[h.Name].Documents[identity.Document]; !ok {
-			s.Actions = append(s.Actions, Action{Verb: Store, Document: identity.Document, Reason: "missing on this control plane"})
-		}
-		if reason != "" {
-			s.Actions = append(s.Actions, Action{Verb: Store, Document: inventory.Document, Reason: reason})
-		}
-		steps = append(steps, s)
-	}
-	m.phase(Phase{Name: "inventory", Title: "Inventory", Steps: steps})
+	m.store("inventory", "Inventory", "missing on this control plane", reason)
 }
 
 // objects adds the API objects that are missing or differ.
@@ -378,7 +446,12 @@ func (m *maker) settle() {
 			nodes = append(nodes, h.Name)
 		}
 	}
-	m.plan.Phases = append(m.plan.Phases, Phase{Name: "ready", Title: "Nodes Ready, DNS available", Gates: []Gate{{GateNodes, nodes}, {GateDNS, nil}}})
+	gates := []Gate{{GateNodes, nodes}}
+	if m.Cluster.Network.Plugin == release.PluginFlannel {
+		gates = append(gates, Gate{GateNetworks, nodes})
+	}
+	gates = append(gates, Gate{GateDNS, nil})
+	m.plan.Phases = append(m.plan.Phases, Phase{Name: "ready", Title: "Nodes Ready, DNS available", Gates: gates})
 }
 
 func names(hosts []*topology.Host) []string {

@@ -133,7 +133,9 @@ const (
 	GateEtcd  GateKind = "etcd-healthy" // every member answers a linearizable read
 	GateAPI   GateKind = "api-ready"    // /readyz of every control plane
 	GateNodes GateKind = "nodes-ready"
-	GateDNS   GateKind = "dns-available" // CoreDNS has the replicas it should have
+	// GateNetworks waits for what the network plugin says of every node.
+	GateNetworks GateKind = "networks-ready"
+	GateDNS      GateKind = "dns-available" // CoreDNS has the replicas it should have
 )
 
 // Gate is a condition that must come true before the run goes on.

@@ -34,11 +34,11 @@ type Release struct {
 var releases = []*Release{
 	{
 		Kubernetes: "1.36.3", Etcd: "3.6.16", Containerd: "2.4.2", Runc: "1.5.2", CNIPlugins: "1.9.1", Flannel: "0.28.10",
-		CoreDNS: "1.15.0", Pause: "3.10.1", Agnhost: "2.57", ContainerdConfig: 4,
+		CoreDNS: "1.15.0", Pause: "3.10.1", Agnhost: "2.63.0", ContainerdConfig: 4,
 	},
 	{
 		Kubernetes: "1.37.2", Etcd: "3.7.3", Containerd: "2.4.2", Runc: "1.5.2", CNIPlugins: "1.9.1", Flannel: "0.28.10",
-		CoreDNS: "1.15.0", Pause: "3.10.1", Agnhost: "2.57", ContainerdConfig: 4,
+		CoreDNS: "1.15.0", Pause: "3.10.1", Agnhost: "2.66.1", ContainerdConfig: 4,
 	},
 }
 

@@ -102,7 +102,7 @@ func TestWants(t *testing.T) {
 			"kubelet 1.37.2 arm64 binary", "kube-proxy 1.37.2 arm64 binary", "containerd 2.4.2 arm64 binary", "containerd-shim-runc-v2 2.4.2 arm64 binary",
 			"ctr 2.4.2 arm64 binary", "runc 1.5.2 arm64 binary", "cni-bridge 1.9.1 arm64 binary", "cni-host-local 1.9.1 arm64 binary",
 			"cni-loopback 1.9.1 arm64 binary", "cni-portmap 1.9.1 arm64 binary",
-			"pause 3.10.1 arm64 image", "coredns 1.15.0 arm64 image", "agnhost 2.57 arm64 image",
+			"pause 3.10.1 arm64 image", "coredns 1.15.0 arm64 image", "agnhost 2.66.1 arm64 image",
 			"registry:5000/team/app sha256:0000000000000000000000000000000000000000000000000000000000000000 arm64 image",
 			"registry:5000/team/app latest arm64 image", "haproxy arm64 package", "nftables arm64 package",
 		}},

@@ -199,7 +199,7 @@ func (d *decoder) checkPodRange(c *Cluster, at *clusterPlaces) {
 
 // takenPorts are TCP ports that the cluster's own programs listen on.
 var takenPorts = map[int]string{
-	2379: "etcd clients", 2380: "etcd members among each other", 2381: "etcd metrics",
+	2379: "etcd clients", 2380: "etcd members among each other", 2381: "etcd metrics", 2382: "etcd's HTTP gateway",
 	10248: "the kubelet's health", 10249: "kube-proxy's metrics", 10250: "the kubelet", 10256: "kube-proxy's health",
 	10257: "kube-controller-manager", 10259: "kube-scheduler",
 }

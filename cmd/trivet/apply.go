@@ -1,16 +1,12 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/trivet-dev/trivet/bootstrap"
 	"github.com/trivet-dev/trivet/bootstrap/plan"
@@ -20,41 +16,23 @@ func newApply(g *global) *cobra.Command {
 	var yes, full bool
 	var planFile string
 	cmd := &cobra.Command{
-		Use:   "apply",
+		Use:   "apply [FOLDER]",
 		Short: "Bring the hosts to what the topology says",
 		Long: `Show the plan, ask, and carry it out. Interrupted anywhere, by Ctrl-C, a lost link or a dead host, the same
-command goes on where it stopped.`,
-		Args: cobra.NoArgs,
+command goes on where it stopped.
+
+Exit codes: 0 done or nothing to do, 1 failed, 3 the saved plan is stale, 130 interrupted.`,
+		Args: g.folder,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			start := time.Now()
+			if !yes && planFile == "" && !canAsk() {
+				return errors.New("apply asks before it changes anything, and there is no terminal to ask on: pass --yes, or save a plan with `trivet plan --out` and pass --plan")
+			}
 			s, err := g.open(cmd)
 			if err != nil {
 				return err
 			}
 			defer s.close()
-			e, err := s.connect(cmd.Context())
-			if err != nil {
-				return err
-			}
-			p, err := choosePlan(cmd.Context(), e, planFile)
-			if err != nil {
-				return err
-			}
-			s.view.end()
-			if err := s.showPlan(cmd.OutOrStdout(), p, full); err != nil || p.Empty() {
-				return err
-			}
-			if !yes && planFile == "" {
-				if err := confirm(cmd.Context(), "Apply this plan?", "yes"); err != nil {
-					return err
-				}
-			}
-			if err := e.Apply(cmd.Context(), p); err != nil {
-				return err
-			}
-			s.view.end()
-			s.say("Applied in %s. Next: trivet status%s, trivet verify%s.", time.Since(start).Round(100*time.Millisecond), s.flags(), s.flags())
-			return nil
+			return s.apply(cmd.Context(), planFile, yes, full)
 		},
 	}
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
@@ -63,31 +41,66 @@ command goes on where it stopped.`,
 	return cmd
 }
 
-func choosePlan(ctx context.Context, e *bootstrap.Engine, file string) (*plan.Plan, error) {
-	if file != "" {
-		return loadPlan(file)
-	}
-	return e.Plan(ctx)
+// applied is the result of an apply.
+type applied struct {
+	Cluster string        `json:"cluster"`
+	Actions int           `json:"actions"` // 0: nothing was to be done
+	Elapsed time.Duration `json:"elapsed"` // nanoseconds
 }
 
-// confirm asks on the terminal and wants the exact answer.
-func confirm(ctx context.Context, question, answer string) error {
-	if !term.IsTerminal(int(os.Stdin.Fd())) {
-		return errors.New("there is no terminal to ask on: pass --yes to go on without being asked")
-	}
-	fmt.Fprintf(os.Stderr, "\n%s Only %q goes on: ", question, answer)
-	line := make(chan string, 1)
-	go func() {
-		text, _ := bufio.NewReader(os.Stdin).ReadString('\n')
-		line <- text
-	}()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case text := <-line:
-		if strings.TrimSpace(text) != answer {
-			return errors.New("not confirmed, nothing was done")
+func (s *session) apply(ctx context.Context, planFile string, yes, full bool) error {
+	start := time.Now()
+	var p *plan.Plan
+	var err error
+	if planFile != "" {
+		if p, err = loadPlan(planFile, s.cluster.Name); err != nil {
+			return err
 		}
-		return nil
 	}
+	e, err := s.connect(ctx)
+	if err != nil {
+		return err
+	}
+	if p == nil {
+		if p, err = e.Plan(ctx); err != nil {
+			return err
+		}
+	}
+	s.view.end()
+	if err := s.showPlan(p, full); err != nil {
+		return err
+	}
+	if !p.Empty() {
+		if !yes && planFile == "" {
+			if err := s.ask(ctx, "Apply this plan?", "yes"); err != nil {
+				return err
+			}
+		}
+		s.view.expect(p)
+		if err := s.change(func() error { return e.Apply(ctx, p) }); err != nil {
+			return withPlanFile(err, planFile)
+		}
+		s.say("Applied in %s. Next: trivet status%s, trivet verify%s.", time.Since(start).Round(100*time.Millisecond), s.flags(), s.flags())
+	}
+	if s.json {
+		return writeResult(s.out, "apply", applied{p.Cluster, p.Actions(), time.Since(start)})
+	}
+	return nil
+}
+
+// change runs what changes hosts.
+func (s *session) change(do func() error) error {
+	s.resume.Store("Stopped. What was done is recorded on the hosts; run the same command again to go on.")
+	err := do()
+	s.view.end()
+	return err
+}
+
+// withPlanFile says which saved plan is stale.
+func withPlanFile(err error, file string) error {
+	var stale *bootstrap.StaleError
+	if file != "" && errors.As(err, &stale) {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	return err
 }

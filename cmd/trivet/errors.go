@@ -85,8 +85,8 @@ func (g *global) fail(out, errOut io.Writer, err error, code int) {
 
 // resumeHint says after an interruption what was left behind and how to go on.
 func (g *global) resumeHint() string {
-	if g.changing.Load() {
-		return "Stopped. What was done is recorded on the hosts; run the same command again to go on."
+	if hint, ok := g.resume.Load().(string); ok {
+		return hint
 	}
 	return "Stopped. No host was changed."
 }

@@ -43,7 +43,7 @@ of the file in a safe place, and list the recipients of more than one person.`,
 				return err
 			}
 			if g.json {
-				return writeJSON(cmd.OutOrStdout(), map[string]string{"recipient": id.Recipient().String(), "file": path})
+				return writeResult(cmd.OutOrStdout(), "identity", map[string]string{"recipient": id.Recipient().String(), "file": path})
 			}
 			fmt.Fprintf(cmd.ErrOrStderr(), "The identity is in %s. Its recipient, for age_recipients:\n", path)
 			fmt.Fprintln(cmd.OutOrStdout(), id.Recipient())

@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/trivet-dev/trivet/bootstrap/event"
 	"github.com/trivet-dev/trivet/bootstrap/topology"
 	"github.com/trivet-dev/trivet/internal/lab"
 )
@@ -32,13 +34,8 @@ only: they cannot clash with a real network, and the hosts have no way out. Work
 	return cmd
 }
 
-// labTopology loads the topology with what the lab would put in place of its access settings.
-func (g *global) labTopology(cmd *cobra.Command) (*topology.Topology, error) {
-	return g.loadFor(cmd.ErrOrStderr(), &lab.Access{User: lab.User, AgeRecipients: []string{placeholderRecipient()}})
-}
-
 func (g *global) openLab(cmd *cobra.Command) (*lab.Lab, error) {
-	t, err := g.labTopology(cmd)
+	t, err := g.loadAsLab(cmd)
 	if err != nil {
 		return nil, err
 	}
@@ -66,29 +63,26 @@ func labSpec(t *topology.Topology) lab.Spec {
 
 func (g *global) labUp() *cobra.Command {
 	return &cobra.Command{
-		Use:   "up",
+		Use:   "up [FOLDER]",
 		Short: "Bring up what is not running",
-		Args:  cobra.NoArgs,
+		Args:  g.folder,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if missing := lab.Requirements(); len(missing) > 0 {
 				return fmt.Errorf("the lab needs Debian packages that are not installed: apt-get install %s", strings.Join(missing, " "))
 			}
-			t, err := g.labTopology(cmd)
+			t, err := g.loadAsLab(cmd)
 			if err != nil {
 				return err
 			}
-			v := newView(cmd.ErrOrStderr(), g.json, g.noColor)
-			defer v.end()
-			l, err := lab.Up(cmd.Context(), labSpec(t), lab.Options{Progress: func(msg string) {
-				if !g.json {
-					v.mu.Lock()
-					v.print("  %s", msg)
-					v.mu.Unlock()
-				}
-			}})
+			v := g.openView(cmd.OutOrStdout(), cmd.ErrOrStderr())
+			defer v.close()
+			v.status("lab %s", t.Fleet.Name)
+			g.resume.Store("Stopped. Run the same command again to go on.")
+			l, err := lab.Up(cmd.Context(), labSpec(t), lab.Options{Progress: labProgress(v)})
 			if err != nil {
 				return err
 			}
+			v.end()
 			return g.showLab(cmd, l)
 		},
 	}
@@ -96,24 +90,31 @@ func (g *global) labUp() *cobra.Command {
 
 func (g *global) labDown() *cobra.Command {
 	return &cobra.Command{
-		Use:   "down",
+		Use:   "down [FOLDER]",
 		Short: "Remove everything the lab made",
-		Args:  cobra.NoArgs,
+		Args:  g.folder,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			t, err := g.labTopology(cmd)
+			t, err := g.loadAsLab(cmd)
 			if err != nil {
 				return err
 			}
-			return lab.Down(cmd.Context(), t.Fleet.Name, lab.Options{})
+			v := g.openView(cmd.OutOrStdout(), cmd.ErrOrStderr())
+			defer v.close()
+			v.status("taking lab %s down", t.Fleet.Name)
+			g.resume.Store("Stopped. Run the same command again to go on.")
+			if err := lab.Down(cmd.Context(), t.Fleet.Name, lab.Options{Progress: labProgress(v)}); err != nil {
+				return err
+			}
+			return g.labDone(cmd, "down", t.Fleet.Name)
 		},
 	}
 }
 
 func (g *global) labStatus() *cobra.Command {
 	return &cobra.Command{
-		Use:   "status",
+		Use:   "status [FOLDER]",
 		Short: "Show the lab's hosts",
-		Args:  cobra.NoArgs,
+		Args:  g.folder,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			l, err := g.openLab(cmd)
 			if err != nil {
@@ -130,7 +131,7 @@ func (g *global) showLab(cmd *cobra.Command, l *lab.Lab) error {
 		return err
 	}
 	if g.json {
-		return writeJSON(cmd.OutOrStdout(), hosts)
+		return writeResult(cmd.OutOrStdout(), "lab", map[string]any{"hosts": hosts})
 	}
 	w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "SITE\tHOST\tADDRESS\tSTATE\tMEMORY")
@@ -138,6 +139,21 @@ func (g *global) showLab(cmd *cobra.Command, l *lab.Lab) error {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d MiB\n", h.Site, h.Name, h.Address, labState(h), h.Memory>>20)
 	}
 	return w.Flush()
+}
+
+// labProgress tells what the lab does.
+func labProgress(v *view) func(string) {
+	return func(message string) {
+		v.event(event.Event{Time: time.Now(), Kind: event.Message, Message: message})
+	}
+}
+
+// labDone says that something was done to a host, a site or the lab, where JSON is asked for.
+func (g *global) labDone(cmd *cobra.Command, action, name string) error {
+	if !g.json {
+		return nil
+	}
+	return writeResult(cmd.OutOrStdout(), "lab", map[string]string{"action": action, "name": name})
 }
 
 func labState(h lab.HostStatus) string {
@@ -159,7 +175,10 @@ func (g *global) labHost(verb, short string, do func(*lab.Lab, context.Context, 
 			if err != nil {
 				return err
 			}
-			return do(l, cmd.Context(), args[0])
+			if err := do(l, cmd.Context(), args[0]); err != nil {
+				return err
+			}
+			return g.labDone(cmd, cmd.Name(), args[0])
 		},
 	}
 }

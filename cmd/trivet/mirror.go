@@ -31,18 +31,14 @@ auto, the default, asks upstream once, for three seconds, and builds from source
 			if err != nil {
 				return err
 			}
-			s := &session{global: g, view: newView(cmd.ErrOrStderr(), g.json, g.noColor), out: cmd.OutOrStdout()}
-			defer s.view.end()
+			s := &session{global: g, view: g.openView(cmd.OutOrStdout(), cmd.ErrOrStderr()), out: cmd.OutOrStdout()}
+			defer s.close()
+			g.resume.Store("Stopped. What was got is kept; run the same command again to go on.")
 			folder, err := mirrorFolder(out)
 			if err != nil {
 				return err
 			}
 			provenance := g.provenance()
-			if provenance != artifact.Upstream {
-				if missing := artifact.BuildRequirements(); len(missing) > 0 {
-					return fmt.Errorf("building from source needs Debian packages that are not installed: apt-get install %s", strings.Join(missing, " "))
-				}
-			}
 			var wants []artifact.Want
 			for _, arch := range arches {
 				wants = append(wants, rel.Wants(release.Need{Arch: arch, Roles: []topology.Role{topology.RoleEtcd, topology.RoleControlPlane, topology.RoleWorker},
@@ -51,12 +47,16 @@ auto, the default, asks upstream once, for three seconds, and builds from source
 					wants = append(wants, artifact.Want{Name: name, Version: version, Arch: arch, Kind: artifact.Binary})
 				}
 			}
-			entries, err := artifact.Fill(cmd.Context(), folder, wants, artifact.FillOptions{Provenance: provenance, Progress: s.artifactEvent})
+			fresh := 0
+			entries, err := artifact.Fill(cmd.Context(), folder, wants, artifact.FillOptions{Provenance: provenance, Progress: func(e artifact.Event) {
+				fresh += len(e.Entries)
+				s.artifactEvent(e)
+			}})
 			if err != nil {
-				return err
+				return withBuildRequirements(err, provenance)
 			}
 			s.view.end()
-			return g.showEntries(cmd, entries)
+			return s.showMirror(mirrored{Folder: folder.Dir(), Fresh: fresh, Entries: entries})
 		},
 	}
 	f := cmd.Flags()
@@ -85,18 +85,48 @@ func (g *global) provenance() string {
 	return artifact.Auto
 }
 
-func (g *global) showEntries(cmd *cobra.Command, entries []artifact.Entry) error {
-	if g.json {
-		return writeJSON(cmd.OutOrStdout(), entries)
+// withBuildRequirements adds what building from source needs and this machine lacks, where that may be why it failed.
+func withBuildRequirements(err error, provenance string) error {
+	if missing := artifact.BuildRequirements(); provenance != artifact.Upstream && len(missing) > 0 {
+		return fmt.Errorf("%w; building from source needs Debian packages that are not installed: apt-get install %s", err, strings.Join(missing, " "))
 	}
-	w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+	return err
+}
+
+// mirrored is the result of a mirror.
+type mirrored struct {
+	Folder  string           `json:"folder"`
+	Fresh   int              `json:"fresh"` // got by this run, of the entries
+	Entries []artifact.Entry `json:"entries"`
+}
+
+func (s *session) showMirror(m mirrored) error {
+	if s.json {
+		return writeResult(s.out, "mirror", m)
+	}
+	w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "KIND\tNAME\tVERSION\tARCH\tSIZE\tFROM\tSHA256")
-	for _, e := range entries {
-		v := e.Version
-		if v == "" {
-			v = e.Reference
-		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%.1f MiB\t%s\t%s…\n", e.Kind, e.Name, v, e.Arch, float64(e.Size)/(1<<20), e.Provenance, e.SHA256[:12])
+	var bytes int64
+	for _, e := range m.Entries {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%.12s…\n", e.Kind, entryName(e), dash(e.Version), e.Arch, byteSize(e.Size), e.Provenance, e.SHA256)
+		bytes += e.Size
 	}
-	return w.Flush()
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(s.out, "\n%s, %s, in %s: %d new, the rest was there.\n", count(len(m.Entries), "artifact"), byteSize(bytes), m.Folder, m.Fresh)
+	return err
+}
+
+// entryName is what an operator calls an artifact: an image by its repository, a package by what apt calls it.
+func entryName(e artifact.Entry) string {
+	switch e.Kind {
+	case artifact.Image:
+		name, _ := release.SplitReference(e.Reference)
+		return name
+	case artifact.Package:
+		name, _, _ := strings.Cut(e.Reference, "=")
+		return name
+	}
+	return e.Name
 }

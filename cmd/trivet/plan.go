@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -16,10 +15,10 @@ func newPlan(g *global) *cobra.Command {
 	var out string
 	var full bool
 	cmd := &cobra.Command{
-		Use:   "plan",
+		Use:   "plan [FOLDER]",
 		Short: "Show what apply would do, changing nothing",
 		Long:  "Show what apply would do, by site and host. Nothing on a host is changed.\n\nExit codes: 0 no changes, 2 changes, 1 failed.",
-		Args:  cobra.NoArgs,
+		Args:  g.folder,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s, err := g.open(cmd)
 			if err != nil {
@@ -40,32 +39,37 @@ func newPlan(g *global) *cobra.Command {
 					return err
 				}
 			}
-			if err := s.showPlan(cmd.OutOrStdout(), p, full); err != nil {
+			if err := s.showPlan(p, full); err != nil {
 				return err
 			}
 			if p.Empty() {
 				return nil
 			}
+			if out != "" {
+				s.say("Saved. Carry out exactly this: trivet apply%s --plan %s", s.flags(), quoted(out))
+			}
 			return &exitError{code: exitChanges}
 		},
 	}
-	cmd.Flags().StringVarP(&out, "out", "o", "", "save the plan for `trivet apply --plan`")
+	cmd.Flags().StringVarP(&out, "out", "o", "", "save the plan for \"trivet apply --plan\"")
 	cmd.Flags().BoolVar(&full, "full", false, "list every action of new components")
 	return cmd
 }
 
-func (s *session) showPlan(w io.Writer, p *plan.Plan, full bool) error {
+func (s *session) showPlan(p *plan.Plan, full bool) error {
 	if s.json {
-		return writeJSON(w, p)
+		return writeResult(s.out, "plan", p)
 	}
-	if err := p.WriteText(w, plan.TextOptions{Full: full, Color: s.color}); err != nil {
+	if err := p.WriteText(s.out, plan.TextOptions{Full: full, Color: s.color}); err != nil {
 		return err
 	}
-	if p.Empty() {
+	if p.Empty() || p.Inventory != nil && p.Inventory.Destroying {
 		return nil
 	}
-	fmt.Fprintln(w)
-	return topology.WriteLossTable(w, topology.Quorum(s.cluster))
+	if _, err := fmt.Fprintln(s.out); err != nil {
+		return err
+	}
+	return topology.WriteLossTable(s.out, topology.Quorum(s.cluster))
 }
 
 // savePlan writes a plan for later. It holds no secret, but it says where every host is.
@@ -77,23 +81,25 @@ func savePlan(path string, p *plan.Plan) error {
 	return os.WriteFile(path, b, 0o600)
 }
 
-func loadPlan(path string) (*plan.Plan, error) {
+// loadPlan reads a saved plan for a cluster.
+func loadPlan(path, cluster string) (*plan.Plan, error) {
 	b, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
 	var p plan.Plan
 	if err := json.Unmarshal(b, &p); err != nil {
-		return nil, fmt.Errorf("%s is not a saved plan: %w", path, err)
+		return nil, fmt.Errorf("%s is not a saved plan: %w; save one with `trivet plan --out`", path, err)
 	}
-	if p.Format != plan.Format {
+	switch {
+	case p.Format == 0:
+		return nil, fmt.Errorf("%s is not a saved plan: it has no format; save one with `trivet plan --out`", path)
+	case p.Format != plan.Format:
 		return nil, fmt.Errorf("%s has format %d, this trivet knows format %d: plan again", path, p.Format, plan.Format)
+	case p.Cluster != cluster:
+		return nil, fmt.Errorf("%s is a plan for cluster %q, this is cluster %q: name that cluster's topology, or plan again", path, p.Cluster, cluster)
+	case p.Inventory != nil && p.Inventory.Destroying:
+		return nil, fmt.Errorf("%s is the plan of a destroy, which apply does not carry out: run `trivet destroy`", path)
 	}
 	return &p, nil
-}
-
-func writeJSON(w io.Writer, v any) error {
-	enc := json.NewEncoder(w)
-	enc.SetEscapeHTML(false)
-	return enc.Encode(v)
 }

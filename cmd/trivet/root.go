@@ -23,7 +23,7 @@ type global struct {
 
 	view      *view // nil until a subcommand shows progress
 	interrupt interruption
-	changing  atomic.Bool // whether hosts are being changed
+	resume    atomic.Value // string: how to go on after an interruption, once there is something to go on with
 }
 
 func newRoot() (*cobra.Command, *global) {

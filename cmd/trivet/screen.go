@@ -67,7 +67,15 @@ func (v *view) draw(now time.Time) {
 	wide := drawWidth(v.out)
 	var lines []string
 	if v.head != "" {
-		lines = append(lines, cut(fmt.Sprintf("%s %s  %s", spinner(now), v.head, elapsed(now.Sub(v.since))), wide))
+		head := v.head
+		if v.total > 0 {
+			var sent int64
+			for _, n := range v.sent {
+				sent += n
+			}
+			head += fmt.Sprintf(": %s of %s", byteSize(sent), byteSize(v.total))
+		}
+		lines = append(lines, cut(fmt.Sprintf("%s %6s  %s", spinner(now), elapsed(now.Sub(v.since)), head), wide))
 	}
 	names := make([]string, 0, len(v.hosts))
 	for n := range v.hosts {

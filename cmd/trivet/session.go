@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"cmp"
 	"context"
@@ -8,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/user"
 	"path/filepath"
 	"strings"
 
@@ -18,7 +18,6 @@ import (
 
 	"github.com/trivet-dev/trivet/bootstrap"
 	"github.com/trivet-dev/trivet/bootstrap/identity"
-	"github.com/trivet-dev/trivet/bootstrap/plan"
 	"github.com/trivet-dev/trivet/bootstrap/release"
 	"github.com/trivet-dev/trivet/bootstrap/topology"
 	"github.com/trivet-dev/trivet/internal/lab"
@@ -38,18 +37,21 @@ type session struct {
 }
 
 // load reads the topology and prints every mistake in it.
-func (g *global) load(stderr io.Writer) (*topology.Topology, error) {
-	return g.loadFor(stderr, nil)
+func (g *global) load(cmd *cobra.Command) (*topology.Topology, error) { return g.loadFor(cmd, nil) }
+
+// loadAsLab reads the topology as a lab uses it, whether the lab is up or not.
+func (g *global) loadAsLab(cmd *cobra.Command) (*topology.Topology, error) {
+	return g.loadFor(cmd, &lab.Access{User: lab.User, AgeRecipients: []string{placeholderRecipient()}})
 }
 
-func (g *global) loadFor(stderr io.Writer, access *lab.Access) (*topology.Topology, error) {
+func (g *global) loadFor(cmd *cobra.Command, access *lab.Access) (*topology.Topology, error) {
 	o := topology.Options{
 		Variables: map[string]string{}, VariableFiles: g.varFiles, Env: os.Getenv,
 		Releases: func(v string) error { _, err := release.Lookup(v); return err }, CheckSettings: release.CheckComponent,
 	}
 	for _, v := range g.vars {
 		name, value, ok := strings.Cut(v, "=")
-		if !ok {
+		if !ok || name == "" {
 			return nil, fmt.Errorf("--var %s: write it as name=value", v)
 		}
 		o.Variables[name] = value
@@ -58,41 +60,31 @@ func (g *global) loadFor(stderr io.Writer, access *lab.Access) (*topology.Topolo
 		o.Access = &topology.Access{User: access.User, PrivateKey: access.PrivateKey, KnownHosts: access.KnownHosts, AgeRecipients: access.AgeRecipients}
 	}
 	t, source, diags := topology.Load(g.dir, o)
-	if len(diags) > 0 {
-		if err := source.Write(stderr, diags, !g.noColor && isTerminal(stderr), width(stderr)); err != nil {
-			return nil, err
-		}
+	if err := g.writeDiagnostics(cmd, source, diags); err != nil {
+		return nil, err
 	}
 	if diags.HasErrors() {
-		n := len(diags.Errs())
-		return nil, fmt.Errorf("%s: %d %s in the topology, nothing was contacted", g.dir, n, mistakes(n))
+		return nil, fmt.Errorf("%s: %s in the topology, nothing was contacted", g.dir, count(len(diags.Errs()), "mistake"))
 	}
 	return t, nil
 }
 
-func mistakes(n int) string {
-	if n == 1 {
-		return "mistake"
-	}
-	return "mistakes"
-}
-
 // open loads the topology, for the lab if that is asked for, and makes the view.
 func (g *global) open(cmd *cobra.Command) (*session, error) {
-	s := &session{global: g, out: cmd.OutOrStdout(), color: !g.noColor && isTerminal(cmd.OutOrStdout())}
+	s := &session{global: g, out: cmd.OutOrStdout(), color: g.colors(cmd.OutOrStdout())}
 	var err error
 	if g.lab {
-		if s.access, err = g.labAccess(cmd.ErrOrStderr()); err != nil {
+		if s.access, err = g.labAccess(cmd); err != nil {
 			return nil, err
 		}
 	}
-	if s.topology, err = g.loadFor(cmd.ErrOrStderr(), s.access); err != nil {
+	if s.topology, err = g.loadFor(cmd, s.access); err != nil {
 		return nil, err
 	}
 	if s.cluster, err = s.topology.Cluster(g.cluster); err != nil {
 		return nil, err
 	}
-	s.view = newView(cmd.ErrOrStderr(), g.json, g.noColor)
+	s.view = g.openView(s.out, cmd.ErrOrStderr())
 	if s.store, err = newArtifacts(s); err != nil {
 		return nil, err
 	}
@@ -100,8 +92,8 @@ func (g *global) open(cmd *cobra.Command) (*session, error) {
 }
 
 // labAccess finds how to reach the lab of this topology. Only the fleet's name is needed from it, so mistakes in what the lab replaces do not matter yet.
-func (g *global) labAccess(stderr io.Writer) (*lab.Access, error) {
-	t, err := g.loadFor(stderr, &lab.Access{User: lab.User, AgeRecipients: []string{placeholderRecipient()}})
+func (g *global) labAccess(cmd *cobra.Command) (*lab.Access, error) {
+	t, err := g.loadAsLab(cmd)
 	if err != nil {
 		return nil, err
 	}
@@ -123,14 +115,30 @@ func placeholderRecipient() string {
 }
 
 func (s *session) close() {
-	s.view.end()
+	s.view.close()
 	if s.engine != nil {
 		s.engine.Close()
 	}
 }
 
-// connect connects to the cluster's hosts.
+// connect connects to the cluster's hosts, all of which must answer.
 func (s *session) connect(ctx context.Context) (*bootstrap.Engine, error) {
+	e, err := s.connectSome(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if failed := joined(e.Unreachable()); len(failed) > 0 {
+		return nil, &listError{fmt.Sprintf("%d of %s cannot be worked with, nothing was done:", len(failed), count(len(s.cluster.Hosts), "host")), failed}
+	}
+	s.view.status("reading %s", count(len(s.cluster.Hosts), "host"))
+	return e, nil
+}
+
+// connectSome connects to the cluster's hosts as far as they answer.
+func (s *session) connectSome(ctx context.Context) (*bootstrap.Engine, error) {
+	if err := anyHelper(); err != nil {
+		return nil, err
+	}
 	o := bootstrap.Options{
 		Topology: s.topology, Cluster: s.cluster.Name, Helper: helperPath, Artifacts: s.store, Identities: s.identities,
 		SudoPassword: s.sudoPassword, Passphrase: askPassphrase, Events: s.view.event,
@@ -138,7 +146,7 @@ func (s *session) connect(ctx context.Context) (*bootstrap.Engine, error) {
 	if s.access != nil {
 		o.NetworkNamespace = s.access.NetworkNamespace
 	}
-	s.view.status("connecting to %d hosts", len(s.cluster.Hosts))
+	s.view.status("connecting to %s", count(len(s.cluster.Hosts), "host"))
 	e, err := bootstrap.Connect(ctx, o)
 	s.engine = e
 	return e, err
@@ -190,8 +198,8 @@ func askPassphrase(_ context.Context, path string) (string, error) {
 }
 
 func askSecret(prompt string) (string, error) {
-	if !term.IsTerminal(int(os.Stdin.Fd())) {
-		return "", errors.New("there is no terminal to ask on")
+	if !canAsk() {
+		return "", errNoTerminal
 	}
 	fmt.Fprint(os.Stderr, prompt)
 	b, err := term.ReadPassword(int(os.Stdin.Fd()))
@@ -216,6 +224,17 @@ func helperPath(goarch string) (string, error) {
 	return path, nil
 }
 
+// anyHelper fails when there is no helper for any architecture: that is a matter of this machine, better told before hosts are contacted than by each of them.
+func anyHelper() error {
+	_, err := helperPath("amd64")
+	if err != nil {
+		if _, other := helperPath("arm64"); other == nil {
+			return nil
+		}
+	}
+	return err
+}
+
 // say prints a closing line for people; with --json there is none.
 func (s *session) say(format string, args ...any) {
 	if !s.json {
@@ -230,35 +249,44 @@ func (s *session) flags() string {
 		out += " --lab"
 	}
 	if s.dir != "." {
-		out += " -f " + s.dir
+		out += " -f " + quoted(s.dir)
+	}
+	if s.global.cluster != "" {
+		out += " --cluster " + quoted(s.global.cluster)
+	}
+	for _, f := range s.varFiles {
+		out += " --var-file " + quoted(f)
 	}
 	return out
 }
 
-func (s *session) showDestroy(w io.Writer, p *plan.Plan, full bool) error {
-	if s.json {
-		return writeJSON(w, p)
+// quoted writes a word as a shell reads it.
+func quoted(word string) string {
+	if strings.Trim(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/+:,@%") == "" {
+		return word
 	}
-	return p.WriteText(w, plan.TextOptions{Full: full, Color: s.color})
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }
 
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
-}
-
-func width(w io.Writer) int {
-	if f, ok := w.(*os.File); ok {
-		if n, _, err := term.GetSize(int(f.Fd())); err == nil {
-			return n
+// ask asks before something is done, and wants the exact answer.
+func (s *session) ask(ctx context.Context, question, answer string) error {
+	s.view.end()
+	fmt.Fprintf(os.Stderr, "\n%s Only %q goes on: ", question, answer)
+	line := make(chan string, 1)
+	go func() {
+		text, _ := bufio.NewReader(os.Stdin).ReadString('\n') // an end of input is an answer too, and not the wanted one
+		line <- text
+	}()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case text := <-line:
+		if strings.TrimSpace(text) != answer {
+			return errors.New("not confirmed, nothing was done")
 		}
+		return nil
 	}
-	return 0
 }
 
-func username() string {
-	if u, err := user.Current(); err == nil {
-		return u.Username
-	}
-	return "trivet"
-}
+// canAsk reports whether there is a terminal to ask on.
+func canAsk() bool { return term.IsTerminal(int(os.Stdin.Fd())) }

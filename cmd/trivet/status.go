@@ -10,33 +10,40 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/trivet-dev/trivet/bootstrap"
+	"github.com/trivet-dev/trivet/bootstrap/etcd"
+	"github.com/trivet-dev/trivet/internal/hostapi"
 )
 
 func newStatus(g *global) *cobra.Command {
 	return &cobra.Command{
-		Use:   "status",
+		Use:   "status [FOLDER]",
 		Short: "Show every site, host, unit, etcd member, certificate expiry and drift",
 		Long:  "Show the cluster at a glance. Hosts that do not answer are shown as such.\n\nExit codes: 0 all is well, 1 something is not.",
-		Args:  cobra.NoArgs,
+		Args:  g.folder,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s, err := g.open(cmd)
 			if err != nil {
 				return err
 			}
 			defer s.close()
-			e, err := s.connect(cmd.Context())
+			e, err := s.connectSome(cmd.Context())
 			if err != nil {
 				return err
 			}
+			s.view.status("reading %s", count(len(e.Hosts()), "host"))
 			st, err := e.Status(cmd.Context())
 			if err != nil {
 				return err
 			}
 			s.view.end()
 			if g.json {
-				err = writeJSON(cmd.OutOrStdout(), st)
+				err = writeResult(s.out, "status", struct {
+					Healthy bool `json:"healthy"`
+					*bootstrap.Status
+				}{st.Healthy(), st})
 			} else {
-				err = writeStatus(cmd.OutOrStdout(), st)
+				r := statusReport{Status: st, out: s.out, global: g, now: time.Now(), renew: s.cluster.Certificates.RenewBefore}
+				err = r.write()
 			}
 			if err == nil && !st.Healthy() {
 				return &exitError{code: exitFailed}
@@ -46,84 +53,203 @@ func newStatus(g *global) *cobra.Command {
 	}
 }
 
-func writeStatus(out io.Writer, st *bootstrap.Status) error {
-	fmt.Fprintf(out, "Cluster %q, Kubernetes %s", st.Cluster, st.Kubernetes)
+// statusReport writes a status for people: a table of hosts, one of etcd members, and below them what is wrong, a line each.
+type statusReport struct {
+	*bootstrap.Status
+	*global
+	out   io.Writer
+	now   time.Time
+	renew time.Duration // certificates that end sooner are renewed by an apply
+}
+
+func (r *statusReport) write() error {
+	fmt.Fprintf(r.out, "Cluster %q, Kubernetes %s", r.Cluster, r.Kubernetes)
 	switch {
-	case st.ClusterID == "":
-		fmt.Fprint(out, ": not brought up yet")
-	case !st.Initialised:
-		fmt.Fprintf(out, ", id %s: bring-up not finished, run `trivet apply`", st.ClusterID)
+	case r.ClusterID == "":
+		fmt.Fprint(r.out, ": not brought up yet")
+	case !r.Initialised:
+		fmt.Fprintf(r.out, ", id %s: bring-up not finished, run `trivet apply`", r.ClusterID)
 	default:
-		fmt.Fprintf(out, ", id %s", st.ClusterID)
+		fmt.Fprintf(r.out, ", id %s", r.ClusterID)
 	}
-	fmt.Fprintln(out)
-	if h := st.Holder; h != nil {
-		fmt.Fprintf(out, "A run is under way: %s by %s since %s\n", h.Purpose, h.Actor, h.Since.Local().Format(time.DateTime))
+	fmt.Fprintln(r.out)
+	if h := r.Holder; h != nil {
+		fmt.Fprintf(r.out, "A run is under way: %s by %s since %s (%s)\n", h.Purpose, h.Actor, h.Since.Local().Format(time.DateTime), elapsed(r.now.Sub(h.Since)))
 	}
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "\nSITE\tHOST\tADDRESS\tROLES\tUNITS\tNODE\tNEXT EXPIRY\tDRIFT")
-	for _, h := range st.Hosts {
-		if h.Error != "" {
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\tunreachable\t\t\t\n", h.Site, h.Name, h.Address, strings.Join(h.Roles, ","))
+	w := tabwriter.NewWriter(r.out, 0, 0, 2, ' ', 0)
+	r.hosts(w)
+	r.members(w)
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	troubles := r.troubles()
+	for _, t := range troubles {
+		sign, colour := "✗", red
+		if t.mild {
+			sign, colour = "!", yellow
+		}
+		fmt.Fprintf(r.out, "\n%s %s", r.paint(r.out, colour, sign), strings.ReplaceAll(t.text, "\n", "\n  "))
+	}
+	if len(troubles) > 0 {
+		fmt.Fprintln(r.out)
+	}
+	if r.Healthy() {
+		_, err := fmt.Fprintf(r.out, "\n%s All is well: %s.\n", r.paint(r.out, green, "✓"), r.sums())
+		return err
+	}
+	return nil
+}
+
+func (r *statusReport) sums() string {
+	out := count(len(r.Hosts), "host") + " as recorded"
+	nodes := 0
+	for _, h := range r.Hosts {
+		if h.Node != "" {
+			nodes++
+		}
+	}
+	return out + ", " + count(nodes, "node") + " Ready, " + count(len(r.Etcd), "etcd member") + " healthy"
+}
+
+func (r *statusReport) hosts(w io.Writer) {
+	fmt.Fprintln(w, "\nREGION\tSITE\tHOST\tADDRESS\tROLES\tUNITS\tNODE\tCERTIFICATES\tDRIFT")
+	region, site := "", ""
+	for _, h := range r.Hosts {
+		// Each place is named once, so that the eye sees the groups.
+		shownRegion, shownSite := h.Region, h.Site
+		if h.Region == region {
+			shownRegion = ""
+			if h.Site == site {
+				shownSite = ""
+			}
+		}
+		region, site = h.Region, h.Site
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t", shownRegion, shownSite, h.Name, h.Address, strings.Join(h.Roles, ","))
+		switch {
+		case h.Error != "":
+			fmt.Fprintln(w, "no answer\t-\t-\t-")
+			continue
+		case !h.Managed:
+			fmt.Fprintln(w, "not set up\t-\t-\t-")
 			continue
 		}
-		ok := 0
+		running := 0
 		for _, u := range h.Units {
 			if u.OK {
-				ok++
+				running++
 			}
 		}
 		expiry, drift := "-", "none"
 		if h.NextExpiry != nil {
-			expiry = h.NextExpiry.NotAfter.Format(time.DateOnly)
+			expiry = r.left(h.NextExpiry.NotAfter)
 		}
 		if len(h.Drift) > 0 {
-			drift = fmt.Sprintf("%d items", len(h.Drift))
+			drift = count(len(h.Drift), "item")
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d/%d\t%s\t%s\t%s\n", h.Site, h.Name, h.Address, strings.Join(h.Roles, ","), ok, len(h.Units), dash(h.Node), expiry, drift)
+		node, _, _ := strings.Cut(h.Node, ":") // the whole reason stands below
+		fmt.Fprintf(w, "%d/%d\t%s\t%s\t%s\n", running, len(h.Units), dash(node), expiry, drift)
 	}
-	if len(st.Etcd) > 0 {
-		fmt.Fprintln(w, "\nETCD MEMBER\tVERSION\tROLE\tDATABASE\tRAFT INDEX\tALARMS")
-		for _, m := range st.Etcd {
-			role := "follower"
-			switch {
-			case m.Error != "":
-				fmt.Fprintf(w, "%s\t%s\t\t\t\t\n", m.Name, m.Error)
-				continue
-			case m.IsLeader():
-				role = "leader"
-			case m.Learner:
-				role = "learner"
-			}
-			fmt.Fprintf(w, "%s\t%s\t%s\t%.1f MiB\t%d\t%s\n", m.Name, m.Version, role, float64(m.DBSize)/(1<<20), m.RaftIndex, dash(strings.Join(m.Alarms, ", ")))
-		}
-	}
-	if err := w.Flush(); err != nil {
-		return err
-	}
-	writeTroubles(out, st)
-	return nil
 }
 
-// writeTroubles says below the tables what is wrong, one line each.
-func writeTroubles(out io.Writer, st *bootstrap.Status) {
-	for _, h := range st.Hosts {
+// left says how long a certificate is good for.
+func (r *statusReport) left(end time.Time) string {
+	switch d := end.Sub(r.now); {
+	case d <= 0:
+		return "expired " + end.Format(time.DateOnly)
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%.0f h left", d.Hours())
+	default:
+		return fmt.Sprintf("%d d left", int(d.Hours()/24))
+	}
+}
+
+func (r *statusReport) members(w io.Writer) {
+	if len(r.Etcd) == 0 {
+		return
+	}
+	fmt.Fprintln(w, "\nETCD MEMBER\tVERSION\tROLE\tDATABASE\tQUOTA\tRAFT INDEX\tALARMS")
+	for _, m := range r.Etcd {
+		if m.Error != "" {
+			fmt.Fprintf(w, "%s\tno answer\t-\t-\t-\t-\t-\n", m.Name)
+			continue
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%d\t%s\n", m.Name, m.Version, memberRole(m), byteSize(m.DBSize), byteSize(m.DBQuota), m.RaftIndex, dash(strings.Join(m.Alarms, ", ")))
+	}
+}
+
+func memberRole(m etcd.Status) string {
+	switch {
+	case m.IsLeader():
+		return "leader"
+	case m.Learner:
+		return "learner"
+	case m.Leader == 0:
+		return "no leader"
+	}
+	return "follower"
+}
+
+// byteSize writes bytes as an operator reads them.
+func byteSize(n int64) string {
+	switch {
+	case n == 0:
+		return "-"
+	case n >= 1<<30:
+		return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30))
+	}
+	return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
+}
+
+// trouble is something that is not as it should be, with what to do.
+type trouble struct {
+	text string
+	mild bool // nothing is broken yet
+}
+
+func (r *statusReport) troubles() []trouble {
+	var out []trouble
+	bad := func(format string, args ...any) { out = append(out, trouble{text: fmt.Sprintf(format, args...)}) }
+	for _, h := range r.Hosts {
 		if h.Error != "" {
-			fmt.Fprintf(out, "\n✗ %s\n", h.Error)
+			bad("%s", h.Error)
+			continue
 		}
 		for _, d := range h.Drift {
-			fmt.Fprintf(out, "\n~ host %s: %s: %s (trivet apply mends it)\n", h.Name, d.ID, d.What)
+			name := d.ID.Name
+			if d.ID.Kind != hostapi.KindFile {
+				name = string(d.ID.Kind) + " " + name
+			}
+			bad("host %s: %s: %s (trivet apply mends it)", h.Name, name, d.What)
 		}
 		if h.Node != "" && h.Node != "Ready" {
-			fmt.Fprintf(out, "\n✗ node %s: %s\n", h.Name, h.Node)
+			bad("node %s: %s", h.Name, h.Node)
+		}
+		if x := h.NextExpiry; x != nil {
+			switch left := x.NotAfter.Sub(r.now); {
+			case left <= 0:
+				bad("host %s: %s expired on %s (trivet apply renews it)", h.Name, x.Certificate, x.NotAfter.Format(time.DateOnly))
+			case left < r.renew:
+				out = append(out, trouble{fmt.Sprintf("host %s: %s ends on %s, %s (trivet apply renews it)", h.Name, x.Certificate, x.NotAfter.Format(time.DateOnly), r.left(x.NotAfter)), true})
+			}
 		}
 	}
-	if st.EtcdError != "" {
-		fmt.Fprintf(out, "\n✗ etcd: %s\n", st.EtcdError)
+	for _, m := range r.Etcd {
+		switch {
+		case m.Error != "":
+			bad("etcd member %s: %s", m.Name, m.Error)
+		case len(m.Alarms) > 0:
+			bad("etcd member %s: %s", m.Name, strings.Join(m.Alarms, ", "))
+		case m.Leader == 0:
+			bad("etcd member %s follows no leader: too few members reach each other for a quorum, or an election is under way", m.Name)
+		}
 	}
-	if st.APIError != "" {
-		fmt.Fprintf(out, "\n✗ API: %s\n", st.APIError)
+	if r.EtcdError != "" {
+		bad("etcd: %s", r.EtcdError)
 	}
+	if r.APIError != "" {
+		bad("API: %s", r.APIError)
+	}
+	return out
 }
 
 func dash(s string) string {

@@ -1,13 +1,33 @@
 package main
 
 import (
+	"fmt"
 	"runtime"
 	"runtime/debug"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/trivet-dev/trivet/bootstrap/release"
 )
+
+// versions is the result of version.
+type versions struct {
+	Version  string            `json:"version"`
+	Go       string            `json:"go"`
+	Platform string            `json:"platform"`
+	Releases []releaseVersions `json:"releases"` // oldest first; the last one is the default of mirror
+}
+
+// releaseVersions is what a Kubernetes release consists of.
+type releaseVersions struct {
+	Kubernetes string            `json:"kubernetes"`
+	Etcd       string            `json:"etcd"`
+	Containerd string            `json:"containerd"`
+	Runc       string            `json:"runc"`
+	Flannel    string            `json:"flannel"`
+	Images     map[string]string `json:"images"` // references by name: pause, coredns, agnhost
+}
 
 func newVersion(g *global) *cobra.Command {
 	return &cobra.Command{
@@ -15,12 +35,20 @@ func newVersion(g *global) *cobra.Command {
 		Short: "Print the version and the Kubernetes releases it knows",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			v := map[string]any{"version": version(), "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH, "kubernetes": release.Supported()}
-			if g.json {
-				return writeJSON(cmd.OutOrStdout(), v)
+			v := versions{Version: version(), Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
+			for _, k := range release.Supported() {
+				r, err := release.Lookup(k)
+				if err != nil {
+					return err
+				}
+				v.Releases = append(v.Releases, releaseVersions{r.Kubernetes, r.Etcd, r.Containerd, r.Runc, r.Flannel,
+					map[string]string{"pause": r.PauseImage(), "coredns": r.CoreDNSImage(), "agnhost": r.AgnhostImage()}})
 			}
-			cmd.Printf("trivet %s (%s, %s)\nKubernetes releases: %v\n", v["version"], v["go"], v["platform"], v["kubernetes"])
-			return nil
+			if g.json {
+				return writeResult(cmd.OutOrStdout(), "version", v)
+			}
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "trivet %s (%s, %s)\nKubernetes releases: %s\n", v.Version, v.Go, v.Platform, strings.Join(release.Supported(), ", "))
+			return err
 		},
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/trivet-dev/trivet/bootstrap/event"
+	"github.com/trivet-dev/trivet/bootstrap/plan"
 )
 
 // view renders the stream of events: a live view per host on a terminal, plain lines elsewhere, JSON when asked for.
@@ -26,6 +27,9 @@ type view struct {
 	hosts    map[string]*hostLine // at work in the present phase
 	waits    map[string]string    // last message of each gate
 	waited   time.Time            // when a plain output last said what is waited for
+	expected map[string]int64     // bytes that each phase transfers, by its name
+	sent     map[string]int64     // bytes of the present phase, by host and item
+	total    int64                // of the present phase
 	failures []failure            // shown already
 	stopping bool                 // the user wants to stop
 }
@@ -100,6 +104,22 @@ func (v *view) setHead(head string) {
 	}
 }
 
+// expect tells the view what an apply will transfer.
+func (v *view) expect(p *plan.Plan) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.expected = map[string]int64{}
+	for _, ph := range p.Phases {
+		for _, s := range ph.Steps {
+			for _, a := range s.Actions {
+				if a.Transfer != nil {
+					v.expected[ph.Name] += a.Transfer.Blob.Size
+				}
+			}
+		}
+	}
+}
+
 // end takes the live part off the screen; the view can be used again.
 func (v *view) end() {
 	v.mu.Lock()
@@ -158,11 +178,12 @@ func (v *view) event(e event.Event) {
 		v.phase = e.Message
 		v.setHead(e.Message)
 		v.hosts, v.waits = map[string]*hostLine{}, map[string]string{}
+		v.sent, v.total = map[string]int64{}, v.expected[e.Phase]
 		if v.screen == nil {
 			v.print("%s …", e.Message)
 		}
 	case event.PhaseDone:
-		v.hosts, v.waits, v.head = map[string]*hostLine{}, map[string]string{}, ""
+		v.hosts, v.waits, v.head, v.total = map[string]*hostLine{}, map[string]string{}, "", 0
 		v.print("%s %-44s %6.1f s", v.paint(green, "✓"), e.Message, e.Elapsed.Seconds())
 	case event.HostStarted:
 		v.at(e.Host, "starting")
@@ -174,13 +195,15 @@ func (v *view) event(e event.Event) {
 			v.print("%s %s", v.paint(red, "✗"), strings.ReplaceAll(named(e), "\n", "\n  "))
 		}
 	case event.ActionDone:
+		v.transferred(e)
 		if e.Host != "" {
-			v.at(e.Host, e.Item)
-		} else if strings.HasPrefix(e.Item, "gate ") {
+			v.at(e.Host, itemName(e.Item))
+		} else if strings.HasPrefix(e.Item, "gate ") && v.head != "" {
 			v.waits = map[string]string{}
 			v.setHead(v.phase)
 		}
 	case event.Progress:
+		v.transferred(e)
 		v.at(e.Host, fmt.Sprintf("%s %d %% of %.0f MiB", e.Item, 100*e.Bytes/max(e.Total, 1), float64(e.Total)/(1<<20)))
 	case event.Waiting:
 		v.waiting(e)
@@ -188,6 +211,13 @@ func (v *view) event(e event.Event) {
 		v.print("%s %s", v.paint(yellow, "!"), named(e))
 	case event.Message:
 		v.print("  %s", named(e))
+	}
+}
+
+// transferred notes bytes that a host got.
+func (v *view) transferred(e event.Event) {
+	if e.Bytes > 0 && v.sent != nil {
+		v.sent[e.Host+" "+e.Item] = e.Bytes
 	}
 }
 
@@ -206,10 +236,10 @@ func (v *view) waiting(e event.Event) {
 		return
 	}
 	if len(v.waits) == 0 {
-		v.waited = time.Now()
+		v.waited, v.since = time.Now(), time.Now()
 	}
 	v.waits[e.Item] = e.Message
-	v.setHead(v.phase + ": waiting for " + e.Message)
+	v.head = v.phase + ": waiting for " + e.Message // its time is that of the whole wait
 }
 
 // sayWait repeats on a plain output what a gate has been waiting for, now and then.
@@ -219,6 +249,14 @@ func (v *view) sayWait(now time.Time) {
 	}
 	v.waited = now
 	v.print("  %s (%s)", v.head, elapsed(now.Sub(v.since)))
+}
+
+// itemName writes "file:/etc/x" as "/etc/x" and "unit:x.service" as "unit x.service".
+func itemName(id string) string {
+	if path, ok := strings.CutPrefix(id, "file:"); ok {
+		return path
+	}
+	return strings.Replace(id, ":", " ", 1)
 }
 
 // named puts the host before a message that does not begin with it.

@@ -13,17 +13,21 @@ import (
 
 const module = "github.com/trivet-dev/trivet/"
 
-// layers lists the packages from the lowest to the highest. A package may import packages of lower layers only; packages of one layer do not import each other, unless
-// one lies inside the other's folder.
+// layers lists the packages from the lowest to the highest, each with the folders below it. A package may import packages of lower layers only; packages of one layer do
+// not import each other, unless they lie in the same entry's folder.
 var layers = [][]string{
 	{"internal/hostapi", "internal/shell", "internal/pki", "internal/artifact", "internal/lab", "templates", "bootstrap/topology", "bootstrap/event"},
 	{"internal/hostapi/wire"},
 	{"internal/remote", "internal/hostd"},
+	{"internal/remote/sshhost"},
+	{"internal/remote/remotetest"},
 	{"bootstrap/release"},
 	{"bootstrap/certs", "bootstrap/inventory"},
 	{"bootstrap/identity"},
 	{"bootstrap/desired"},
 	{"bootstrap/kube", "bootstrap/etcd"},
+	{"bootstrap/etcd/etcdtest"},
+	{"bootstrap/kube/kubetest"},
 	{"bootstrap/observe"},
 	{"bootstrap/plan"},
 	{"bootstrap/execute"},
@@ -43,7 +47,7 @@ func TestImportsPointOneWay(t *testing.T) {
 		}
 		for _, imp := range p.Imports {
 			to := strings.TrimPrefix(imp, module)
-			if to == imp || inside(name, to) || inside(to, name) {
+			if to == imp || entryOf(to) == entryOf(name) {
 				continue
 			}
 			if at, ok := layerOf(to); ok && at >= from {
@@ -71,21 +75,24 @@ func TestHelperStaysSmall(t *testing.T) {
 	}
 }
 
-// layerOf finds the layer of a package by its longest listed prefix.
-func layerOf(name string) (int, bool) {
-	best, layer := -1, 0
-	for i, l := range layers {
+// entryOf finds the entry of a package: the longest one that is its folder or above it.
+func entryOf(name string) string {
+	best := ""
+	for _, l := range layers {
 		for _, p := range l {
-			if (name == p || strings.HasPrefix(name, p+"/")) && len(p) > best {
-				best, layer = len(p), i
+			if (name == p || strings.HasPrefix(name, p+"/")) && len(p) > len(best) {
+				best = p
 			}
 		}
 	}
-	return layer, best >= 0
+	return best
 }
 
-// inside reports whether package a lies in the folder of package b, where b is a package of its own layer entry and not the engine's door.
-func inside(a, b string) bool { return b != "bootstrap" && strings.HasPrefix(a, b+"/") }
+func layerOf(name string) (int, bool) {
+	entry := entryOf(name)
+	at := slices.IndexFunc(layers, func(l []string) bool { return slices.Contains(l, entry) })
+	return at, at >= 0
+}
 
 type goPackage struct {
 	ImportPath string
