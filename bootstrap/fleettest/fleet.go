@@ -3,6 +3,7 @@
 package fleettest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -36,6 +37,7 @@ type Host struct {
 // Settings of a simple topology.
 type Settings struct {
 	Hosts      []Host
+	Name       string // of the cluster; main when empty
 	Kubernetes string // 1.37.2 when empty
 	Parallel   int    // hosts at once; 1 when zero, so that runs are the same every time
 	Cluster    string // more of the cluster block
@@ -62,12 +64,8 @@ func (s Settings) HCL(recipient string) string {
 		}
 		b.WriteString("      }\n    }\n  }\n")
 	}
-	version := s.Kubernetes
-	if version == "" {
-		version = "1.37.2"
-	}
-	fmt.Fprintf(&b, "}\ncluster \"main\" {\n  kubernetes     = %q\n  sites          = [\"%s\"]\n  pod_cidr       = \"10.128.0.0/12\"\n  service_cidr   = \"10.96.0.0/16\"\n  age_recipients = [%q]\n%s\n}\n",
-		version, strings.Join(sites, `", "`), recipient, s.Cluster)
+	fmt.Fprintf(&b, "}\ncluster %q {\n  kubernetes     = %q\n  sites          = [\"%s\"]\n  pod_cidr       = \"10.128.0.0/12\"\n  service_cidr   = \"10.96.0.0/16\"\n  age_recipients = [%q]\n%s\n}\n",
+		cmp.Or(s.Name, "main"), cmp.Or(s.Kubernetes, "1.37.2"), strings.Join(sites, `", "`), recipient, s.Cluster)
 	return b.String()
 }
 

@@ -2,7 +2,6 @@ package plan
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"sort"
@@ -87,103 +86,6 @@ func Make(in Input) (*Plan, error) {
 	m.plan.Issues = m.fresh || m.issues()
 	m.plan.NewIdentity = m.sealedOn() == 0 && m.fresh
 	return m.plan, nil
-}
-
-// Refuse stops what this version cannot do to a cluster, with the remedy, by its inventory alone: before anything is fetched or compiled.
-func Refuse(c *topology.Cluster, cur *inventory.Inventory) error {
-	if cur == nil {
-		return nil
-	}
-	if cur.Destroying {
-		return fmt.Errorf("cluster %q is being destroyed: finish with `trivet destroy`, then apply", cur.Cluster)
-	}
-	if cur.Kubernetes != c.Kubernetes {
-		return fmt.Errorf("%s: cluster %q runs Kubernetes %s and the topology asks for %s: this version of trivet does not change the version of a running cluster; set kubernetes = %q",
-			c.KubernetesRange, c.Name, cur.Kubernetes, c.Kubernetes, cur.Kubernetes)
-	}
-	type fixed struct{ name, was, is string }
-	for _, f := range []fixed{
-		{"pod_cidr", cur.PodCIDR.String(), c.PodCIDR.String()},
-		{"node_prefix", fmt.Sprint(cur.NodePrefix), fmt.Sprint(c.NodePrefix)},
-		{"service_cidr", cur.ServiceCIDR.String(), c.ServiceCIDR.String()},
-		{"service_account_issuer", cur.ServiceAccountIssuer, c.API.ServiceAccountIssuer},
-		{"dns domain", cur.Domain, c.DNS.Domain},
-	} {
-		if f.was != f.is {
-			return fmt.Errorf("%s: %s of cluster %q is %s and cannot change while the cluster lives (the topology says %s)", c.Range, f.name, c.Name, f.was, f.is)
-		}
-	}
-	if !cur.Initialised {
-		return nil
-	}
-	for _, old := range cur.Hosts {
-		if !slices.ContainsFunc(c.Hosts, func(h *topology.Host) bool { return h.Name == old.Name }) {
-			return fmt.Errorf("host %s is in cluster %q and no longer in the topology: this version of trivet does not remove hosts from a running cluster; put it back", old.Name, cur.Cluster)
-		}
-	}
-	return nil
-}
-
-// refuse stops what this version cannot do safely, with the remedy.
-func (m *maker) refuse() error {
-	cur, c := m.Current, m.Cluster
-	if err := Refuse(c, cur); err != nil {
-		return err
-	}
-	if cur == nil {
-		return m.refuseRecords()
-	}
-	if !cur.Initialised {
-		return nil
-	}
-	for _, h := range c.Hosts {
-		old := cur.Host(h.Name)
-		if (old == nil || !hasRole(old.Roles, topology.RoleEtcd)) && h.Has(topology.RoleEtcd) {
-			return fmt.Errorf("%s: host %s would join etcd of the running cluster %q: this version of trivet does not add etcd members; give it the role worker only, or destroy and apply",
-				h.Range, h.Name, c.Name)
-		}
-		if seen := m.Seen[h.Name]; old != nil && seen != nil && old.MachineID != seen.Facts.MachineID && h.Has(topology.RoleEtcd) {
-			return fmt.Errorf("host %s: machine id is %s, the inventory has %s: it was replaced or re-imaged, and this version of trivet does not rebuild etcd members",
-				h.Name, seen.Facts.MachineID, old.MachineID)
-		}
-	}
-	return nil
-}
-
-// refuseRecords looks at hosts that have a record although no control plane has an inventory. A run that was interrupted before it had stored the identity leaves records
-// without items; their cluster id is taken over, since a host keeps to the one that it has seen. Anything else belongs to another cluster, or to one that was lost.
-func (m *maker) refuseRecords() error {
-	c, from := m.Cluster, ""
-	var errs []error
-	for _, h := range c.Hosts {
-		o := m.Seen[h.Name]
-		if o == nil || o.Record == nil || o.Record.ClusterID == "" {
-			continue
-		}
-		switch r := o.Record; {
-		case r.Cluster != c.Name:
-			errs = append(errs, fmt.Errorf("host %s was set up for cluster %q (%s), not for %q: run `trivet destroy` with the topology of that cluster, or take the host out of this one",
-				h.Name, r.Cluster, r.ClusterID, c.Name))
-		case len(r.Items) > 0:
-			errs = append(errs, fmt.Errorf("host %s was set up for cluster %q (%s), and no control plane has the inventory of it: bring a control plane of that cluster back, or give the host back with `trivet destroy`",
-				h.Name, r.Cluster, r.ClusterID))
-		case m.plan.ClusterID == "":
-			m.plan.ClusterID, from = r.ClusterID, h.Name
-		case m.plan.ClusterID != r.ClusterID:
-			errs = append(errs, fmt.Errorf("hosts %s and %s were begun for different clusters of the name %q (%s and %s): give them back with `trivet destroy`, one at a time, then apply",
-				from, h.Name, c.Name, m.plan.ClusterID, r.ClusterID))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-func hasRole(roles []string, r topology.Role) bool {
-	for _, x := range roles {
-		if x == string(r) {
-			return true
-		}
-	}
-	return false
 }
 
 // factsDigest sums up what a plan relies on of one host. Times and free space are left out: they always change and nothing depends on them.

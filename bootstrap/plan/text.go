@@ -24,11 +24,12 @@ var colours = map[string]string{"+": "32", "~": "33", "â†»": "35", "-": "31", "â
 type textWriter struct {
 	TextOptions
 	strings.Builder
+	destroy bool // removals are of all that there is, and need no names
 }
 
 // WriteText writes the plan for a reader: by site and host, then the cluster's API, then the sums.
 func (p *Plan) WriteText(out io.Writer, o TextOptions) error {
-	w := &textWriter{TextOptions: o}
+	w := &textWriter{TextOptions: o, destroy: p.destroys()}
 	if p.Empty() {
 		fmt.Fprintf(w, "Cluster %q: Kubernetes %s. No changes: every host and object is as the topology says.\n", p.Cluster, p.Kubernetes)
 	} else {
@@ -40,6 +41,20 @@ func (p *Plan) WriteText(out io.Writer, o TextOptions) error {
 	}
 	_, err := io.WriteString(out, w.String())
 	return err
+}
+
+// destroys reports whether hosts are given back.
+func (p *Plan) destroys() bool {
+	for _, ph := range p.Phases {
+		for _, s := range ph.Steps {
+			for _, a := range s.Actions {
+				if a.Verb == Forget {
+					return true
+				}
+			}
+		}
+	}
+	return false
 }
 
 // place is one host of the plan with all that happens to it.
@@ -79,7 +94,7 @@ func (p *Plan) writeHosts(w *textWriter) {
 	switch {
 	case p.NewIdentity:
 		what = "first bring-up, with a new cluster identity"
-	case p.Inventory != nil && p.Inventory.Destroying:
+	case w.destroy:
 		what = "destroy"
 	}
 	fmt.Fprintf(w, "Cluster %q: Kubernetes %s, %s.\n", p.Cluster, p.Kubernetes, what)
@@ -122,7 +137,7 @@ func (w *textWriter) actions(actions []Action) {
 			transfers++
 			bytes += a.Transfer.Blob.Size
 		}
-		countable := a.Transfer == nil && (a.Verb == Create || a.Verb == Start || a.Verb == Remove)
+		countable := a.Transfer == nil && (a.Verb == Create || a.Verb == Start || (a.Verb == Remove && w.destroy))
 		if w.Full || !countable {
 			if a.Transfer == nil || w.Full {
 				lines = append(lines, a)
@@ -141,7 +156,7 @@ func (w *textWriter) actions(actions []Action) {
 		byKey[key].count[plural[a.ID.Kind]]++
 	}
 	if transfers > 0 && !w.Full {
-		fmt.Fprintf(w, "    %s %d artifacts, %s\n", w.sign(Transfer), transfers, size(bytes))
+		fmt.Fprintf(w, "    %s %s, %s\n", w.sign(Transfer), number(transfers, "artifacts"), size(bytes))
 	}
 	for _, s := range sums {
 		part := s.part
@@ -259,15 +274,19 @@ func counts(n map[string]int) string {
 	var out []string
 	for _, k := range order {
 		name := plural[k]
-		switch c := n[name]; {
-		case c == 0:
-		case c == 1:
-			out = append(out, "1 "+singular(name))
-		default:
-			out = append(out, fmt.Sprintf("%d %s", c, name))
+		if c := n[name]; c > 0 {
+			out = append(out, number(c, name))
 		}
 	}
 	return strings.Join(out, ", ")
+}
+
+// number writes "1 file" or "2 files".
+func number(n int, plural string) string {
+	if n == 1 {
+		return "1 " + singular(plural)
+	}
+	return fmt.Sprintf("%d %s", n, plural)
 }
 
 func singular(s string) string {

@@ -169,7 +169,7 @@ func labState(h lab.HostStatus) string {
 
 func (g *global) labHost(verb, short string, do func(*lab.Lab, context.Context, string) error) *cobra.Command {
 	return &cobra.Command{
-		Use: verb + " HOST", Short: short, Args: cobra.ExactArgs(1),
+		Use: verb + " HOST", Short: short, Args: cobra.ExactArgs(1), ValidArgsFunction: g.completeHosts,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			l, err := g.openLab(cmd)
 			if err != nil {
@@ -185,7 +185,7 @@ func (g *global) labHost(verb, short string, do func(*lab.Lab, context.Context, 
 
 func (g *global) labSite(verb, short string, do func(*lab.Lab, context.Context, string) error) *cobra.Command {
 	c := g.labHost(verb, short, do)
-	c.Use = verb + " SITE"
+	c.Use, c.ValidArgsFunction = verb+" SITE", g.completeSites
 	return c
 }
 
@@ -194,6 +194,8 @@ func (g *global) labExec() *cobra.Command {
 		Use:   "exec HOST -- COMMAND [ARG …]",
 		Short: "Run a command on a host as root, without SSH",
 		Args:  cobra.MinimumNArgs(2),
+
+		ValidArgsFunction: g.completeHosts,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			l, err := g.openLab(cmd)
 			if err != nil {

@@ -65,6 +65,7 @@ auto, the default, asks upstream once, for three seconds, and builds from source
 	f.StringSliceVar(&arches, "arch", []string{"amd64"}, "architectures: amd64, arm64")
 	f.StringSliceVar(&images, "image", nil, "more images, by reference")
 	f.StringSliceVar(&extra, "with", nil, "more programs of the Kubernetes release: kubectl, kubeadm")
+	complete(cmd, "kubernetes", completeReleases)
 	return cmd
 }
 

@@ -49,6 +49,8 @@ Exit codes: 0 done; 1 failed; 2 plan found changes; 3 the plan is stale; 4 a ver
 	f.StringVar(&g.artifacts, "artifacts", "", "where artifacts come from: auto, upstream, source, a folder or a URL (default $TRIVET_ARTIFACTS, then the topology)")
 	f.BoolVar(&g.json, "json", false, "write events and results to standard output as JSON, one object with a \"type\" a line")
 	f.BoolVar(&g.noColor, "no-color", false, "do not use colours or a live view (NO_COLOR in the environment: no colours)")
+	complete(root, "cluster", g.completeClusters)
+	complete(root, "artifacts", completeArtifacts)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())
 	})

@@ -45,21 +45,12 @@ func (g *global) loadAsLab(cmd *cobra.Command) (*topology.Topology, error) {
 }
 
 func (g *global) loadFor(cmd *cobra.Command, access *lab.Access) (*topology.Topology, error) {
-	o := topology.Options{
-		Variables: map[string]string{}, VariableFiles: g.varFiles, Env: os.Getenv,
-		Releases: func(v string) error { _, err := release.Lookup(v); return err }, CheckSettings: release.CheckComponent,
-	}
 	for _, v := range g.vars {
-		name, value, ok := strings.Cut(v, "=")
-		if !ok || name == "" {
+		if name, _, ok := strings.Cut(v, "="); !ok || name == "" {
 			return nil, fmt.Errorf("--var %s: write it as name=value", v)
 		}
-		o.Variables[name] = value
 	}
-	if access != nil {
-		o.Access = &topology.Access{User: access.User, PrivateKey: access.PrivateKey, KnownHosts: access.KnownHosts, AgeRecipients: access.AgeRecipients}
-	}
-	t, source, diags := topology.Load(g.dir, o)
+	t, source, diags := topology.Load(g.dir, g.topologyOptions(access))
 	if err := g.writeDiagnostics(cmd, source, diags); err != nil {
 		return nil, err
 	}
@@ -67,6 +58,19 @@ func (g *global) loadFor(cmd *cobra.Command, access *lab.Access) (*topology.Topo
 		return nil, fmt.Errorf("%s: %s in the topology, nothing was contacted", g.dir, count(len(diags.Errs()), "mistake"))
 	}
 	return t, nil
+}
+
+// topologyOptions are what a topology depends on besides its files.
+func (g *global) topologyOptions(access *lab.Access) topology.Options {
+	o := topology.Options{Variables: map[string]string{}, VariableFiles: g.varFiles, Env: os.Getenv, Releases: release.Known, CheckSettings: release.CheckComponent}
+	for _, v := range g.vars {
+		name, value, _ := strings.Cut(v, "=")
+		o.Variables[name] = value
+	}
+	if access != nil {
+		o.Access = &topology.Access{User: access.User, PrivateKey: access.PrivateKey, KnownHosts: access.KnownHosts, AgeRecipients: access.AgeRecipients}
+	}
+	return o
 }
 
 // open loads the topology, for the lab if that is asked for, and makes the view.

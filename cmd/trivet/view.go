@@ -291,22 +291,20 @@ func (v *view) shorten(err error) error {
 	if v.json || len(v.failures) == 0 {
 		return err
 	}
-	rest := err.Error()
 	var hosts []string
 	for _, f := range v.failures {
-		if f.message == "" || !strings.Contains(rest, f.message) {
-			return err // this error is about something else
-		}
-		rest = strings.Replace(rest, f.message, "", 1)
 		hosts = append(hosts, f.host)
 	}
-	rest = strings.TrimRight(strings.TrimSpace(rest), ": \n")
-	if strings.Contains(rest, "\n") {
-		return err // more than what was shown
-	}
-	text := fmt.Sprintf("%s failed, see above: %s", count(len(hosts), "host"), strings.Join(hosts, ", "))
-	if rest != "" {
-		text = rest + ": " + text
+	text := err.Error()
+	for i, f := range v.failures {
+		if f.message == "" || !strings.Contains(text, f.message) {
+			return err // this error is about something else
+		}
+		if i == 0 {
+			text = strings.Replace(text, f.message, count(len(hosts), "host")+" failed, see above: "+strings.Join(hosts, ", "), 1)
+		} else if shorter := strings.Replace(text, "\n"+f.message, "", 1); shorter != text {
+			text = shorter
+		}
 	}
 	return &shortError{text, err}
 }

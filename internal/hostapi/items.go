@@ -116,6 +116,8 @@ const (
 	ClaimMounts   Claimed = "mounts"    // everything mounted below the path is unmounted
 	ClaimTree     Claimed = "tree"      // the path and all below it is removed
 	ClaimNetns    Claimed = "netns"     // bind-mounted network namespaces below the path
+	// ClaimChains are chains of iptables and ip6tables in any table, with the jumps to them, and the tables that were made for them.
+	ClaimChains Claimed = "iptables-chains"
 )
 
 // Claim owns a by-product that a component makes while it runs. Ensuring a claim changes nothing but the record, and is refused when the

@@ -79,6 +79,8 @@ type Command struct {
 	Name string
 	Args []string
 	Env  []string // in addition to a minimal environment
+	// Stdin is what the program reads; it reads nothing when this is empty.
+	Stdin []byte
 }
 
 // Runner runs programs. The error of a failed one carries the end of what it said; ErrNoCommand is in its tree where it is not installed.

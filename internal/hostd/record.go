@@ -78,6 +78,8 @@ type prior struct {
 	Packages []string `json:"packages,omitempty"`
 	// Images are names of the archive that containerd had already.
 	Images []string `json:"images,omitempty"`
+	// Tables are those of iptables that were there as nftables tables, "family name".
+	Tables []string `json:"tables,omitempty"`
 }
 
 // priorPath is what was at a path.

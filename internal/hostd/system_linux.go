@@ -43,6 +43,9 @@ func (execRunner) Run(ctx context.Context, c Command) ([]byte, error) {
 	cmd.SysProcAttr = &unix.SysProcAttr{Setpgid: true}
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if len(c.Stdin) > 0 {
+		cmd.Stdin = bytes.NewReader(c.Stdin)
+	}
 	err := cmd.Run()
 	if err == nil {
 		return stdout.Bytes(), nil

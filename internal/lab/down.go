@@ -83,6 +83,7 @@ func (l *Lab) removeNamespaces() error {
 			errs = append(errs, deleteNamespace(name))
 		}
 	}
+	_ = os.Remove(namespaceFolder) // unless other labs are there
 	return errors.Join(errs...)
 }
 

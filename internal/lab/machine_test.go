@@ -381,7 +381,7 @@ func TestAccessKeys(t *testing.T) {
 	if _, err := one.signer(); err != nil {
 		t.Error(err)
 	}
-	if one.NetworkNamespace != "/run/netns/trivet-demo-operator" {
+	if one.NetworkNamespace != "/run/trivet-lab/trivet-demo-operator" {
 		t.Error(one.NetworkNamespace)
 	}
 	// A broken identity file must not be quoted.

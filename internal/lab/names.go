@@ -7,8 +7,9 @@ import (
 	"path/filepath"
 )
 
-// namespaceFolder is where ip-netns(8) looks for named network namespaces.
-const namespaceFolder = "/run/netns"
+// namespaceFolder holds the lab's named network namespaces. It is not /run/netns: ip-netns(8) mounts that folder over itself when it is first used, and names that were
+// there before can then no longer be reached.
+const namespaceFolder = "/run/trivet-lab"
 
 // A lab's name has no dot, so no two labs, and no host and fixed namespace, share a name.
 func operatorNamespace(lab string) string   { return "trivet-" + lab + "-operator" }

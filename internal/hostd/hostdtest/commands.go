@@ -29,10 +29,14 @@ type Commands struct {
 	Apt map[string][]byte
 	// Tables are nftables tables, "family name".
 	Tables []string
+	// Rules are iptables' by program ("iptables-nft", "ip6tables-legacy", …), where InstallIPTables was called.
+	Rules map[string][]*RuleTable
 	// Images are containerd's, by reference.
 	Images map[string]Image
 	// Log has every command that was run.
 	Log []string
+	// stdin is what the program that runs reads.
+	stdin []byte
 }
 
 // Image is an image of containerd.
@@ -42,7 +46,7 @@ type Image struct {
 }
 
 func newCommands(m *Machine) *Commands {
-	c := &Commands{m: m, Modules: []string{"overlay", "br_netfilter", "nf_conntrack"}, Apt: map[string][]byte{}, Images: map[string]Image{}}
+	c := &Commands{m: m, Modules: []string{"overlay", "br_netfilter", "nf_conntrack"}, Apt: map[string][]byte{}, Images: map[string]Image{}, Rules: map[string][]*RuleTable{}}
 	c.Programs = map[string]func([]string) ([]byte, error){
 		"modprobe": c.modprobe, "dpkg": c.dpkg, "dpkg-deb": c.dpkgDeb, "apt-get": c.aptGet, "nft": c.nft, "ctr": c.ctr,
 	}
@@ -61,6 +65,7 @@ func (c *Commands) Run(ctx context.Context, cmd hostd.Command) ([]byte, error) {
 	if p == nil {
 		return nil, fmt.Errorf("hostdtest: %s: %w", cmd.Name, hostd.ErrNoCommand)
 	}
+	c.stdin = cmd.Stdin
 	return p(slices.DeleteFunc(slices.Clone(cmd.Args), func(a string) bool { return a == "--" }))
 }
 
@@ -233,9 +238,15 @@ func (c *Commands) nft(args []string) ([]byte, error) {
 		for _, t := range c.Tables {
 			fmt.Fprintln(&b, "table", t)
 		}
+		for t := range c.ruleTables() {
+			fmt.Fprintln(&b, "table", t)
+		}
 		return b.Bytes(), nil
+	case len(args) == 4 && args[0] == "list" && args[1] == "table" && c.ruleTables()[args[2]+" "+args[3]] != nil:
+		name := args[2] + " " + args[3]
+		return listRuleTable(name, c.ruleTables()[name]), nil
 	case len(args) == 4 && args[0] == "delete" && args[1] == "table":
-		c.Tables = slices.DeleteFunc(c.Tables, func(t string) bool { return t == args[2]+" "+args[3] })
+		c.deleteTable(args[2] + " " + args[3])
 		return nil, nil
 	}
 	return unknown("nft", args)

@@ -1,0 +1,193 @@
+package plan_test
+
+import (
+	"context"
+	"crypto/rand"
+	"slices"
+	"testing"
+
+	"github.com/trivet-dev/trivet/bootstrap/certs"
+	"github.com/trivet-dev/trivet/bootstrap/desired"
+	"github.com/trivet-dev/trivet/bootstrap/fleettest"
+	"github.com/trivet-dev/trivet/bootstrap/identity"
+	"github.com/trivet-dev/trivet/bootstrap/inventory"
+	"github.com/trivet-dev/trivet/bootstrap/plan"
+	"github.com/trivet-dev/trivet/bootstrap/release"
+	"github.com/trivet-dev/trivet/internal/artifact"
+	"github.com/trivet-dev/trivet/internal/hostapi"
+)
+
+// world is a cluster as a plan sees it: nothing here is a host.
+type world struct {
+	t       *testing.T
+	fleet   *fleettest.Fleet
+	id      *identity.Identity
+	current *inventory.Inventory
+	seen    map[string]*hostapi.Observation
+	objects []plan.ObjectState
+}
+
+var threeSites = fleettest.Settings{Hosts: []fleettest.Host{
+	{Name: "cp1", Site: "s1", Roles: []string{"control-plane", "etcd"}},
+	{Name: "cp2", Site: "s2", Roles: []string{"control-plane", "etcd"}},
+	{Name: "cp3", Site: "s3", Roles: []string{"control-plane", "etcd"}},
+	{Name: "w1", Site: "s1", Roles: []string{"worker"}},
+	{Name: "w2", Site: "s1", Roles: []string{"worker"}},
+}}
+
+// newWorld has hosts that nobody touched yet.
+func newWorld(t *testing.T, s fleettest.Settings) *world {
+	t.Helper()
+	f, err := fleettest.New(t.TempDir(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &world{t: t, fleet: f, seen: map[string]*hostapi.Observation{}}
+	if w.id, err = identity.New(rand.Reader, fleettest.Now, f.Cluster); err != nil {
+		t.Fatal(err)
+	}
+	w.observe()
+	return w
+}
+
+func (w *world) observe() {
+	w.t.Helper()
+	for _, h := range w.fleet.Cluster.Hosts {
+		if w.seen[h.Name] != nil {
+			continue
+		}
+		o, err := w.fleet.Observe(h.Name)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		w.seen[h.Name] = o
+	}
+}
+
+// input compiles, as the engine does before it plans.
+func (w *world) input() plan.Input {
+	w.t.Helper()
+	c := w.fleet.Cluster
+	facts := map[string]hostapi.Facts{}
+	for n, o := range w.seen {
+		facts[n] = o.Facts
+	}
+	target, err := desired.Allot(w.current, c, facts)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	target.Initialised = true
+	rel, err := release.Lookup(c.Kubernetes)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	entries, err := w.fleet.Resolve(context.Background(), desired.Wants(c, rel, facts, true))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	d, err := desired.Compile(desired.Input{Cluster: c, Release: rel, Inventory: target, Facts: facts, Artifacts: entries})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	names := map[string]string{}
+	for _, e := range entries {
+		names[e.SHA256] = e.Name
+		if e.Kind == artifact.Package {
+			names[e.SHA256] = e.Reference
+		}
+	}
+	return plan.Input{Cluster: c, Current: w.current, Target: target, Desired: d, Seen: w.seen, Objects: w.objects, BlobNames: names, Now: fleettest.Now}
+}
+
+func (w *world) plan() *plan.Plan {
+	w.t.Helper()
+	p, err := plan.Make(w.input())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return p
+}
+
+// settle makes the world what it is after an apply.
+func (w *world) settle() {
+	w.t.Helper()
+	facts := map[string]hostapi.Facts{}
+	for n, o := range w.seen {
+		facts[n] = o.Facts
+	}
+	inv, err := desired.Allot(nil, w.fleet.Cluster, facts)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	inv.Initialised, inv.Generation, inv.ClusterID, inv.Public = true, 2, w.id.ClusterID, w.id.Public()
+	w.current = inv
+	content, err := inv.Marshal()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	in := w.input()
+	blobs := map[string]hostapi.Blob{}
+	for _, h := range in.Desired.Hosts {
+		o := w.seen[h.Name]
+		o.Record = &hostapi.Record{Cluster: "main", ClusterID: inv.ClusterID, Host: h.Name, Epoch: 1}
+		for _, i := range h.Items {
+			o.Record.Items = append(o.Record.Items, hostapi.RecordedItem{Item: w.recorded(i)})
+			for _, b := range archives(i.Item) {
+				blobs[b.SHA256] = b
+			}
+		}
+		o.Documents = map[string]hostapi.Document{}
+		if slices.Contains(inv.Host(h.Name).Roles, "control-plane") {
+			o.Documents[inventory.Document] = hostapi.Document{Name: inventory.Document, Generation: 2, Content: content}
+			o.Documents[identity.Document] = hostapi.Document{Name: identity.Document, Generation: 1, Content: []byte("sealed")}
+		}
+	}
+	for _, o := range w.seen {
+		o.Blobs = nil
+		for _, b := range blobs {
+			o.Blobs = append(o.Blobs, b)
+		}
+	}
+	w.objects = []plan.ObjectState{}
+	for i := range in.Desired.Objects {
+		w.objects = append(w.objects, plan.ObjectState{Object: &in.Desired.Objects[i], Exists: true})
+	}
+}
+
+func archives(i hostapi.Item) []hostapi.Blob {
+	switch {
+	case i.Artifact != nil:
+		return []hostapi.Blob{i.Artifact.Blob}
+	case i.Image != nil:
+		return []hostapi.Blob{i.Image.Archive}
+	case i.Package != nil:
+		return i.Package.Archives
+	}
+	return nil
+}
+
+// recorded is an item as its host keeps it.
+func (w *world) recorded(i desired.Item) hostapi.Item {
+	w.t.Helper()
+	it := i.Item
+	if it.File != nil {
+		f := *it.File
+		f.Content = nil
+		it.File = &f
+	}
+	if it.KeyPair != nil {
+		cert, _, err := certs.Issue(rand.Reader, fleettest.Now, *i.Certificate, w.id.Authority(i.Certificate.Authority))
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		k := *it.KeyPair
+		k.Certificate = cert
+		it.KeyPair = &k
+	}
+	return it
+}
+
+// drift says that an item differs on a host.
+func (w *world) drift(host string, kind hostapi.Kind, name, what string) {
+	w.seen[host].Drift = append(w.seen[host].Drift, hostapi.Drift{ID: hostapi.ID{Kind: kind, Name: name}, What: what})
+}

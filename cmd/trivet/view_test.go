@@ -1,0 +1,230 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/trivet-dev/trivet/bootstrap/event"
+)
+
+// terminalOf plays what was written to a terminal and gives the lines that a user sees.
+func terminalOf(t *testing.T, written string) []string {
+	t.Helper()
+	lines, row, column := []string{""}, 0, 0
+	for i := 0; i < len(written); {
+		rest := written[i:]
+		var n int
+		switch {
+		case strings.HasPrefix(rest, "\x1b[K"):
+			lines[row] = string([]rune(lines[row])[:column])
+			i += 3
+		case strings.HasPrefix(rest, "\x1b["):
+			var final byte
+			if _, err := fmt.Sscanf(rest, "\x1b[%d%c", &n, &final); err != nil || final != 'A' {
+				t.Fatalf("unexpected escape sequence in %q", rest[:min(len(rest), 10)])
+			}
+			if row -= n; row < 0 {
+				t.Fatalf("the cursor went above the first line: %q", written)
+			}
+			i += len(fmt.Sprintf("\x1b[%dA", n))
+		case rest[0] == '\r':
+			column, i = 0, i+1
+		case rest[0] == '\n':
+			row, column, i = row+1, 0, i+1
+			if row == len(lines) {
+				lines = append(lines, "")
+			}
+		default:
+			r := []rune(rest)[0]
+			have := []rune(lines[row])
+			if column < len(have) {
+				have[column] = r
+			} else {
+				have = append(have, r)
+			}
+			lines[row] = string(have)
+			column, i = column+1, i+len(string(r))
+		}
+	}
+	for len(lines) > 0 && lines[len(lines)-1] == "" {
+		lines = lines[:len(lines)-1]
+	}
+	return lines
+}
+
+func TestScreenLeavesNothingBehind(t *testing.T) {
+	var out bytes.Buffer
+	s := &screen{out: &out}
+	see := func(want ...string) {
+		t.Helper()
+		if diff := cmp.Diff(want, terminalOf(t, out.String())); diff != "" {
+			t.Errorf("on the screen (-want +got):\n%s", diff)
+		}
+	}
+	s.show([]string{"phase", "  a long line of host one", "  host two"})
+	see("phase", "  a long line of host one", "  host two")
+	s.show([]string{"phase", "  short"})
+	see("phase", "  short")
+	s.above("✓ something stays\n")
+	see("✓ something stays", "phase", "  short")
+	s.above("two lines\nstay\n")
+	see("✓ something stays", "two lines", "stay", "phase", "  short")
+	s.show(nil)
+	see("✓ something stays", "two lines", "stay")
+	before := out.Len()
+	s.show(nil)
+	if out.Len() != before {
+		t.Error("showing the same again wrote something")
+	}
+}
+
+func TestCut(t *testing.T) {
+	for _, c := range []struct {
+		line string
+		wide int
+		want string
+	}{
+		{"short", 10, "short"},
+		{"0123456789", 10, "012345678…"},
+		{"two\nlines", 20, "two lines"},
+		{"北京上海", 6, "北京…"},
+		{"", 10, ""},
+	} {
+		if got := cut(c.line, c.wide); got != c.want {
+			t.Errorf("cut(%q, %d) = %q, want %q", c.line, c.wide, got, c.want)
+		}
+	}
+}
+
+// bringUp is a run in which one of two hosts fails.
+func bringUp() []event.Event {
+	return []event.Event{
+		{Kind: event.PhaseStarted, Phase: "identity", Message: "Cluster identity"},
+		{Kind: event.HostStarted, Host: "cp1"},
+		{Kind: event.ActionDone, Host: "cp1", Item: "inventory.json", State: "changed"},
+		{Kind: event.HostDone, Host: "cp1"},
+		{Kind: event.PhaseDone, Phase: "identity", Message: "Cluster identity", Elapsed: 1500 * time.Millisecond},
+		{Kind: event.PhaseStarted, Phase: "configure", Message: "Files"},
+		{Kind: event.HostStarted, Host: "w1"},
+		{Kind: event.Warning, Host: "w1", Message: "cannot take artifacts from cp1"},
+		{Kind: event.HostFailed, Host: "w1", Message: "host w1: file:/etc/x: no space left on device"},
+	}
+}
+
+func TestPlainView(t *testing.T) {
+	var out bytes.Buffer
+	v := newView(&out, false, false, false)
+	for _, e := range bringUp() {
+		v.event(e)
+	}
+	v.close()
+	want := `Cluster identity …
+✓ Cluster identity                                1.5 s
+Files …
+! w1: cannot take artifacts from cp1
+✗ host w1: file:/etc/x: no space left on device
+`
+	if diff := cmp.Diff(want, out.String()); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+func TestPlainViewSaysWhatTakesLong(t *testing.T) {
+	var out bytes.Buffer
+	v := newView(&out, false, false, false)
+	v.event(event.Event{Kind: event.PhaseStarted, Message: "Nodes Ready"})
+	v.event(event.Event{Kind: event.Waiting, Item: "nodes-ready", Message: "node w1: the kubelet has not reported yet"})
+	v.mu.Lock()
+	v.sayWait(v.since.Add(sayEvery / 2))
+	v.sayWait(v.since.Add(sayEvery))
+	v.sayWait(v.since.Add(sayEvery + time.Second))
+	v.mu.Unlock()
+	v.close()
+	want := "Nodes Ready …\n  Nodes Ready: waiting for node w1: the kubelet has not reported yet (15 s)\n"
+	if diff := cmp.Diff(want, out.String()); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+func TestLiveView(t *testing.T) {
+	var out bytes.Buffer
+	v := newView(&out, false, true, false)
+	for _, e := range bringUp()[:7] {
+		v.event(e)
+	}
+	v.event(event.Event{Kind: event.Progress, Host: "w1", Item: "kubelet", Bytes: 5 << 20, Total: 10 << 20})
+	v.mu.Lock()
+	v.draw(v.since)
+	v.mu.Unlock()
+	lines := terminalOf(t, out.String())
+	if len(lines) != 3 || lines[0] != "✓ Cluster identity                                1.5 s" || !strings.HasSuffix(lines[1], "0 s  Files") ||
+		lines[2] != "    w1                   kubelet 50 % of 10 MiB" {
+		t.Errorf("on the screen:\n%s", strings.Join(lines, "\n"))
+	}
+	v.close()
+	if lines := terminalOf(t, out.String()); len(lines) != 1 {
+		t.Errorf("left on the screen:\n%s", strings.Join(lines, "\n"))
+	}
+}
+
+func TestJSONView(t *testing.T) {
+	var out bytes.Buffer
+	v := newView(&out, true, false, false)
+	for _, e := range bringUp() {
+		v.event(e)
+	}
+	v.interrupted()
+	v.close()
+	n := 0
+	for line := range strings.Lines(out.String()) {
+		var got struct {
+			Type string     `json:"type"`
+			Kind event.Kind `json:"kind"`
+		}
+		if err := json.Unmarshal([]byte(line), &got); err != nil || got.Type != "event" || got.Kind != bringUp()[n].Kind {
+			t.Errorf("line %d is %s (%v)", n+1, line, err)
+		}
+		n++
+	}
+	if n != len(bringUp()) {
+		t.Errorf("%d lines, want %d", n, len(bringUp()))
+	}
+}
+
+func TestShorten(t *testing.T) {
+	one, two := errors.New("host w1: disk full"), errors.New("host w2: unit x: failed\nlast lines of its journal")
+	shown := []event.Event{{Kind: event.HostFailed, Host: "w1", Message: one.Error()}, {Kind: event.HostFailed, Host: "w2", Message: two.Error()}}
+	for _, c := range []struct {
+		name string
+		err  error
+		want string
+	}{
+		{"all were shown", fmt.Errorf("phase %q: %w", "configure", errors.Join(one, two)), `phase "configure": 2 hosts failed, see above: w1, w2`},
+		{"without a phase", errors.Join(one, two), "2 hosts failed, see above: w1, w2"},
+		{"more than was shown", errors.Join(one, two, errors.New("the lock was lost")), "2 hosts failed, see above: w1, w2\nthe lock was lost"},
+		{"something else", errors.New("gate nodes-ready: time-out"), "gate nodes-ready: time-out"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var out bytes.Buffer
+			v := newView(&out, false, false, false)
+			defer v.close()
+			for _, e := range shown {
+				v.event(e)
+			}
+			got := v.shorten(c.err)
+			if diff := cmp.Diff(c.want, got.Error()); diff != "" {
+				t.Errorf("-want +got:\n%s", diff)
+			}
+			if !errors.Is(got, c.err) {
+				t.Error("the error itself cannot be found any more")
+			}
+		})
+	}
+}
