@@ -140,9 +140,6 @@ func (b *builder) kubelet() {
 // proxy makes kube-proxy.
 func (b *builder) proxy() {
 	b.part = PartProxy
-	for _, name := range release.Packages(b.cluster.Network.Plugin, b.cluster.Network.ProxyMode) {
-		b.pkg(name)
-	}
 	bin := b.binary("kube-proxy", b.in.Release.Kubernetes)
 	ca := b.trust(kubernetesCA, certs.Kubernetes)
 	access := b.kubeconfig("kube-proxy", b.anyAPI(), "system:kube-proxy", b.keyPair(certs.KubeProxy))

@@ -20,6 +20,7 @@ func (b *builder) system() {
 	}
 	b.modules()
 	b.sysctls()
+	b.packages()
 	b.claims()
 }
 
@@ -50,6 +51,9 @@ func (b *builder) sysctls() {
 	set(true, "kernel.panic_on_oops", "1")
 	set(true, "kernel.keys.root_maxkeys", "1000000")
 	set(true, "kernel.keys.root_maxbytes", "25000000")
+	if b.cluster.Network.ProxyMode == release.ModeIPTables && b.localNodePorts() {
+		set(true, "net.ipv4.conf.all.route_localnet", "1") // what a kube-proxy sets in this mode
+	}
 	if !b.facts.ConntrackWritable {
 		return
 	}
@@ -67,18 +71,35 @@ func (b *builder) sysctls() {
 	unless("tcpCloseWaitTimeout", "nf_conntrack_tcp_timeout_close_wait", 3600)
 }
 
+// localNodePorts says whether node ports are to answer on the loopback address, as they do unless the user has it otherwise.
+func (b *builder) localNodePorts() bool {
+	iptables, _ := b.settings("kube-proxy")["iptables"].(map[string]any)
+	return iptables["localhostNodePorts"] != false
+}
+
+// packages come before the claims, and so go after them: removing rules takes the programs that made them.
+func (b *builder) packages() {
+	for _, name := range release.Packages(b.cluster.Network.Plugin, b.cluster.Network.ProxyMode) {
+		b.pkg(name)
+	}
+}
+
 // claims are the by-products of components, by names that are surely theirs. Virtual interfaces of pods go with the pods' namespaces.
 func (b *builder) claims() {
 	b.claim(hostapi.ClaimTree, "/run/containerd", "/var/log/pods", "/var/log/containers", "/var/lib/cni")
 	b.claim(hostapi.ClaimLink, "cni0")
 	if b.cluster.Network.ProxyMode == release.ModeNFTables {
 		b.claim(hostapi.ClaimNFTTable, "ip kube-proxy", "ip6 kube-proxy", "ip cni_hostport", "ip6 cni_hostport")
+	} else {
+		b.claim(hostapi.ClaimChains, "KUBE-*", "CNI-*")
 	}
 	if b.cluster.Network.Plugin == release.PluginFlannel {
 		b.claim(hostapi.ClaimTree, "/run/flannel")
 		b.claim(hostapi.ClaimLink, "flannel.1")
 		if b.cluster.Network.ProxyMode == release.ModeNFTables {
 			b.claim(hostapi.ClaimNFTTable, "ip flannel-ipv4", "ip6 flannel-ipv6")
+		} else {
+			b.claim(hostapi.ClaimChains, "FLANNEL-*")
 		}
 	} else if b.cluster.Network.Routes != "external" {
 		b.claim(hostapi.ClaimNFTTable, "ip trivet")

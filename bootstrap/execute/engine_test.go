@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"runtime/debug"
 	"testing"
 	"time"
 
@@ -71,4 +72,10 @@ func destroy(ctx context.Context, f *fleettest.Fleet) (points int, killedAt stri
 	}
 	points, killedAt = end()
 	return points, killedAt, err
+}
+
+// TestMain trades memory, of which hundreds of small fleets take little, for time.
+func TestMain(m *testing.M) {
+	debug.SetGCPercent(400)
+	os.Exit(m.Run())
 }

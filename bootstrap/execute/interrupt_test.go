@@ -167,7 +167,7 @@ func TestKilledBetweenHosts(t *testing.T) {
 		host, point, _ := strings.Cut(where, ": ")
 		word, _, _ := strings.Cut(point, " ")
 		return host == "api" || strings.Contains(point, inventory.Document) || strings.Contains(point, "identity.age") ||
-			slices.Contains([]string{"hold", "raise", "raised", "serve", "fetch", "fetched", "step", "stepped", "intended", "settling", "settled"}, word)
+			slices.Contains([]string{"hold", "raise", "raised", "serve", "fetch", "fetched", "intended", "settled"}, word)
 	})
 	r.each(t, func(t *testing.T, p killPoint) { r.resume(t, r.killed(t, p)) })
 }
@@ -219,7 +219,7 @@ func TestDestroyKilledAnywhere(t *testing.T) {
 		r.passed++
 		word, _, _ := strings.Cut(point, " ")
 		if host != "api" && (strings.Contains(point, inventory.Document) || strings.Contains(point, "forg") ||
-			slices.Contains([]string{"hold", "raised", "stepped", "intended", "settled"}, word)) {
+			slices.Contains([]string{"hold", "raised", "intended"}, word)) {
 			r.points = append(r.points, killPoint{r.passed, host + ": " + point})
 		}
 	}

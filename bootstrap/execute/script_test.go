@@ -431,13 +431,28 @@ func (tr *transcript) flush() {
 	tr.hosts, tr.order = nil, nil
 }
 
-// list writes names, of many the first and the last.
+// list writes names, of many only the kinds: what exactly they are is not the scripts' concern.
 func list(names []string) string {
 	if len(names) == 0 {
 		return "nothing"
 	}
 	if len(names) > 6 {
-		return names[0] + " … " + names[len(names)-1]
+		var kinds []string
+		for _, n := range names {
+			kind, _, _ := strings.Cut(n, ":")
+			switch object, _, isObject := strings.Cut(n, " "); {
+			case n != strings.ToLower(n) && isObject && !strings.Contains(object, ":"):
+				kind = object
+			case !strings.Contains(n, ":"):
+				_, from, _ := strings.Cut(n, " from ")
+				kind = strings.TrimSuffix("artifacts from "+from, " from ")
+			}
+			if !slices.Contains(kinds, kind) {
+				kinds = append(kinds, kind)
+			}
+		}
+		slices.Sort(kinds)
+		return "many: " + strings.Join(kinds, ", ")
 	}
 	return strings.Join(names, ", ")
 }

@@ -83,15 +83,15 @@ func (r *statusReport) write() error {
 		return err
 	}
 	troubles := r.troubles()
+	if len(troubles) > 0 {
+		fmt.Fprintln(r.out)
+	}
 	for _, t := range troubles {
 		sign, colour := "✗", red
 		if t.mild {
 			sign, colour = "!", yellow
 		}
-		fmt.Fprintf(r.out, "\n%s %s", r.paint(r.out, colour, sign), strings.ReplaceAll(t.text, "\n", "\n  "))
-	}
-	if len(troubles) > 0 {
-		fmt.Fprintln(r.out)
+		fmt.Fprintf(r.out, "%s %s\n", r.paint(r.out, colour, sign), strings.ReplaceAll(t.text, "\n", "\n  "))
 	}
 	if r.Healthy() {
 		_, err := fmt.Fprintf(r.out, "\n%s All is well: %s.\n", r.paint(r.out, green, "✓"), r.sums())
@@ -213,6 +213,9 @@ func (r *statusReport) troubles() []trouble {
 		if h.Error != "" {
 			bad("%s", h.Error)
 			continue
+		}
+		if !h.Managed && r.Initialised {
+			out = append(out, trouble{fmt.Sprintf("host %s is not set up yet (trivet apply sets it up)", h.Name), true})
 		}
 		for _, d := range h.Drift {
 			name := d.ID.Name

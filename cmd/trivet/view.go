@@ -302,8 +302,12 @@ func (v *view) shorten(err error) error {
 		}
 		if i == 0 {
 			text = strings.Replace(text, f.message, count(len(hosts), "host")+" failed, see above: "+strings.Join(hosts, ", "), 1)
-		} else if shorter := strings.Replace(text, "\n"+f.message, "", 1); shorter != text {
+			continue
+		}
+		if shorter := strings.Replace(text, f.message+"\n", "", 1); shorter != text {
 			text = shorter
+		} else {
+			text = strings.Replace(text, "\n"+f.message, "", 1)
 		}
 	}
 	return &shortError{text, err}

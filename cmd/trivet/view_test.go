@@ -207,6 +207,7 @@ func TestShorten(t *testing.T) {
 		want string
 	}{
 		{"all were shown", fmt.Errorf("phase %q: %w", "configure", errors.Join(one, two)), `phase "configure": 2 hosts failed, see above: w1, w2`},
+		{"in another order", fmt.Errorf("phase %q: %w", "configure", errors.Join(two, one)), `phase "configure": 2 hosts failed, see above: w1, w2`},
 		{"without a phase", errors.Join(one, two), "2 hosts failed, see above: w1, w2"},
 		{"more than was shown", errors.Join(one, two, errors.New("the lock was lost")), "2 hosts failed, see above: w1, w2\nthe lock was lost"},
 		{"something else", errors.New("gate nodes-ready: time-out"), "gate nodes-ready: time-out"},

@@ -59,7 +59,7 @@ type UnitManager interface {
 	Stop(ctx context.Context, name string, wait bool) error
 	Restart(ctx context.Context, name string, wait bool) error
 	Reload(ctx context.Context, name string, wait bool) error
-	// Kill sends SIGKILL to every process of the unit.
+	// Kill sends SIGKILL to every process of the unit. With syscall.EIO in the error's tree it did not get to all of them and may be repeated.
 	Kill(ctx context.Context, name string) error
 	ResetFailed(ctx context.Context, name string) error
 	Journal(ctx context.Context, name string, lines int) (string, error)

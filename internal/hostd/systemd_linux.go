@@ -181,7 +181,12 @@ func (s *systemd) Kill(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	return ignoreGone(c.KillUnitWithTarget(ctx, name, dbus.All, int32(unix.SIGKILL)))
+	err = ignoreGone(c.KillUnitWithTarget(ctx, name, dbus.All, int32(unix.SIGKILL)))
+	var de godbus.Error
+	if errors.As(err, &de) && de.Name == "System.Error.EIO" {
+		return fmt.Errorf("%w: %w", unix.EIO, err)
+	}
+	return err
 }
 
 func (s *systemd) ResetFailed(ctx context.Context, name string) error {

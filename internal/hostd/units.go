@@ -2,8 +2,11 @@ package hostd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
+	"syscall"
+	"time"
 
 	"github.com/trivet-dev/trivet/internal/hostapi"
 )
@@ -184,6 +187,19 @@ func (s *stepper) reloadUnits(ctx context.Context) error {
 	return nil
 }
 
+// killUnit kills every process of a unit. The control group of a process that is just dying may show a 0 for it, at which systemd 252 gives up with an input/output error
+// (cg_read_pid), perhaps before it came to the others.
+func (s *stepper) killUnit(ctx context.Context, name string) error {
+	deadline := time.Now().Add(cgroupPatience)
+	for wait := time.Millisecond; ; wait = min(2*wait, 100*time.Millisecond) {
+		err := s.Units.Kill(ctx, name)
+		if !errors.Is(err, syscall.EIO) || time.Now().After(deadline) {
+			return err
+		}
+		time.Sleep(wait) // there is nothing to watch, see removeCgroups
+	}
+}
+
 func (unitKind) remove(ctx context.Context, s *stepper, e *entry) error {
 	name := e.id().Name
 	st, err := s.freshState(ctx, name)
@@ -198,7 +214,7 @@ func (unitKind) remove(ctx context.Context, s *stepper, e *entry) error {
 		}
 		s.hook("stopped " + name)
 		// KillMode=process leaves children, such as containerd's shims.
-		if err := s.Units.Kill(ctx, name); err != nil {
+		if err := s.killUnit(ctx, name); err != nil {
 			return err
 		}
 		if err := s.Units.ResetFailed(ctx, name); err != nil {

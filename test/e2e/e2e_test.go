@@ -10,16 +10,18 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
 )
 
-// operator runs the command on a copy of the example topology, in a lab of its own.
+// operator runs the command on a topology, in a lab of its own.
 type operator struct {
-	t   *testing.T
-	dir string // of the topology
-	bin string
+	t     *testing.T
+	fleet string
+	dir   string // of the topology
+	bin   string
 }
 
 type result struct {
@@ -28,7 +30,18 @@ type result struct {
 	stderr string
 }
 
-func newOperator(t *testing.T, example, fleet string) *operator {
+// example is the text of an example topology.
+func example(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("../../examples/topologies", name, "main.hcl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// newOperator brings up the lab of a topology, under a fleet name of its own.
+func newOperator(t *testing.T, fleet, topology string) *operator {
 	t.Helper()
 	if os.Getuid() != 0 {
 		t.Skip("needs root: the lab makes namespaces and starts systemd in them")
@@ -37,28 +50,12 @@ func newOperator(t *testing.T, example, fleet string) *operator {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text, err := os.ReadFile(filepath.Join(root, "examples/topologies", example, "main.hcl"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	lines := strings.Split(string(text), "\n")
-	renamed := false
-	for i, l := range lines {
-		if strings.HasPrefix(l, `fleet "`) {
-			lines[i], renamed = `fleet "`+fleet+`" {`, true
-		}
-	}
-	if !renamed {
-		t.Fatalf("%s has no fleet block", example)
-	}
 	// In a fixed place, so that a lab that was kept, or left by a killed run, can be looked at and taken down.
-	o := &operator{t: t, dir: filepath.Join(os.TempDir(), "trivet-"+fleet), bin: filepath.Join(root, "bin/trivet")}
+	o := &operator{t: t, fleet: fleet, dir: filepath.Join(os.TempDir(), "trivet-"+fleet), bin: filepath.Join(root, "bin/trivet")}
 	if err := os.MkdirAll(o.dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(o.dir, "main.hcl"), []byte(strings.Join(lines, "\n")), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	o.write(topology)
 	o.must("lab", "down")
 	t.Cleanup(func() {
 		if t.Failed() && os.Getenv("TRIVET_E2E_KEEP") != "" {
@@ -69,6 +66,20 @@ func newOperator(t *testing.T, example, fleet string) *operator {
 	})
 	o.must("lab", "up")
 	return o
+}
+
+var fleetBlock = regexp.MustCompile(`(?m)^fleet "[^"]*"`)
+
+// write makes a text the operator's topology, with the operator's fleet name.
+func (o *operator) write(topology string) {
+	o.t.Helper()
+	if !fleetBlock.MatchString(topology) {
+		o.t.Fatal("the topology has no fleet block")
+	}
+	topology = fleetBlock.ReplaceAllLiteralString(topology, `fleet "`+o.fleet+`"`)
+	if err := os.WriteFile(filepath.Join(o.dir, "main.hcl"), []byte(topology), 0o644); err != nil {
+		o.t.Fatal(err)
+	}
 }
 
 // run runs a subcommand and returns whatever comes of it.
@@ -85,7 +96,7 @@ func (o *operator) run(args ...string) result {
 		o.t.Fatal(err)
 	}
 	r := result{cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()}
-	o.t.Logf("trivet %s: exit %d in %.1f s", strings.Join(args[3:], " "), r.code, time.Since(start).Seconds())
+	o.t.Logf("trivet %.100q: exit %d in %.1f s", strings.Join(args[3:], " "), r.code, time.Since(start).Seconds())
 	return r
 }
 

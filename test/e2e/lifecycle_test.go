@@ -14,11 +14,8 @@ var exampleHosts = []string{"bj1-cp1", "bj1-w1", "bj2-cp1", "sh1-cp1", "sh1-w1"}
 // TestLifecycle takes the example topology through its life on real hosts: bring-up, a second apply that changes nothing, drift made by hand and mended, destroy that leaves
 // the hosts as they were, and a second bring-up on the same hosts.
 func TestLifecycle(t *testing.T) {
-	o := newOperator(t, "two-places-three-centres", "e2e-lifecycle")
-	before := map[string]string{}
-	for _, h := range exampleHosts {
-		before[h] = o.inspect(h)
-	}
+	o := newOperator(t, "e2e-lifecycle", example(t, "two-places-three-centres"))
+	before := o.inspectAll(exampleHosts)
 
 	o.exits(2, "plan")
 	o.must("apply", "--yes")
@@ -30,17 +27,33 @@ func TestLifecycle(t *testing.T) {
 	t.Run("images stay", func(t *testing.T) { o.at(t).imagesStay() })
 
 	o.must("destroy", "--confirm", "main")
-	for _, h := range exampleHosts {
-		if diff := cmp.Diff(strings.Split(before[h], "\n"), strings.Split(o.inspect(h), "\n")); diff != "" {
-			t.Errorf("host %s is not as it was before (-before +after):\n%s", h, diff)
-		}
-	}
+	o.asBefore(before)
 	o.must("apply", "--yes")
 	o.must("verify")
 	o.unchanged()
 }
 
-func (o *operator) at(t *testing.T) *operator { return &operator{t, o.dir, o.bin} }
+func (o *operator) at(t *testing.T) *operator { return &operator{t, o.fleet, o.dir, o.bin} }
+
+// inspectAll inspects hosts, to compare with later.
+func (o *operator) inspectAll(hosts []string) map[string]string {
+	o.t.Helper()
+	out := map[string]string{}
+	for _, h := range hosts {
+		out[h] = o.inspect(h)
+	}
+	return out
+}
+
+// asBefore checks that hosts are as they were when they were inspected.
+func (o *operator) asBefore(before map[string]string) {
+	o.t.Helper()
+	for h, was := range before {
+		if diff := cmp.Diff(strings.Split(was, "\n"), strings.Split(o.inspect(h), "\n")); diff != "" {
+			o.t.Errorf("host %s is not as it was before (-before +after):\n%s", h, diff)
+		}
+	}
+}
 
 // unchanged checks that there is nothing to do, and that an apply says so and does nothing.
 func (o *operator) unchanged() {
@@ -74,7 +87,7 @@ func (o *operator) drift() {
 	}
 }
 
-// imagesStay forces the kubelet's image garbage collection and checks that the images that cannot be pulled again are still there.
+// imagesStay checks that the images that cannot be pulled again are there, pinned against the kubelet's garbage collection.
 func (o *operator) imagesStay() {
 	list := func() string {
 		return o.on("bj1-w1", "/opt/trivet/bin/ctr", "-n", "k8s.io", "images", "ls", "-q")
@@ -93,7 +106,7 @@ func (o *operator) imagesStay() {
 }
 
 // inspect lists what a bring-up could leave behind on a host: files and their modes outside of what the system itself keeps changing, units, users, packages, modules to load,
-// links, nft tables, mounts, sysctls and processes.
+// links, nft tables, chains and rules of iptables, mounts, sysctls and processes.
 func (o *operator) inspect(host string) string {
 	const script = `
 export LC_ALL=C
@@ -111,8 +124,9 @@ echo "== failed or unknown units"; systemctl list-units --all --no-legend --plai
 echo "== links"; ip -o link | awk -F': ' '{print $2}' | sed 's/@.*//' | sort
 echo "== routes"; ip route | sort
 echo "== nft"; nft list tables | sort
+echo "== iptables"; for p in iptables-nft iptables-legacy ip6tables-nft ip6tables-legacy; do echo "= $p"; $p-save | sed -e '/^#/d' -e 's/ \[[0-9:]*\]$//'; done 2>&1
 echo "== mounts"; awk '{print $5}' /proc/self/mountinfo | grep -vE '^/run/user|^/proc/sys/fs/binfmt' | sort
-echo "== sysctl"; cat /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv4/conf/all/rp_filter
+echo "== sysctl"; cat /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv4/conf/all/rp_filter /proc/sys/net/ipv4/conf/all/route_localnet
 echo "== processes"; ps -eo comm= | grep -E 'kube|etcd|containerd|flannel|haproxy|pause|coredns|agnhost|trivet' | sort | uniq -c
 exit 0`
 	return o.on(host, "sh", "-c", script)

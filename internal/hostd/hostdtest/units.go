@@ -24,6 +24,8 @@ type Units struct {
 	FailStart map[string]string
 	// OnStart, when set, sees each start and restart.
 	OnStart func(name string)
+	// OnKill, when set, sees each kill and answers it.
+	OnKill func(name string) error
 	// Reloads counts daemon-reloads.
 	Reloads int
 	// read is the content of unit files as systemd knows them.
@@ -183,8 +185,13 @@ func (u *Units) Reload(_ context.Context, name string, _ bool) error {
 	return nil
 }
 
-// Kill finds nothing: processes of stopped units are gone here.
-func (u *Units) Kill(context.Context, string) error { return nil }
+// Kill finds nothing, unless OnKill says otherwise: processes of stopped units are gone here.
+func (u *Units) Kill(_ context.Context, name string) error {
+	if u.OnKill != nil {
+		return u.OnKill(name)
+	}
+	return nil
+}
 
 // ResetFailed forgets a failure.
 func (u *Units) ResetFailed(_ context.Context, name string) error {

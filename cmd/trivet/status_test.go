@@ -1,0 +1,95 @@
+package main
+
+import (
+	"bytes"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/trivet-dev/trivet/bootstrap"
+	"github.com/trivet-dev/trivet/bootstrap/etcd"
+	"github.com/trivet-dev/trivet/internal/hostapi"
+)
+
+func TestStatusReport(t *testing.T) {
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	ends := func(d time.Duration) *bootstrap.Expiry {
+		return &bootstrap.Expiry{Certificate: "/etc/kubernetes/pki/kubelet.crt", NotAfter: now.Add(d)}
+	}
+	host := func(region, site, name string, expiry *bootstrap.Expiry) bootstrap.HostStatus {
+		return bootstrap.HostStatus{Name: name, Region: region, Site: site, Address: "10.0.0.1", Roles: []string{"worker"}, Managed: true, Node: "Ready", NextExpiry: expiry,
+			Units: []bootstrap.UnitStatus{{Name: "kubelet.service", OK: true, State: "running"}, {Name: "containerd.service", OK: true, State: "running"}}}
+	}
+	const year = 365 * 24 * time.Hour
+	well := &bootstrap.Status{Cluster: "main", ClusterID: "c1", Kubernetes: "1.37.2", Initialised: true,
+		Hosts: []bootstrap.HostStatus{host("north", "n1", "a", ends(year)), host("north", "n1", "b", ends(year)), host("north", "n2", "c", ends(year)), host("south", "s1", "d", ends(year))},
+		Etcd:  []etcd.Status{{Name: "a", ID: 7, Leader: 7, Version: "3.7.3", DBSize: 3 << 20, DBQuota: 8 << 30, RaftIndex: 5}},
+	}
+	ill := &bootstrap.Status{Cluster: "main", ClusterID: "c1", Kubernetes: "1.37.2", Initialised: true, APIError: "no control plane answers",
+		Holder: &hostapi.Holder{Actor: "ops@desk[7]", Purpose: "apply", Since: now.Add(-90 * time.Second).Local()},
+		Hosts:  []bootstrap.HostStatus{host("north", "n1", "a", ends(10*24*time.Hour)), host("north", "n1", "b", ends(-time.Hour)), {Name: "c", Region: "north", Site: "n2", Address: "10.0.0.3", Roles: []string{"worker"}, Error: "host c (10.0.0.3:22): connection refused; check that sshd listens on that port"}, {Name: "d", Region: "south", Site: "s1", Address: "10.0.0.4", Roles: []string{"worker"}}},
+		Etcd:   []etcd.Status{{Name: "a", ID: 7, Leader: 7, Version: "3.7.3", DBSize: 3 << 20, RaftIndex: 5, Alarms: []string{"NOSPACE"}}, {Name: "b", Error: "time-out"}, {Name: "c", ID: 9, Version: "3.7.3", RaftIndex: 4}},
+	}
+	unit := hostapi.ID{Kind: hostapi.KindUnit, Name: "kubelet.service"}
+	ill.Hosts[0].Units[0] = bootstrap.UnitStatus{Name: "kubelet.service", State: "not running (failed)"}
+	ill.Hosts[0].Drift = []hostapi.Drift{{ID: unit, What: "not running (failed)"}, {ID: hostapi.ID{Kind: hostapi.KindFile, Name: "/etc/x"}, What: "missing"}}
+	ill.Hosts[0].Node = "NodeStatusUnknown: Kubelet stopped posting node status."
+
+	for _, c := range []struct {
+		name   string
+		status *bootstrap.Status
+		want   string
+	}{
+		{"well", well, `Cluster "main", Kubernetes 1.37.2, id c1
+
+REGION  SITE  HOST  ADDRESS   ROLES   UNITS  NODE   CERTIFICATES  DRIFT
+north   n1    a     10.0.0.1  worker  2/2    Ready  365 d left    none
+              b     10.0.0.1  worker  2/2    Ready  365 d left    none
+        n2    c     10.0.0.1  worker  2/2    Ready  365 d left    none
+south   s1    d     10.0.0.1  worker  2/2    Ready  365 d left    none
+
+ETCD MEMBER  VERSION  ROLE    DATABASE  QUOTA    RAFT INDEX  ALARMS
+a            3.7.3    leader  3.0 MiB   8.0 GiB  5           -
+
+✓ All is well: 4 hosts as recorded, 4 nodes Ready, 1 etcd member healthy.
+`},
+		{"ill", ill, `Cluster "main", Kubernetes 1.37.2, id c1
+A run is under way: apply by ops@desk[7] since ` + ill.Holder.Since.Format(time.DateTime) + ` (1 min 30 s)
+
+REGION  SITE  HOST  ADDRESS   ROLES   UNITS       NODE               CERTIFICATES        DRIFT
+north   n1    a     10.0.0.1  worker  1/2         NodeStatusUnknown  10 d left           2 items
+              b     10.0.0.1  worker  2/2         Ready              expired 2026-03-01  none
+        n2    c     10.0.0.3  worker  no answer   -                  -                   -
+south   s1    d     10.0.0.4  worker  not set up  -                  -                   -
+
+ETCD MEMBER  VERSION    ROLE       DATABASE  QUOTA  RAFT INDEX  ALARMS
+a            3.7.3      leader     3.0 MiB   -      5           NOSPACE
+b            no answer  -          -         -      -           -
+c            3.7.3      no leader  -         -      4           -
+
+✗ host a: unit kubelet.service: not running (failed) (trivet apply mends it)
+✗ host a: /etc/x: missing (trivet apply mends it)
+✗ node a: NodeStatusUnknown: Kubelet stopped posting node status.
+! host a: /etc/kubernetes/pki/kubelet.crt ends on 2026-03-11, 10 d left (trivet apply renews it)
+✗ host b: /etc/kubernetes/pki/kubelet.crt expired on 2026-03-01 (trivet apply renews it)
+✗ host c (10.0.0.3:22): connection refused; check that sshd listens on that port
+! host d is not set up yet (trivet apply sets it up)
+✗ etcd member a: NOSPACE
+✗ etcd member b: time-out
+✗ etcd member c follows no leader: too few members reach each other for a quorum, or an election is under way
+✗ API: no control plane answers
+`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var out bytes.Buffer
+			r := statusReport{Status: c.status, global: &global{}, out: &out, now: now, renew: 30 * 24 * time.Hour}
+			if err := r.write(); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(c.want, out.String()); diff != "" {
+				t.Errorf("-want +got:\n%s", diff)
+			}
+		})
+	}
+}
