@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 
@@ -86,8 +88,8 @@ func stale(was, now *plan.Plan) error {
 	if was.Generation != now.Generation || was.ClusterID != now.ClusterID {
 		changed = append(changed, "the cluster's inventory")
 	}
-	for host, digest := range now.Facts {
-		if was.Facts[host] != digest {
+	for _, host := range slices.Sorted(maps.Keys(now.Facts)) {
+		if was.Facts[host] != now.Facts[host] {
 			changed = append(changed, "host "+host)
 		}
 	}

@@ -30,12 +30,7 @@ var (
 
 func newFleet(t testing.TB, s fleettest.Settings) *fleettest.Fleet {
 	t.Helper()
-	dir, err := os.MkdirTemp("/dev/shm", "trivet-bootstrap-*")
-	if err != nil {
-		dir = t.TempDir()
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	f, err := fleettest.New(dir, s)
+	f, err := fleettest.New(fleettest.Dir(t), s)
 	if err != nil {
 		t.Fatal(err)
 	}

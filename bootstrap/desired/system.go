@@ -91,6 +91,8 @@ func (b *builder) claims() {
 	if b.cluster.Network.ProxyMode == release.ModeNFTables {
 		b.claim(hostapi.ClaimNFTTable, "ip kube-proxy", "ip6 kube-proxy", "ip cni_hostport", "ip6 cni_hostport")
 	} else {
+		// What kube-proxy's rules count with (pkg/proxy/metrics, 1.36 and 1.37): made after the counters' claim, they go before it.
+		b.claim(hostapi.ClaimCounter, "ct_state_invalid_dropped_pkts", "localhost_nps_accepted_pkts")
 		b.claim(hostapi.ClaimChains, "KUBE-*", "CNI-*")
 	}
 	if b.cluster.Network.Plugin == release.PluginFlannel {

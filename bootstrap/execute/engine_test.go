@@ -15,20 +15,9 @@ import (
 	"github.com/trivet-dev/trivet/bootstrap/plan"
 )
 
-// fastDir is a folder in memory where there is one: these tests make hundreds of machines.
-func fastDir(t testing.TB) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("/dev/shm", "trivet-execute-*")
-	if err != nil {
-		return t.TempDir()
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	return dir
-}
-
 func newFleet(t testing.TB, s fleettest.Settings) *fleettest.Fleet {
 	t.Helper()
-	f, err := fleettest.New(fastDir(t), s)
+	f, err := fleettest.New(fleettest.Dir(t), s)
 	if err != nil {
 		t.Fatal(err)
 	}

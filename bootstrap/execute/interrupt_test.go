@@ -31,19 +31,23 @@ type reference struct {
 	end      *fleettest.Canonical
 }
 
-func newReference(t *testing.T, s fleettest.Settings) *reference {
+// newReference runs without interruption. Points that keep says no to are left out.
+func newReference(t *testing.T, s fleettest.Settings, keep func(host, point string) bool) *reference {
 	t.Helper()
 	r := &reference{settings: s}
 	f := newFleet(t, s)
-	last := ""
+	last := map[string]string{}
 	f.OnPoint = func(host, point string) {
 		r.passed++
-		state, err := f.Fingerprint()
+		if !keep(host, point) {
+			return
+		}
+		state, err := f.Fingerprint(host)
 		if err != nil {
 			t.Error(err)
 		}
-		if state != last {
-			last = state
+		if state != last[host] {
+			last[host] = state
 			r.points = append(r.points, killPoint{r.passed, host + ": " + point})
 		}
 	}
@@ -64,9 +68,19 @@ func canonicalOf(t testing.TB, f *fleettest.Fleet) *fleettest.Canonical {
 	return c
 }
 
-// keep leaves only points that ok says yes to.
-func (r *reference) keep(ok func(where string) bool) {
-	r.points = slices.DeleteFunc(r.points, func(p killPoint) bool { return !ok(p.where) })
+// oneHostReference is shared: what kills it compares with is the same for all tests.
+func oneHostReference(t *testing.T) reference {
+	t.Helper()
+	shared.once.Do(func() { shared.r = newReference(t, oneHost, func(string, string) bool { return true }) })
+	if shared.r == nil {
+		t.Fatal("the uninterrupted run failed, see above")
+	}
+	return *shared.r
+}
+
+var shared struct {
+	once sync.Once
+	r    *reference
 }
 
 // each runs check for every point, several at once, and stops at the first few failures.
@@ -152,7 +166,7 @@ var (
 // TestKilledAnywhere kills the bring-up of one host before every operation, in the midst of it, and after its effect but before its record; then plans and applies again. The end
 // has to be that of the uninterrupted run.
 func TestKilledAnywhere(t *testing.T) {
-	r := newReference(t, oneHost)
+	r := oneHostReference(t)
 	if len(r.points) < 200 {
 		t.Fatalf("only %d points of interest: the hooks are gone", len(r.points))
 	}
@@ -162,9 +176,7 @@ func TestKilledAnywhere(t *testing.T) {
 // TestKilledBetweenHosts kills the bring-up of several hosts wherever hosts wait for one another: around steps, their records, the cluster's documents, transfers inside a site,
 // gates and objects. What goes on inside an operation of a host is the same as with one host.
 func TestKilledBetweenHosts(t *testing.T) {
-	r := newReference(t, threeHosts)
-	r.keep(func(where string) bool {
-		host, point, _ := strings.Cut(where, ": ")
+	r := newReference(t, threeHosts, func(host, point string) bool {
 		word, _, _ := strings.Cut(point, " ")
 		return host == "api" || strings.Contains(point, inventory.Document) || strings.Contains(point, "identity.age") ||
 			slices.Contains([]string{"hold", "raise", "raised", "serve", "fetch", "fetched", "intended", "settled"}, word)
@@ -174,7 +186,7 @@ func TestKilledBetweenHosts(t *testing.T) {
 
 // TestKilledTwice kills the run that is to finish the work of a killed one.
 func TestKilledTwice(t *testing.T) {
-	r := newReference(t, oneHost)
+	r := oneHostReference(t)
 	r.points = every(r.points, 12)
 	r.each(t, func(t *testing.T, p killPoint) {
 		f := r.killed(t, p)
@@ -189,7 +201,7 @@ func TestKilledTwice(t *testing.T) {
 
 // TestKilledThenDestroyed gives hosts back after a run was killed: they have to be as they were before it.
 func TestKilledThenDestroyed(t *testing.T) {
-	r := newReference(t, oneHost)
+	r := oneHostReference(t)
 	fresh := wholeOf(t, newFleet(t, oneHost))
 	r.points = every(r.points, 6)
 	r.each(t, func(t *testing.T, p killPoint) {
@@ -261,7 +273,7 @@ func wholeOf(t testing.TB, f *fleettest.Fleet) map[string]map[string]string {
 
 // TestCancelled cancels runs between operations: what was done is recorded, nothing is left half done, and the next run finishes.
 func TestCancelled(t *testing.T) {
-	r := newReference(t, oneHost)
+	r := oneHostReference(t)
 	for _, after := range []string{"kubelet", "user:etcd", "module:overlay", "unit:kube-apiserver.service", "identity.age", "gate etcd-healthy"} {
 		t.Run(after, func(t *testing.T) {
 			f := newFleet(t, oneHost)

@@ -270,17 +270,16 @@ func (f *Fleet) coherentHost(name string, inv *inventory.Inventory) error {
 	return nil
 }
 
-// Fingerprint sums up what a kill at this moment would leave.
-func (f *Fleet) Fingerprint() (string, error) {
-	var all []any
-	for _, h := range f.Cluster.Hosts {
-		tree, err := f.Whole(h.Name)
+// Fingerprint sums up what a kill at this moment would leave on a host and in the API. Of a host that is none it is the API alone.
+func (f *Fleet) Fingerprint(host string) (string, error) {
+	all := []any{f.Objects()}
+	if m := f.Machines[host]; m != nil {
+		tree, err := f.Whole(host)
 		if err != nil {
 			return "", err
 		}
-		m := f.Machines[h.Name]
 		all = append(all, tree, m.Units.Active, m.Commands.Images)
 	}
-	b, err := json.Marshal(append(all, f.Objects()))
+	b, err := json.Marshal(all)
 	return hostapi.Digest(b), err
 }

@@ -8,10 +8,12 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
+	"testing"
 	"time"
 
 	"filippo.io/age"
@@ -88,6 +90,17 @@ type Fleet struct {
 	artifacts artifacts
 	mu        sync.Mutex
 	session   *session
+}
+
+// Dir is a folder for a fleet, in memory where there is one: tests make hundreds of machines. It goes with the test.
+func Dir(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "trivet-fleet-*")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
 }
 
 // New makes the fleet's machines below dir. They forget what is not synced to disk; nothing is.

@@ -38,7 +38,7 @@ var threeSites = fleettest.Settings{Hosts: []fleettest.Host{
 // newWorld has hosts that nobody touched yet.
 func newWorld(t *testing.T, s fleettest.Settings) *world {
 	t.Helper()
-	f, err := fleettest.New(t.TempDir(), s)
+	f, err := fleettest.New(fleettest.Dir(t), s)
 	if err != nil {
 		t.Fatal(err)
 	}

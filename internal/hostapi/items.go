@@ -118,6 +118,8 @@ const (
 	ClaimNetns    Claimed = "netns"     // bind-mounted network namespaces below the path
 	// ClaimChains are chains of iptables and ip6tables in any table, with the jumps to them, and the tables that were made for them.
 	ClaimChains Claimed = "iptables-chains"
+	// ClaimCounter is an accounting object of netfilter (nfacct), which rules count with; it goes after them.
+	ClaimCounter Claimed = "netfilter-counter"
 )
 
 // Claim owns a by-product that a component makes while it runs. Ensuring a claim changes nothing but the record, and is refused when the

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 
 	"github.com/trivet-dev/trivet/internal/hostapi"
@@ -47,17 +48,11 @@ func TestChainsWithRealPrograms(t *testing.T) {
 }
 
 func chainsWith(t *testing.T, backend string) {
-	if os.Getuid() != 0 {
-		t.Skip("needs root: it makes a network namespace")
-	}
+	ownNetwork(t)
 	for _, p := range []string{"iptables-nft", "ip6tables-nft", "iptables-legacy", "ip6tables-legacy", "nft"} {
 		if _, err := exec.LookPath(p); err != nil {
 			t.Skipf("needs %s", p)
 		}
-	}
-	runtime.LockOSThread() // never unlocked: the thread, with its namespace, ends with this goroutine
-	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-		t.Skipf("needs a network namespace: %v", err)
 	}
 	if out, err := exec.Command("iptables"+backend, "-t", "nat", "-S").CombinedOutput(); err != nil {
 		t.Skipf("needs the backend %s in the kernel: %s", backend[1:], out)
@@ -91,5 +86,38 @@ func chainsWith(t *testing.T, backend string) {
 	step(removeAll(t, m)...)
 	if d := cmp.Diff(before, shown()); d != "" {
 		t.Errorf("rules after removal (-before +after):\n%s", d)
+	}
+}
+
+// ownNetwork puts the test into a network namespace of its own.
+func ownNetwork(t *testing.T) {
+	t.Helper()
+	if os.Getuid() != 0 {
+		t.Skip("needs root: it makes a network namespace")
+	}
+	runtime.LockOSThread() // never unlocked: the thread, with its namespace, ends with this goroutine
+	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+		t.Skipf("needs a network namespace: %v", err)
+	}
+}
+
+// TestCountersOfTheKernel lists and deletes accounting objects as kube-proxy makes them.
+func TestCountersOfTheKernel(t *testing.T) {
+	ownNetwork(t)
+	for _, name := range []string{"ops", "ct_state_invalid_dropped_pkts"} {
+		r := nl.NewNetlinkRequest(unix.NFNL_SUBSYS_ACCT<<8, unix.NLM_F_CREATE|unix.NLM_F_ACK)
+		r.AddData(&nl.Nfgenmsg{NfgenFamily: unix.AF_UNSPEC, Version: nl.NFNETLINK_V0})
+		r.AddData(nl.NewRtAttr(1, nl.ZeroTerminated(name)))
+		if _, err := r.Execute(unix.NETLINK_NETFILTER, 0); err != nil {
+			t.Skipf("needs nfacct in the kernel: %v", err)
+		}
+	}
+	k := hostd.System().Kernel
+	must(t, k.DeleteCounter(t.Context(), "ct_state_invalid_dropped_pkts"))
+	must(t, k.DeleteCounter(t.Context(), "never_there"))
+	got, err := k.Counters(t.Context())
+	must(t, err)
+	if d := cmp.Diff([]string{"ops"}, got); d != "" {
+		t.Errorf("counters (-want +got):\n%s", d)
 	}
 }

@@ -90,6 +90,25 @@ func TestChainsGoAndOthersStay(t *testing.T) {
 	}
 }
 
+// TestCountersGoAfterTheirRules: nothing can be deleted that a rule counts with, and counters of others stay.
+func TestCountersGoAfterTheirRules(t *testing.T) {
+	counter := hostapi.Item{Claim: &hostapi.Claim{What: hostapi.ClaimCounter, Name: "ct_state_invalid_dropped_pkts"}}
+	m := newMachine(t)
+	m.Commands.InstallIPTables()
+	m.Kernel.Acct = []string{"ops"}
+	run(t, m, ensure(append([]hostapi.Item{counter}, claimChains("KUBE-*")...)...)...)
+	m.Kernel.Acct = append(m.Kernel.Acct, counter.Claim.Name)
+	m.Commands.Rules["iptables-nft"] = []*hostdtest.RuleTable{{Name: "filter", Base: []string{"FORWARD ACCEPT"}, Chains: []string{"KUBE-FORWARD"}, Rules: []string{
+		"-A KUBE-FORWARD -m conntrack --ctstate INVALID -m nfacct --nfacct-name ct_state_invalid_dropped_pkts -j DROP",
+	}}}
+	run(t, m, removeAll(t, m)...)
+	if d := cmp.Diff([]string{"ops"}, m.Kernel.Acct); d != "" {
+		t.Errorf("counters left (-want +got):\n%s", d)
+	}
+	m.Kernel.Acct = append(m.Kernel.Acct, counter.Claim.Name)
+	wantCode(t, stepErr(m, t.Context(), ensure(counter)...), hostapi.CodeForeign)
+}
+
 func TestChainsInterrupted(t *testing.T) {
 	claims := claimChains("KUBE-*", "CNI-*")
 	start := func() (*hostdtest.Machine, map[string][]hostdtest.RuleTable) {

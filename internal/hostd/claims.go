@@ -32,6 +32,10 @@ func checkClaim(c *hostapi.Claim) error {
 		if f := strings.Fields(c.Name); len(f) != 2 || f[1] == "*" {
 			return bad(`"family name"`)
 		}
+	case hostapi.ClaimCounter:
+		if len(c.Name) > 31 || strings.ContainsAny(c.Name, " /") { // NFACCT_NAME_MAX
+			return bad("a counter of netfilter")
+		}
 	case hostapi.ClaimChains:
 		if !checkChains(c.Name) {
 			return bad("chains of iptables, none of its own among them")
@@ -95,6 +99,9 @@ func (h *Host) claimed(ctx context.Context, c *hostapi.Claim) ([]string, error) 
 			}
 		}
 		return found, err
+	case hostapi.ClaimCounter:
+		all, err := h.Kernel.Counters(ctx)
+		return slices.DeleteFunc(all, func(n string) bool { return !matches(c.Name, n) }), err
 	case hostapi.ClaimNFTTable:
 		return h.nftTables(ctx, c.Name)
 	case hostapi.ClaimChains:
@@ -203,6 +210,8 @@ func (claimKind) remove(ctx context.Context, s *stepper, e *entry) error {
 		switch c.What {
 		case hostapi.ClaimLink:
 			err = s.Kernel.DeleteLink(ctx, f)
+		case hostapi.ClaimCounter:
+			err = s.Kernel.DeleteCounter(ctx, f)
 		case hostapi.ClaimNFTTable:
 			_, err = s.command(ctx, "nft", append([]string{"delete", "table"}, strings.Fields(f)...)...)
 		case hostapi.ClaimMounts:

@@ -96,6 +96,9 @@ type Kernel interface {
 	// Interfaces lists every network interface.
 	Interfaces(ctx context.Context) ([]hostapi.Interface, error)
 	DeleteLink(ctx context.Context, name string) error
+	// Counters lists netfilter's accounting objects (nfacct).
+	Counters(ctx context.Context) ([]string, error)
+	DeleteCounter(ctx context.Context, name string) error
 	Unmount(ctx context.Context, path string) error
 	// Kill sends SIGKILL to a process.
 	Kill(ctx context.Context, pid int) error
@@ -228,5 +231,7 @@ type noKernel struct{}
 
 func (noKernel) Interfaces(context.Context) ([]hostapi.Interface, error) { return nil, nil }
 func (noKernel) DeleteLink(context.Context, string) error                { return errors.ErrUnsupported }
+func (noKernel) Counters(context.Context) ([]string, error)              { return nil, nil }
+func (noKernel) DeleteCounter(context.Context, string) error             { return errors.ErrUnsupported }
 func (noKernel) Unmount(context.Context, string) error                   { return errors.ErrUnsupported }
 func (noKernel) Kill(context.Context, int) error                         { return errors.ErrUnsupported }

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 
 	"github.com/trivet-dev/trivet/internal/hostapi"
@@ -105,6 +106,55 @@ func (linuxKernel) DeleteLink(_ context.Context, name string) error {
 		return err
 	}
 	if err := netlink.LinkDel(l); err != nil && !errors.Is(err, unix.ENODEV) {
+		return err
+	}
+	return nil
+}
+
+// Messages and attributes of linux/netfilter/nfnetlink_acct.h.
+const (
+	acctGet  = unix.NFNL_SUBSYS_ACCT<<8 | 1
+	acctDel  = unix.NFNL_SUBSYS_ACCT<<8 | 3
+	acctName = 1
+)
+
+func acctRequest(message, flags int) *nl.NetlinkRequest {
+	r := nl.NewNetlinkRequest(message, flags)
+	r.AddData(&nl.Nfgenmsg{NfgenFamily: unix.AF_UNSPEC, Version: nl.NFNETLINK_V0})
+	return r
+}
+
+// Counters are none where the kernel has no nfacct.
+func (linuxKernel) Counters(context.Context) ([]string, error) {
+	answers, err := acctRequest(acctGet, unix.NLM_F_DUMP).Execute(unix.NETLINK_NETFILTER, 0)
+	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EPROTONOSUPPORT) {
+		return nil, nil
+	}
+	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
+		return nil, fmt.Errorf("netfilter's counters cannot be listed: %w", err)
+	}
+	var out []string
+	for _, a := range answers {
+		if len(a) < nl.SizeofNfgenmsg {
+			continue
+		}
+		attrs, err := nl.ParseRouteAttr(a[nl.SizeofNfgenmsg:])
+		if err != nil {
+			return nil, err
+		}
+		for _, attr := range attrs {
+			if attr.Attr.Type == acctName {
+				out = append(out, strings.TrimRight(string(attr.Value), "\x00"))
+			}
+		}
+	}
+	return out, nil
+}
+
+func (linuxKernel) DeleteCounter(_ context.Context, name string) error {
+	r := acctRequest(acctDel, unix.NLM_F_ACK)
+	r.AddData(nl.NewRtAttr(acctName, nl.ZeroTerminated(name)))
+	if _, err := r.Execute(unix.NETLINK_NETFILTER, 0); err != nil && !errors.Is(err, unix.ENOENT) {
 		return err
 	}
 	return nil

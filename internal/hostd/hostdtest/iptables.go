@@ -116,6 +116,18 @@ func (t *RuleTable) command(line string) error {
 	return nil
 }
 
+// counts says whether a rule counts with an accounting object.
+func (c *Commands) counts(counter string) bool {
+	for _, tables := range c.Rules {
+		for _, t := range tables {
+			if slices.ContainsFunc(t.Rules, func(r string) bool { return strings.Contains(r, "--nfacct-name "+counter+" ") }) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // ruleTables are the tables of the nf_tables backend, which nft shows.
 func (c *Commands) ruleTables() map[string]*RuleTable {
 	out := map[string]*RuleTable{}

@@ -106,6 +106,7 @@ func Open(root string) *Machine {
 		{Name: "eth0", MTU: 1500, Addresses: []netip.Prefix{netip.MustParsePrefix("192.0.2.10/24")}},
 	}}
 	m.Commands = newCommands(m)
+	m.Kernel.inUse = m.Commands.counts
 	return m
 }
 
@@ -146,6 +147,9 @@ type Kernel struct {
 	mu     sync.Mutex
 	Links  []hostapi.Interface
 	Killed []int
+	// Acct are netfilter's accounting objects. The fake programs' rules refer to them by "--nfacct-name".
+	Acct  []string
+	inUse func(counter string) bool
 }
 
 // Interfaces lists Links.
@@ -170,6 +174,28 @@ func (k *Kernel) DeleteLink(_ context.Context, name string) error {
 	k.Links = slices.DeleteFunc(k.Links, func(i hostapi.Interface) bool { return i.Name == name })
 	if len(k.Links) == n {
 		return fmt.Errorf("hostdtest: there is no link %s", name)
+	}
+	return nil
+}
+
+// Counters lists Acct.
+func (k *Kernel) Counters(context.Context) ([]string, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return slices.Clone(k.Acct), nil
+}
+
+// DeleteCounter removes an accounting object that no rule counts with.
+func (k *Kernel) DeleteCounter(_ context.Context, name string) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.inUse(name) {
+		return fmt.Errorf("hostdtest: a rule counts with %s: device or resource busy", name)
+	}
+	n := len(k.Acct)
+	k.Acct = slices.DeleteFunc(k.Acct, func(c string) bool { return c == name })
+	if len(k.Acct) == n {
+		return fmt.Errorf("hostdtest: there is no counter %s", name)
 	}
 	return nil
 }
