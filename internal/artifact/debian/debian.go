@@ -18,6 +18,7 @@ import (
 	"regexp"
 	"runtime"
 	"strings"
+	"time"
 )
 
 // Present are the packages, with all that they depend on, which every host is assumed to
@@ -175,7 +176,7 @@ func (a Apt) Download(ctx context.Context, files []File) (map[File]string, error
 	for _, f := range files {
 		args = append(args, f.Name+":"+a.Arch+"="+f.Version)
 	}
-	if _, err := a.run(ctx, dir, "apt-get", args...); err != nil {
+	if err := a.download(ctx, dir, args); err != nil {
 		return nil, err
 	}
 	paths := map[File]string{}
@@ -189,6 +190,24 @@ func (a Apt) Download(ctx context.Context, files []File) (map[File]string, error
 		paths[f] = found[0]
 	}
 	return paths, nil
+}
+
+// downloadLimit bounds one call of apt-get download: apt can wait for ever for a method of its own that has stopped.
+const downloadLimit = 3 * time.Minute
+
+// download calls apt-get, and once more when it comes to no end.
+func (a Apt) download(ctx context.Context, dir string, args []string) error {
+	const tries = 2
+	for range tries {
+		limited, cancel := context.WithTimeout(ctx, downloadLimit)
+		_, err := a.run(limited, dir, "apt-get", args...)
+		stuck := ctx.Err() == nil && limited.Err() != nil
+		cancel()
+		if !stuck {
+			return err
+		}
+	}
+	return fmt.Errorf("apt-get download did not end within %s, %d times: is the distribution's archive within reach?", downloadLimit, tries)
 }
 
 // run calls apt with scratch files of its own: the machine's caches and locks are left alone.
@@ -206,6 +225,7 @@ func (a Apt) run(ctx context.Context, dir, tool string, args ...string) ([]byte,
 	}
 	cmd := exec.CommandContext(ctx, tool, append(options, args...)...)
 	cmd.Dir = dir
+	cmd.WaitDelay = 5 * time.Second // apt's methods keep the pipes open when it is killed
 	cmd.Env = append(os.Environ(), "LC_ALL=C", "DEBIAN_FRONTEND=noninteractive")
 	var out, problems bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &problems
