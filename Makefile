@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := build
-.PHONY: build requirements test fmt lint e2e artifacts demo demo-clean clean
+.PHONY: build requirements test fmt e2e e2e-full artifacts demo demo-clean clean
 
 TOPOLOGY := examples/topologies/two-places-three-centres
 GOFLAGS_HELPER := -trimpath -ldflags '-s -w'
@@ -45,6 +45,9 @@ artifacts: requirements build
 
 e2e: requirements build artifacts
 	go test -tags e2e -count=1 -timeout 40m -v ./test/e2e/...
+
+# What does not fit in the time of e2e. Nothing yet.
+e2e-full: e2e
 
 demo: requirements build
 	@examples/demo.sh

@@ -22,7 +22,8 @@ type Status struct {
 	ClusterID   string          `json:"clusterID,omitempty"`
 	Kubernetes  string          `json:"kubernetes"`
 	Initialised bool            `json:"initialised"`
-	Holder      *hostapi.Holder `json:"holder,omitempty"` // of the run lock
+	Destroying  bool            `json:"destroying,omitempty"` // a destroy has begun and is not finished
+	Holder      *hostapi.Holder `json:"holder,omitempty"`     // of the run lock
 	Hosts       []HostStatus    `json:"hosts"`
 	Etcd        []etcd.Status   `json:"etcd,omitempty"`
 	// EtcdError and APIError say why that part is missing.
@@ -64,7 +65,7 @@ type Expiry struct {
 
 // Healthy reports whether every host answers as recorded, every node is Ready and every etcd member is healthy.
 func (s *Status) Healthy() bool {
-	if !s.Initialised || s.EtcdError != "" || s.APIError != "" {
+	if !s.Initialised || s.Destroying || s.EtcdError != "" || s.APIError != "" {
 		return false
 	}
 	for _, h := range s.Hosts {
@@ -89,7 +90,7 @@ func (e *Engine) Status(ctx context.Context) (*Status, error) {
 	}
 	s := &Status{Cluster: e.cluster.Name, Kubernetes: e.cluster.Kubernetes}
 	if inv := docs.Inventory; inv != nil {
-		s.ClusterID, s.Kubernetes, s.Initialised = inv.ClusterID, inv.Kubernetes, inv.Initialised
+		s.ClusterID, s.Kubernetes, s.Initialised, s.Destroying = inv.ClusterID, inv.Kubernetes, inv.Initialised, inv.Destroying
 	}
 	nodes := map[string]string{}
 	if s.Initialised {

@@ -167,7 +167,7 @@ func (d *decoder) givenValues(declared map[string]*variable) map[string]givenVal
 				Detail: fmt.Sprintf("A value is given for %s, but no variable block declares it.%s", show(name), suggest(name, names))})
 			continue
 		}
-		d.rawValue(given, v, d.opts.Variables[name], "value given with -var")
+		d.rawValue(given, v, d.opts.Variables[name], "value given with --var")
 	}
 	return given
 }
@@ -234,7 +234,7 @@ func (d *decoder) variableValue(v *variable, given map[string]givenValue) cty.Va
 	case ok:
 		out = cty.DynamicVal
 	case out == cty.NilVal:
-		detail := fmt.Sprintf("The variable has no default. Give it a value with -var %s=…, a variable file or %s%s.", v.name, EnvPrefix, v.name)
+		detail := fmt.Sprintf("The variable has no default. Give it a value with --var %s=…, a variable file or %s%s.", v.name, EnvPrefix, v.name)
 		if v.description != "" {
 			detail += fmt.Sprintf(" It is described as: %s", sentence(v.description))
 		}

@@ -67,7 +67,7 @@ var document = &blockType{
 
 var variableBlock = &blockType{
 	name: "variable", label: "name", repeat: true,
-	meaning: "An input: `-var name=value`, a variable file or the environment variable `TRIVET_VAR_name` give its value, in this order of precedence.",
+	meaning: "An input: `--var name=value`, a variable file or the environment variable `TRIVET_VAR_name` give its value, in this order of precedence.",
 	attrs: []attribute{
 		{name: "type", kind: "type", def: "`any`", meaning: "`string`, `number`, `bool`, `list(…)`, `set(…)`, `map(…)`, `object({…})`, `tuple([…])`, `any`."},
 		{name: "default", kind: "any", def: "none: a value must be given", meaning: "The value when none is given. A constant."},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -61,31 +62,55 @@ func (s *session) apply(ctx context.Context, planFile string, yes, full bool) er
 	if err != nil {
 		return err
 	}
-	if p == nil {
-		if p, err = e.Plan(ctx); err != nil {
-			return err
-		}
+	if planFile != "" {
+		err = s.carryOut(ctx, e, p, true, full)
+	} else {
+		p, err = s.planAndApply(ctx, e, yes, full)
 	}
-	s.view.end()
-	if err := s.showPlan(p, full); err != nil {
-		return err
+	if err != nil {
+		return withPlanFile(err, planFile)
 	}
 	if !p.Empty() {
-		if !yes && planFile == "" {
-			if err := s.ask(ctx, "Apply this plan?", "yes"); err != nil {
-				return err
-			}
-		}
-		s.view.expect(p)
-		if err := s.change(func() error { return e.Apply(ctx, p) }); err != nil {
-			return withPlanFile(err, planFile)
-		}
 		s.say("Applied in %s. Next: trivet status%s, trivet verify%s.", time.Since(start).Round(100*time.Millisecond), s.flags(), s.flags())
 	}
 	if s.json {
 		return writeResult(s.out, "apply", applied{p.Cluster, p.Actions(), time.Since(start)})
 	}
 	return nil
+}
+
+// replans bounds how often an apply without a saved plan plans again because hosts changed meanwhile.
+const replans = 5
+
+// planAndApply plans, shows, asks and applies. Where hosts changed after the plan was made, as they do while the helpers of an interrupted run end their last operation, it
+// begins again: nothing was done then, and what is applied is always what was shown.
+func (s *session) planAndApply(ctx context.Context, e *bootstrap.Engine, yes, full bool) (*plan.Plan, error) {
+	for try := 1; ; try++ {
+		p, err := e.Plan(ctx)
+		if err != nil {
+			return nil, err
+		}
+		err = s.carryOut(ctx, e, p, yes, full)
+		var stale *bootstrap.StaleError
+		if err == nil || try == replans || !errors.As(err, &stale) {
+			return p, err
+		}
+		s.say("Planning again: since the plan was made, %s changed.", strings.Join(stale.Changed, ", "))
+	}
+}
+
+func (s *session) carryOut(ctx context.Context, e *bootstrap.Engine, p *plan.Plan, yes, full bool) error {
+	s.view.end()
+	if err := s.showPlan(p, full); err != nil || p.Empty() {
+		return err
+	}
+	if !yes {
+		if err := s.ask(ctx, "Apply this plan?", "yes"); err != nil {
+			return err
+		}
+	}
+	s.view.expect(p)
+	return s.change(func() error { return e.Apply(ctx, p) })
 }
 
 // change runs what changes hosts.

@@ -67,6 +67,8 @@ func (r *statusReport) write() error {
 	switch {
 	case r.ClusterID == "":
 		fmt.Fprint(r.out, ": not brought up yet")
+	case r.Destroying:
+		fmt.Fprintf(r.out, ", id %s: being destroyed, run `trivet destroy` to finish", r.ClusterID)
 	case !r.Initialised:
 		fmt.Fprintf(r.out, ", id %s: bring-up not finished, run `trivet apply`", r.ClusterID)
 	default:

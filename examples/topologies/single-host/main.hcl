@@ -3,7 +3,7 @@
 # For a fleet of several sites see ../two-places-three-centres; docs/topology.md explains every block.
 
 # `trivet identity new` makes a key pair; the cluster's CA keys are stored only encrypted to these public keys. Give them with
-# -var 'age_recipients=["age1…"]', in TRIVET_VAR_age_recipients, or here.
+# --var 'age_recipients=["age1…"]', in TRIVET_VAR_age_recipients, or here.
 variable "age_recipients" {
   type        = list(string)
   default     = [] # CHANGE. The lab takes keys of its own.

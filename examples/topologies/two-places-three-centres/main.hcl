@@ -11,7 +11,7 @@
 
 # Whoever holds the identity of one of these age keys can decrypt the cluster's CA keys, which are stored in no other form.
 # `trivet identity new` makes a key pair. Use two or more, kept in different places. Then either write the public keys here or
-# give them with -var 'age_recipients=["age1…", "age1…"]' or in the environment variable TRIVET_VAR_age_recipients.
+# give them with --var 'age_recipients=["age1…", "age1…"]' or in the environment variable TRIVET_VAR_age_recipients.
 variable "age_recipients" {
   type        = list(string)
   default     = [] # CHANGE. The lab takes keys of its own.
