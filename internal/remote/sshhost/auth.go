@@ -127,6 +127,9 @@ func (k *keyring) fromAgent(e *endpoint) ([]identity, error) {
 	}
 	if k.agent == nil {
 		socket := os.Getenv("SSH_AUTH_SOCK")
+		if socket == "" && len(e.PrivateKeys) > 0 {
+			return nil, nil // ssh does without an agent, too, where it has a key
+		}
 		if socket == "" {
 			return refuse("the SSH agent is asked for, but SSH_AUTH_SOCK is not set", nil)
 		}

@@ -213,6 +213,16 @@ func TestLogin(t *testing.T) {
 		_, err := sshhost.NewPool(sshhost.Options{}).Connect(within(t), cfg)
 		refused(t, err, sshhost.ErrAuth, "SSH_AUTH_SOCK")
 	})
+	t.Run("no agent, but a key", func(t *testing.T) {
+		t.Setenv("SSH_AUTH_SOCK", "")
+		cfg := f.config(s)
+		cfg.Agent = true
+		h, err := sshhost.NewPool(sshhost.Options{}).Connect(within(t), cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = h.Close()
+	})
 }
 
 func TestUnreachable(t *testing.T) {
