@@ -95,30 +95,26 @@ func readiness(items map[string]*unstructured.Unstructured, names []string, not 
 
 // NotReady tells why a node is not ready; "" when it is.
 func NotReady(node *corev1.Node) string {
-	for _, condition := range node.Status.Conditions {
-		if condition.Type != corev1.NodeReady {
-			continue
-		}
-		if condition.Status == corev1.ConditionTrue {
-			return ""
-		}
-		return strings.TrimSpace(condition.Reason + ": " + condition.Message)
-	}
-	return "the kubelet has not reported yet: look at the unit kubelet on the host"
+	return conditionNot(node, corev1.NodeReady, corev1.ConditionTrue, "the kubelet has not reported yet: look at the unit kubelet on the host")
 }
 
 // networkNotReady goes by the condition that a network plugin clears once a node's pod network works. A node begins without it.
 func networkNotReady(node *corev1.Node) string {
+	return conditionNot(node, corev1.NodeNetworkUnavailable, corev1.ConditionFalse, "the network plugin has not reported yet: look at the unit flanneld on the host")
+}
+
+// conditionNot tells why a condition of a node is not as wanted; "" when it is, and absent where there is no such condition.
+func conditionNot(node *corev1.Node, kind corev1.NodeConditionType, want corev1.ConditionStatus, absent string) string {
 	for _, condition := range node.Status.Conditions {
-		if condition.Type != corev1.NodeNetworkUnavailable {
+		if condition.Type != kind {
 			continue
 		}
-		if condition.Status == corev1.ConditionFalse {
+		if condition.Status == want {
 			return ""
 		}
 		return strings.TrimSpace(condition.Reason + ": " + condition.Message)
 	}
-	return "the network plugin has not reported yet: look at the unit flanneld on the host"
+	return absent
 }
 
 // DeploymentAvailable returns when the Deployment's latest template is rolled out and available. Once ctx ends, the error tells what its pods wait for.
