@@ -23,7 +23,33 @@ func (e *StaleError) Error() string {
 	return "the plan is stale, nothing was done: since it was made, " + strings.Join(e.Changed, ", ") + " changed; plan again"
 }
 
-// Apply executes a plan. Under the lock it looks at the hosts again, and refuses the plan when it would now be another one.
+// PartialError says that an apply did all that it could do, and that its plan left hosts out.
+type PartialError struct{ Skipped []plan.Skip }
+
+// Error implements error.
+func (e *PartialError) Error() string {
+	var b strings.Builder
+	hosts := "1 host was"
+	if n := len(e.Skipped); n != 1 {
+		hosts = fmt.Sprintf("%d hosts were", n)
+	}
+	fmt.Fprintf(&b, "the rest is done, and %s skipped; apply again when they can take part:", hosts)
+	for _, s := range e.Skipped {
+		fmt.Fprintf(&b, "\n  host %s (site %s): %s", s.Host, s.Site, strings.ReplaceAll(s.Reason, "\n", "\n    "))
+	}
+	return b.String()
+}
+
+// outcome is how the apply of a plan ends that was carried out.
+func outcome(p *plan.Plan) error {
+	if p.Complete() {
+		return nil
+	}
+	return &PartialError{p.Skipped}
+}
+
+// Apply executes a plan. Under the lock it looks at the hosts again, and refuses the plan when it would now be another one. A plan that leaves
+// hosts out ends in a *PartialError once the rest is done.
 func (e *Engine) Apply(ctx context.Context, p *plan.Plan) error {
 	if p.Cluster != e.cluster.Name {
 		return fmt.Errorf("the plan is for cluster %q, this is %q", p.Cluster, e.cluster.Name)
@@ -35,7 +61,14 @@ func (e *Engine) Apply(ctx context.Context, p *plan.Plan) error {
 	defer held.release()
 	ctx, cancel := held.context(ctx)
 	defer cancel(nil)
-	now, s, err := e.plan(ctx, false)
+	s, err := e.state(ctx, false)
+	if err != nil {
+		return err
+	}
+	if err := e.identityNeeded(s); err != nil {
+		return err
+	}
+	now, err := e.plan(ctx, s)
 	if err != nil {
 		return err
 	}
@@ -43,7 +76,7 @@ func (e *Engine) Apply(ctx context.Context, p *plan.Plan) error {
 		return err
 	}
 	if p.Empty() {
-		return nil
+		return outcome(p)
 	}
 	k := &keys{engine: e, documents: s.documents}
 	if p.Issues && !p.NewIdentity {
@@ -53,31 +86,29 @@ func (e *Engine) Apply(ctx context.Context, p *plan.Plan) error {
 			return err
 		}
 	}
-	blobs := map[string]int{}
-	for i, x := range s.entries {
-		blobs[x.SHA256] = i
-	}
 	api := e.API(e, k.open)
 	defer api.Close()
 	err = execute.Run(ctx, execute.Config{
 		Topology: e.cluster, Hosts: e.hosts, Cluster: api,
 		Open: func(ctx context.Context, b hostapi.Blob) (io.ReadCloser, error) {
-			i, ok := blobs[b.SHA256]
-			if !ok {
-				return nil, fmt.Errorf("no artifact has the digest %s: the artifacts changed since the plan was made; plan again", b.SHA256)
-			}
-			return e.Artifacts.Open(ctx, s.entries[i])
+			return e.openBlob(ctx, s, b)
 		},
-		Identity: k.identity, Sealed: s.documents.Sealed, NewIdentity: k.learn,
+		Identity: k.identity, Sealed: s.documents.Sealed, SealedGeneration: s.documents.SealedGeneration, NewIdentity: k.learn,
 		Epoch: held.epoch, Actor: Actor(), Parallel: e.parallel(), GateTimeout: e.GateTimeout,
 		Now: e.Now, Rand: e.Rand, Events: e.Events,
 	}, p)
 	if err != nil && ctx.Err() != nil {
 		if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
+			if errors.As(cause, new(*lostError)) {
+				return cause // all that ended for it says the same
+			}
 			return errors.Join(cause, err)
 		}
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return outcome(p)
 }
 
 // stale compares a plan with the one that would be made now.
@@ -86,8 +117,17 @@ func stale(was, now *plan.Plan) error {
 	if was.Generation != now.Generation || was.ClusterID != now.ClusterID {
 		changed = append(changed, "the cluster's inventory")
 	}
-	for _, host := range slices.Sorted(maps.Keys(now.Facts)) {
-		if was.Facts[host] != now.Facts[host] {
+	hosts := maps.Clone(now.Facts)
+	maps.Copy(hosts, was.Facts)
+	for _, host := range slices.Sorted(maps.Keys(hosts)) {
+		before, then := was.Facts[host]
+		after, answers := now.Facts[host]
+		switch {
+		case !then && slices.ContainsFunc(was.Skipped, func(s plan.Skip) bool { return s.Host == host }):
+			changed = append(changed, "host "+host+" (it did not answer then)")
+		case !answers:
+			changed = append(changed, "host "+host+" (it does not answer now)")
+		case before != after:
 			changed = append(changed, "host "+host)
 		}
 	}

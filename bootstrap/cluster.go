@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/trivet-dev/trivet/bootstrap/certs"
 	"github.com/trivet-dev/trivet/bootstrap/desired"
@@ -36,21 +37,38 @@ func (e *Engine) apiEndpoint() hostapi.Endpoint {
 	}}
 }
 
-// kube makes a client of the API through the connected control planes.
+// connectedFirst lists the hosts with a role, those that are connected first.
+func (e *Engine) connectedFirst(r topology.Role) []*topology.Host {
+	hosts := e.cluster.HostsWith(r)
+	slices.SortStableFunc(hosts, func(a, b *topology.Host) int {
+		switch here, there := e.hosts[a.Name] != nil, e.hosts[b.Name] != nil; {
+		case here == there:
+			return 0
+		case here:
+			return -1
+		}
+		return 1
+	})
+	return hosts
+}
+
+// kube makes a client of the API through the control planes. Those that are not connected are known to it, with the reason.
 func (e *Engine) kube() (*kube.Client, error) {
 	var endpoints []kube.Endpoint
-	for _, h := range e.cluster.HostsWith(topology.RoleControlPlane) {
+	for _, h := range e.connectedFirst(topology.RoleControlPlane) {
 		if conn := e.hosts[h.Name]; conn != nil {
 			endpoints = append(endpoints, kube.Through(conn, e.apiEndpoint()))
+		} else if len(endpoints) > 0 {
+			endpoints = append(endpoints, kube.Away(h.Name, e.away(h.Name)))
 		}
 	}
 	return kube.New(endpoints)
 }
 
-// etcd makes a client of the members through their hosts.
+// etcd makes a client of the members through their hosts. Those that are not connected are known to it, with the reason.
 func (e *Engine) etcd() (*etcd.Client, error) {
 	var endpoints []etcd.Endpoint
-	for _, h := range e.cluster.HostsWith(topology.RoleEtcd) {
+	for _, h := range e.connectedFirst(topology.RoleEtcd) {
 		if conn := e.hosts[h.Name]; conn != nil {
 			endpoints = append(endpoints, etcd.Through(conn, hostapi.Endpoint{Network: "tcp", Address: "127.0.0.1:2379", TLS: &hostapi.TLS{
 				Authority:   desired.EtcdCA,
@@ -59,6 +77,8 @@ func (e *Engine) etcd() (*etcd.Client, error) {
 				ServerName:  "localhost",
 				Protocols:   []string{"h2"},
 			}}))
+		} else if len(endpoints) > 0 {
+			endpoints = append(endpoints, etcd.Away(h.Name, e.away(h.Name)))
 		}
 	}
 	return etcd.New(endpoints)
@@ -152,11 +172,6 @@ func (c *liveCluster) Members(ctx context.Context) ([]etcd.Status, error) {
 	}
 	defer client.Close()
 	out := client.Status(ctx)
-	for _, h := range c.engine.cluster.HostsWith(topology.RoleEtcd) {
-		if c.engine.hosts[h.Name] == nil {
-			out = append(out, etcd.Status{Name: h.Name, Error: "its host does not answer"})
-		}
-	}
 	slices.SortFunc(out, func(a, b etcd.Status) int { return strings.Compare(a.Name, b.Name) })
 	return out, nil
 }
@@ -197,7 +212,53 @@ func (c *liveCluster) APIReady(ctx context.Context, hosts []string, report func(
 	if err != nil {
 		return err
 	}
-	return c.explain(ctx, client.WaitReady(ctx, hosts...), "kube-apiserver.service", hosts)
+	err = client.HostsReady(ctx, hosts, func(states map[string]string) { report(summary(states, "control plane")) })
+	return c.explain(ctx, err, "kube-apiserver.service", hosts)
+}
+
+// EtcdSpare waits until etcd on a host may stop: the others are asked one by one, and must be a quorum of the member list that a quorum agrees on.
+func (c *liveCluster) EtcdSpare(ctx context.Context, host string, report func(string)) error {
+	client, err := c.engine.etcd()
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	return client.WaitSpare(ctx, host, report)
+}
+
+// spareEvery is how often control planes are asked while none can be spared.
+const spareEvery = 500 * time.Millisecond
+
+// APISpare waits until another API server than the host's is ready.
+func (c *liveCluster) APISpare(ctx context.Context, host string, report func(string)) error {
+	client, err := c.kube()
+	if err != nil {
+		return err
+	}
+	tick := time.NewTicker(spareEvery)
+	defer tick.Stop()
+	last := ""
+	for {
+		missing := map[string]string{}
+		for name, err := range client.ReadyHosts(ctx) {
+			switch {
+			case name == host:
+			case err == nil:
+				return nil
+			default:
+				missing[name] = err.Error()
+			}
+		}
+		if why := summary(missing, "control plane"); ctx.Err() == nil && why != last {
+			last = why
+			report(why)
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return fmt.Errorf("the API server on %s may not stop now, since no other one is ready: %s: %w", host, last, context.Cause(ctx))
+		}
+	}
 }
 
 // NodesReady waits until every node is Ready.
@@ -229,13 +290,13 @@ func (c *liveCluster) nodes(ctx context.Context, wait func(context.Context, []st
 	return c.explain(ctx, err, unit, slices.Sorted(maps.Keys(missing)))
 }
 
-// DNSAvailable waits until CoreDNS has the replicas it should have.
-func (c *liveCluster) DNSAvailable(ctx context.Context, report func(string)) error {
+// DNSAvailable waits until CoreDNS has the replicas it should have, or as many as are enough.
+func (c *liveCluster) DNSAvailable(ctx context.Context, minimum int, _ func(string)) error {
 	client, err := c.kube()
 	if err != nil {
 		return err
 	}
-	return client.DeploymentAvailable(ctx, desired.DNSNamespace, desired.DNSName)
+	return client.DeploymentReady(ctx, desired.DNSNamespace, desired.DNSName, minimum)
 }
 
 // explain adds the end of the unit's journal on the hosts that a gate waited for in vain, so that the reader need not go and look.
@@ -321,17 +382,29 @@ func dialTLS(host remote.Host, to hostapi.Endpoint, config *tls.Config) kube.Dia
 	}
 }
 
-// summary says in one line what is missing; the names are those of hosts.
-func summary(missing map[string]string, what string) string {
-	switch len(missing) {
-	case 0:
-		return "nothing"
-	case 1:
-		for n, why := range missing {
-			return what + " " + n + ": " + why
+// summary says in one line what is missing, by name as long as there are few; the names are those of hosts. What is not missing has an empty reason.
+func summary(states map[string]string, what string) string {
+	const most = 3
+	var out []string
+	n := 0
+	for _, name := range slices.Sorted(maps.Keys(states)) {
+		why := states[name]
+		if why == "" {
+			continue
+		}
+		if n++; n <= most {
+			out = append(out, name+": "+why)
 		}
 	}
-	return fmt.Sprintf("%d %ss", len(missing), what)
+	switch {
+	case n == 0:
+		return "nothing"
+	case n == 1:
+		return what + " " + out[0]
+	case n > most:
+		out = append(out, fmt.Sprintf("and %d more", n-most))
+	}
+	return fmt.Sprintf("%d %ss: %s", n, what, strings.Join(out, "; "))
 }
 
 // Destroy gives the hosts back by their ownership records. Hosts that do not answer fail it before anything is done.

@@ -17,14 +17,17 @@ import (
 
 // PlanDestroy says what a destroy would remove. It changes nothing.
 func (e *Engine) PlanDestroy(ctx context.Context) (*plan.Plan, error) {
-	seen, docs, err := e.look(ctx, false)
+	s, err := e.look(ctx, false)
 	if err != nil {
 		return nil, err
 	}
-	if err := e.ours(seen); err != nil {
+	if err := e.awayErrors(s); err != nil {
+		return nil, err // what they hold would stay there
+	}
+	if err := e.ours(s.seen); err != nil {
 		return nil, err
 	}
-	return plan.Destroy(e.cluster, docs.Inventory, seen), nil
+	return plan.Destroy(e.cluster, s.documents.Inventory, s.seen), nil
 }
 
 // ours refuses hosts that belong to another cluster: a destroy gives back its own hosts only.

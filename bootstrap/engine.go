@@ -19,16 +19,9 @@ import (
 	"github.com/trivet-dev/trivet/bootstrap/identity"
 	"github.com/trivet-dev/trivet/bootstrap/release"
 	"github.com/trivet-dev/trivet/bootstrap/topology"
-	"github.com/trivet-dev/trivet/internal/artifact"
 	"github.com/trivet-dev/trivet/internal/remote"
 	"github.com/trivet-dev/trivet/internal/remote/sshhost"
 )
-
-// Artifacts gives the files of a release. Resolve fetches or builds what is missing before it answers.
-type Artifacts interface {
-	Resolve(ctx context.Context, wants []artifact.Want) ([]artifact.Entry, error)
-	Open(ctx context.Context, e artifact.Entry) (io.ReadCloser, error)
-}
 
 // Options are what an engine works with.
 type Options struct {
@@ -37,6 +30,8 @@ type Options struct {
 	Cluster string
 	// Connect connects to a host; nil means SSH as the topology says.
 	Connect func(ctx context.Context, h *topology.Host) (remote.Host, error)
+	// Only chooses the hosts to connect to at once; nil means all. What works on the others needs all: plans, applies, status.
+	Only func(h *topology.Host) bool
 	// API makes the engine's view of the cluster's etcd and API server; nil means both as they run on the cluster's hosts. identity, nil where nothing is to be
 	// signed, gives the cluster's identity.
 	API func(e *Engine, identity func() (*identity.Identity, error)) API
@@ -141,6 +136,9 @@ func (e *Engine) connectAll(ctx context.Context) {
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, e.parallel())
 	for _, h := range e.cluster.Hosts {
+		if e.Only != nil && !e.Only(h) {
+			continue
+		}
 		wg.Go(func() {
 			select {
 			case slots <- struct{}{}:

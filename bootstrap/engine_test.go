@@ -86,15 +86,7 @@ func wants(t testing.TB, err error, words ...string) {
 
 func trees(t testing.TB, f *fleettest.Fleet) map[string]map[string]string {
 	t.Helper()
-	out := map[string]map[string]string{}
-	for _, h := range f.Cluster.Hosts {
-		tree, err := f.Whole(h.Name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		out[h.Name] = tree
-	}
-	return out
+	return f.Trees(t)
 }
 
 // unchanged wants hosts to be as they were.
@@ -105,33 +97,82 @@ func unchanged(t testing.TB, f *fleettest.Fleet, before map[string]map[string]st
 	}
 }
 
-func TestUnreachableHost(t *testing.T) {
+// TestNothingToGoBy refuses to plan for a control plane that nobody looked at, and to destroy what does not answer.
+func TestNothingToGoBy(t *testing.T) {
 	f := newFleet(t, small)
 	fresh := trees(t, f)
-	f.Unreachable["w1"] = true
+	f.Unreachable["cp1"] = true
 	e := open(t, f)
-	wants(t, e.Unreachable(), "host w1", "no route to host")
+	wants(t, e.Unreachable(), "host cp1", "no route to host")
 	_, err := e.Plan(t.Context())
-	wants(t, err, "host w1", "no route to host")
-	wants(t, e.Destroy(t.Context()), "host w1")
+	wants(t, err, "no host that answers has the cluster's inventory", "of which 1 does not answer", "host cp1: connect to 10.11.1.11: no route to host")
+	wants(t, e.Destroy(t.Context()), "host cp1")
 	s, err := e.Status(t.Context())
-	if err != nil || len(s.Hosts) != 2 || s.Hosts[0].Error != "" || !strings.Contains(s.Hosts[1].Error, "no route to host") {
+	if err != nil || len(s.Hosts) != 2 || s.Hosts[1].Error != "" || !strings.Contains(s.Hosts[0].Error, "no route to host") {
 		t.Errorf("status: %+v, %v", s, err)
 	}
 	unchanged(t, f, fresh)
+
+	f.Unreachable["cp1"], f.Unreachable["w1"] = false, true
+	wants(t, open(t, f).Destroy(t.Context()), "host w1", "no route to host")
+	unchanged(t, f, fresh)
 }
 
-// TestHostLostWhilePlanning names the host whose connection breaks.
+// TestWorkerAway applies to the others, says who was left out, and makes up for it later.
+func TestWorkerAway(t *testing.T) {
+	f := newFleet(t, small)
+	f.Unreachable["w1"] = true
+	skipped := []plan.Skip{{Host: "w1", Site: "s1", Reason: "connect to 10.11.1.12: no route to host"}}
+	for _, again := range []bool{false, true} {
+		e := open(t, f)
+		p := planOf(t, e)
+		if p.Complete() || p.Empty() != again {
+			t.Errorf("again %t: the plan leaves out %v, empty: %t", again, p.Skipped, p.Empty())
+		}
+		var partial *bootstrap.PartialError
+		if err := e.Apply(t.Context(), p); !errors.As(err, &partial) {
+			t.Fatalf("again %t: %v", again, err)
+		}
+		if d := cmp.Diff(skipped, partial.Skipped); d != "" {
+			t.Error(d)
+		}
+		wants(t, partial, "1 host was skipped", "host w1 (site s1): connect to 10.11.1.12: no route to host", "apply again")
+	}
+	if f.Objects()["Node/w1"] != nil {
+		t.Error("a node was made of a host that nobody has seen")
+	}
+	before := planOf(t, open(t, f))
+	f.Unreachable["w1"] = false
+	e := open(t, f)
+	wants(t, e.Apply(t.Context(), before), "stale", "host w1 (it did not answer then)")
+	apply(t, e)
+	if p := planOf(t, e); !p.Empty() || !p.Complete() {
+		t.Errorf("there is still something to do: %v", p.Phases)
+	}
+
+	// One that left makes a plan stale as well, and keeps its place in the cluster.
+	before = planOf(t, e)
+	f.Unreachable["w1"] = true
+	e = open(t, f)
+	wants(t, e.Apply(t.Context(), before), "stale", "host w1 (it does not answer now)")
+	if p := planOf(t, e); !p.Empty() || p.Complete() || p.Inventory.Host("w1") == nil {
+		t.Errorf("a host that is away is nothing to change for: %v", p.Phases)
+	}
+	if f.Objects()["Node/w1"] == nil {
+		t.Error("the node of a host that is away is gone")
+	}
+}
+
+// TestHostLostWhilePlanning leaves out the host whose connection breaks, with the reason.
 func TestHostLostWhilePlanning(t *testing.T) {
 	f := newFleet(t, small)
 	e := open(t, f)
 	if err := e.Hosts()["w1"].Close(); err != nil {
 		t.Fatal(err)
 	}
-	_, err := e.Plan(t.Context())
-	wants(t, err, "host w1")
-	if strings.Contains(err.Error(), "cp1") {
-		t.Errorf("cp1 is blamed too: %v", err)
+	p := planOf(t, e)
+	if len(p.Skipped) != 1 || p.Skipped[0].Host != "w1" || !strings.Contains(p.Skipped[0].Reason, "lost") && !strings.Contains(p.Skipped[0].Reason, "closed") {
+		t.Errorf("left out: %+v", p.Skipped)
 	}
 }
 

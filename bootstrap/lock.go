@@ -5,108 +5,360 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 	"sync"
+	"time"
 
+	"github.com/trivet-dev/trivet/bootstrap/event"
+	"github.com/trivet-dev/trivet/bootstrap/inventory"
+	"github.com/trivet-dev/trivet/bootstrap/observe"
 	"github.com/trivet-dev/trivet/bootstrap/topology"
 	"github.com/trivet-dev/trivet/internal/hostapi"
+	"github.com/trivet-dev/trivet/internal/remote"
+)
+
+const (
+	// fenceTries bounds how often an epoch is chosen anew because somebody else raised it meanwhile.
+	fenceTries = 3
+	// fencePatience is how long raising a host's epoch may take before it is said that a step is still running there.
+	fencePatience = 2 * time.Second
 )
 
 // lock is the run lock of a cluster: held on a majority of its control planes, with an epoch above every one seen.
 type lock struct {
-	release func()
+	engine  *Engine
+	purpose string
+	since   time.Time
 	epoch   uint64
-	lost    <-chan struct{}
+	lost    chan string // hosts on which it was lost
+	done    chan struct{}
+	once    sync.Once
+
+	mu    sync.Mutex
+	grips map[string]io.Closer // by host
+
+	seen   map[string]bool // hosts that answered
+	fenced []string        // hosts that were raised to the epoch
 }
 
-var errLockLost = errors.New("the connection that held the run lock was lost, so this run stopped; what was done is recorded on the hosts: plan and apply again")
+// HeldError says that somebody else holds the run lock.
+type HeldError struct {
+	Cluster string
+	Host    string         // the control plane that said so
+	Holder  hostapi.Holder // no Actor when it could not be read
+	Age     time.Duration  // of the hold, 0 when it cannot be told
+	Voters  int            // control planes
+	Err     error          // what that host answered
+}
+
+// Error implements error.
+func (e *HeldError) Error() string {
+	who := "somebody else has just taken it"
+	if e.Holder.Actor != "" {
+		who = DescribeHolder(e.Holder, e.Age)
+	}
+	return fmt.Sprintf("the run lock of cluster %q is held: on host %s %s. A run needs a majority of the control planes, %d of %d. Nothing was changed; wait until that run has ended, or, when nobody is at it any more, end it with `trivet lock --take-over`",
+		e.Cluster, e.Host, who, majority(e.Voters), e.Voters)
+}
+
+// Unwrap returns what the host answered.
+func (e *HeldError) Unwrap() error { return e.Err }
+
+// DescribeHolder writes who holds the run lock, for what and since when. An age of 0 is left out.
+func DescribeHolder(h hostapi.Holder, age time.Duration) string {
+	out := fmt.Sprintf("%s holds it for %s", h.Actor, h.Purpose)
+	if !h.Since.IsZero() {
+		out += " since " + h.Since.UTC().Format("2006-01-02 15:04:05 UTC")
+	}
+	if age > 0 {
+		out += fmt.Sprintf(" (%s ago)", age.Truncate(time.Second))
+	}
+	return out
+}
+
+// lostError says that a run lost the lock.
+type lostError struct{ host string }
+
+func (e *lostError) Error() string {
+	return fmt.Sprintf("the run lock on host %s was lost, by a lost connection or because somebody took it over, so this run stopped; what was done is recorded on the hosts. Look with `trivet lock` who holds it, then plan and apply again", e.host)
+}
+
+func majority(n int) int { return n/2 + 1 }
 
 // context derives a context that ends when the lock is lost.
 func (l *lock) context(ctx context.Context) (context.Context, context.CancelCauseFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	go func() {
 		select {
-		case <-l.lost:
-			cancel(errLockLost)
+		case host := <-l.lost:
+			cancel(&lostError{host})
 		case <-ctx.Done():
 		}
 	}()
 	return ctx, cancel
 }
 
-// lock takes the run lock on every control plane that answers; a majority is needed. Then it raises the epoch on every host that has a record, which waits for steps of
-// an earlier run that are still under way there.
-func (e *Engine) lock(ctx context.Context, purpose string) (*lock, error) {
-	_, docs, err := e.look(ctx, false)
-	if err != nil {
-		return nil, err
-	}
-	epoch := docs.Epoch + 1
-	voters := e.cluster.HostsWith(topology.RoleControlPlane)
-	var releases []io.Closer
-	done := make(chan struct{})
-	release := sync.OnceFunc(func() {
-		close(done)
-		for _, c := range releases {
-			c.Close()
+// release lets the lock go.
+func (l *lock) release() {
+	l.once.Do(func() {
+		close(l.done)
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		for _, c := range l.grips {
+			_ = c.Close() // it ends with the connection otherwise
 		}
 	})
-	lost := make(chan struct{}, len(voters))
-	var errs []error
-	for _, h := range voters {
-		c, gone, err := e.hosts[h.Name].Hold(ctx, hostapi.Hold{Holder: hostapi.Holder{Actor: Actor(), Purpose: purpose, Since: e.Now(), Epoch: epoch}})
-		if err != nil {
-			errs = append(errs, err)
-			var he *hostapi.Error
-			if errors.As(err, &he) && he.Code == hostapi.CodeHeld {
-				break
-			}
-			continue
-		}
-		releases = append(releases, c)
-		go func() {
-			select {
-			case <-gone:
-				lost <- struct{}{}
-			case <-done:
-			}
-		}()
-	}
-	if len(releases) <= len(voters)/2 {
-		release()
-		return nil, fmt.Errorf("the run lock needs a majority of the control planes, %d of %d, and could be taken on %d: %w", len(voters)/2+1, len(voters), len(releases), errors.Join(errs...))
-	}
-	if err := e.raise(ctx, epoch); err != nil {
-		release()
-		return nil, err
-	}
-	return &lock{release: release, epoch: epoch, lost: lost}, nil
 }
 
-// raise fences off earlier runs.
-func (e *Engine) raise(ctx context.Context, epoch uint64) error {
-	seen, docs, err := e.look(ctx, false)
+// lock takes the run lock on every control plane that answers; a majority is needed. Then it raises the epoch on every host that answers and has a record, which waits for
+// steps of an earlier run that are still under way there.
+func (e *Engine) lock(ctx context.Context, purpose string) (*lock, error) {
+	l, voters := e.newLock(purpose), e.voters()
+	var errs []error
+	for _, name := range voters {
+		err := l.take(ctx, name, false)
+		// Whoever is refused stops asking: so of several at once, who all ask in the same order, one gets it.
+		if errs = append(errs, err); isHeld(err) {
+			break
+		}
+	}
+	err := l.enough(voters, errs)
+	if err == nil {
+		err = l.fence(ctx)
+	}
 	if err != nil {
+		l.release()
+		return nil, err
+	}
+	return l, nil
+}
+
+func (e *Engine) newLock(purpose string) *lock {
+	return &lock{engine: e, purpose: purpose, since: e.Now(), lost: make(chan string, 1), done: make(chan struct{}), grips: map[string]io.Closer{}}
+}
+
+// voters are the control planes, in an order that every run has in common.
+func (e *Engine) voters() []string {
+	var names []string
+	for _, h := range e.cluster.HostsWith(topology.RoleControlPlane) {
+		names = append(names, h.Name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// away is why a host is not connected.
+func (e *Engine) away(name string) error {
+	if err := e.failed[name]; err != nil {
 		return err
 	}
-	errs := make([]error, len(e.cluster.Hosts))
-	slots := make(chan struct{}, e.parallel())
-	var wg sync.WaitGroup
-	for i, h := range e.cluster.Hosts {
-		o := seen[h.Name]
-		if o == nil || o.Record == nil {
+	return fmt.Errorf("host %s: not connected", name)
+}
+
+// take takes the lock of one control plane. Refused, it says who holds it.
+func (l *lock) take(ctx context.Context, name string, takeover bool) error {
+	e := l.engine
+	host := e.hosts[name]
+	if host == nil {
+		return e.away(name)
+	}
+	hctx, cancel := ctx, context.CancelFunc(func() {})
+	if !takeover { // which may wait for an operation of the present holder; this does not
+		hctx, cancel = patient(ctx, lockTimeout)
+	}
+	grip, gone, err := host.Hold(hctx, hostapi.Hold{Takeover: takeover, Holder: hostapi.Holder{Actor: Actor(), Purpose: l.purpose, Since: l.since}})
+	cancel()
+	switch {
+	case isHeld(err):
+		return e.heldBy(ctx, host, err)
+	case err != nil && ctx.Err() == nil:
+		return silent(hctx, name, err)
+	case err != nil:
+		return err
+	}
+	l.mu.Lock()
+	l.grips[name] = grip
+	l.mu.Unlock()
+	go func() {
+		select {
+		case <-gone:
+			l.drop(name, grip)
+		case <-l.done:
+		}
+	}()
+	return nil
+}
+
+// drop notes that the lock of a host was lost.
+func (l *lock) drop(name string, grip io.Closer) {
+	l.mu.Lock()
+	if l.grips[name] == grip {
+		delete(l.grips, name)
+	}
+	l.mu.Unlock()
+	select {
+	case l.lost <- name:
+	default: // one is enough
+	}
+}
+
+// has reports whether the lock of a control plane is held now.
+func (l *lock) has(name string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.grips[name] != nil
+}
+
+func isHeld(err error) bool {
+	var he *hostapi.Error
+	return errors.As(err, &he) && he.Code == hostapi.CodeHeld
+}
+
+// heldBy asks a control plane that refused the lock who holds it.
+func (e *Engine) heldBy(ctx context.Context, host remote.Host, refused error) *HeldError {
+	held := &HeldError{Cluster: e.cluster.Name, Host: host.Name(), Voters: len(e.voters()), Err: refused}
+	if o, err := host.Observe(ctx, hostapi.ObserveRequest{}); err == nil && o.Holder != nil {
+		held.Holder, held.Age = *o.Holder, e.age(o.Holder)
+	}
+	return held
+}
+
+// age is how long ago a hold began, by this machine's clock; 0 where the clocks make no sense of it.
+func (e *Engine) age(h *hostapi.Holder) time.Duration {
+	if h.Since.IsZero() {
+		return 0
+	}
+	return max(e.Now().Sub(h.Since), 0)
+}
+
+// enough fails unless the lock is held on a majority of the voters. errs are the reasons why it is not held on some.
+func (l *lock) enough(voters []string, errs []error) error {
+	have := 0
+	for _, name := range voters {
+		if l.has(name) {
+			have++
+		}
+	}
+	if have >= majority(len(voters)) {
+		return nil
+	}
+	var held *HeldError
+	if i := slices.IndexFunc(errs, func(err error) bool { return errors.As(err, &held) }); i >= 0 {
+		return errors.Join(held, errors.Join(errs[:i]...)) // those before it did not answer, or would have been taken
+	}
+	err := errors.Join(errs...)
+	return fmt.Errorf("the run lock needs a majority of the control planes, %d of %d, and could be taken on %d. Nothing was changed; bring the others back, then run the same command again: %w",
+		majority(len(voters)), len(voters), have, err)
+}
+
+// fence looks at the hosts, chooses an epoch above all that it sees, and raises the hosts to it, so that no earlier run changes them any more. The control planes come first:
+// whoever holds the lock later sees the epoch of at least one of them.
+func (l *lock) fence(ctx context.Context) error {
+	e := l.engine
+	for try := 1; ; try++ {
+		seen, _ := observe.Hosts(ctx, e.hosts, hostapi.ObserveRequest{}, e.parallel())
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		docs, err := observe.Documents(e.cluster, seen)
+		if err != nil {
+			return err
+		}
+		if err := l.recorded(docs.Inventory); err != nil {
+			return err
+		}
+		l.epoch, l.fenced, l.seen = docs.Epoch+1, nil, map[string]bool{}
+		for name := range seen {
+			l.seen[name] = true
+		}
+		err = l.raise(ctx, docs.Inventory, seen)
+		var he *hostapi.Error
+		if try < fenceTries && errors.As(err, &he) && he.Code == hostapi.CodeStaleEpoch {
 			continue
 		}
+		return err
+	}
+}
+
+// recorded fails unless the lock is held on a majority of the control planes that the cluster itself remembers: the topology may have others.
+func (l *lock) recorded(inv *inventory.Inventory) error {
+	if inv == nil {
+		return nil
+	}
+	var all, missing []string
+	for _, h := range inv.Hosts {
+		if !slices.Contains(h.Roles, string(topology.RoleControlPlane)) {
+			continue
+		}
+		if all = append(all, h.Name); !l.has(h.Name) {
+			missing = append(missing, h.Name)
+		}
+	}
+	if len(all)-len(missing) >= majority(len(all)) || len(all) == 0 {
+		return nil
+	}
+	return fmt.Errorf("the run lock needs a majority of the control planes that the cluster has recorded, %d of %d, and is missing on %s. Nothing was changed; bring them back, or name them in the topology again",
+		majority(len(all)), len(all), strings.Join(missing, ", "))
+}
+
+// raise fences off earlier runs on every host that was seen and has a record.
+func (l *lock) raise(ctx context.Context, inv *inventory.Inventory, seen map[string]*hostapi.Observation) error {
+	var first, second []string
+	voters := l.engine.voters()
+	for _, h := range l.engine.cluster.Hosts {
+		switch o := seen[h.Name]; {
+		case o == nil || o.Record == nil:
+		case slices.Contains(voters, h.Name):
+			first = append(first, h.Name)
+		default:
+			second = append(second, h.Name)
+		}
+	}
+	for _, names := range [][]string{first, second} {
+		if err := l.raiseAll(ctx, names, inv, seen); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// raiseAll raises hosts at once, bounded. Hosts that are lost are left out: a lost control plane ends the lock anyway. Any other refusal is an error.
+func (l *lock) raiseAll(ctx context.Context, names []string, inv *inventory.Inventory, seen map[string]*hostapi.Observation) error {
+	errs, lost := make([]error, len(names)), make([]bool, len(names))
+	slots := make(chan struct{}, l.engine.parallel())
+	var wg sync.WaitGroup
+	for i, name := range names {
 		// A run that was interrupted at its beginning, or a destroy at its end, leaves a record and no inventory.
-		id := o.Record.ClusterID
-		if docs.Inventory != nil {
-			id = docs.Inventory.ClusterID
+		id := seen[name].Record.ClusterID
+		if inv != nil {
+			id = inv.ClusterID
 		}
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()
-			errs[i] = e.hosts[h.Name].RaiseEpoch(ctx, hostapi.RaiseEpoch{Epoch: epoch, ClusterID: id})
+			err := l.engine.raiseHost(ctx, name, hostapi.RaiseEpoch{Epoch: l.epoch, ClusterID: id})
+			if lost[i] = remote.IsLost(err); !lost[i] {
+				errs[i] = err
+			}
 		})
 	}
 	wg.Wait()
+	for i, name := range names {
+		if lost[i] {
+			l.seen[name] = false
+		} else if errs[i] == nil {
+			l.fenced = append(l.fenced, name)
+		}
+	}
 	return errors.Join(errs...)
+}
+
+// raiseHost raises one host, and says so when that takes long, as it does while a step runs there.
+func (e *Engine) raiseHost(ctx context.Context, name string, req hostapi.RaiseEpoch) error {
+	timer := time.AfterFunc(fencePatience, func() {
+		e.emit(event.Event{Kind: event.Message, Host: name, Message: "a step of an earlier run is still under way there; waiting for its end"})
+	})
+	defer timer.Stop()
+	return e.hosts[name].RaiseEpoch(ctx, req)
 }

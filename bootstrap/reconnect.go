@@ -40,16 +40,19 @@ type route struct {
 	own  bool        // whether conn was made here, so that it is closed here
 	err  error       // of the last attempt to connect
 	last time.Time   // of that attempt
+	// known is true once there was a connection, so that the next one is news.
+	known bool
 }
 
 // APIDialer makes a dialer of the API. It connects to nothing.
 func (e *Engine) APIDialer() *APIDialer {
 	d := &APIDialer{engine: e, to: hostapi.Endpoint{Network: "tcp", Address: e.apiEndpoint().Address}}
 	for _, h := range e.cluster.HostsWith(topology.RoleControlPlane) {
-		r := &route{host: h, conn: e.hosts[h.Name]}
-		if r.conn == nil {
-			r.err, r.last = e.failed[h.Name], e.Now()
+		r := &route{host: h, conn: e.hosts[h.Name], err: e.failed[h.Name]}
+		if r.err != nil {
+			r.last = e.Now()
 		}
+		r.known = r.conn != nil
 		d.routes = append(d.routes, r)
 	}
 	return d
@@ -122,8 +125,10 @@ func (d *APIDialer) connection(ctx context.Context, r *route) (host remote.Host,
 	if err != nil {
 		return nil, false, err
 	}
-	r.conn, r.own = conn, true
-	d.engine.emit(event.Event{Kind: event.Message, Host: r.host.Name, Message: "connected again"})
+	if r.known || d.engine.Only == nil {
+		d.engine.emit(event.Event{Kind: event.Message, Host: r.host.Name, Message: "connected again"})
+	}
+	r.conn, r.own, r.known = conn, true, true
 	return conn, true, nil
 }
 

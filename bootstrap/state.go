@@ -23,65 +23,105 @@ const compareTimeout = 15 * time.Second
 
 // state is what one look at the cluster gave, with what follows from it.
 type state struct {
-	seen      map[string]*hostapi.Observation
-	documents *observe.Cluster
-	target    *inventory.Inventory
-	desired   *desired.Cluster
-	objects   []plan.ObjectState // nil when the API could not be asked
-	apiError  error
-	entries   []artifact.Entry
+	sight
+	target   *inventory.Inventory
+	desired  *desired.Cluster
+	objects  []plan.ObjectState // nil when the API could not be asked
+	apiError error
+	entries  []artifact.Entry
+	known    map[string]artifact.Want // by digest, of entries that are pinned and recorded: nobody has looked for the files
 }
 
-// look observes every host. All must answer: a plan that leaves hosts out is not made yet.
-func (e *Engine) look(ctx context.Context, contents bool) (map[string]*hostapi.Observation, *observe.Cluster, error) {
-	if err := e.Unreachable(); err != nil {
-		return nil, nil, err
-	}
+// sight is what one look at the hosts gave.
+type sight struct {
+	seen      map[string]*hostapi.Observation
+	away      map[string]error // why a host could not be connected or observed
+	documents *observe.Cluster
+}
+
+// look observes the hosts that are connected.
+func (e *Engine) look(ctx context.Context, contents bool) (*sight, error) {
 	req := hostapi.ObserveRequest{Contents: contents, Packages: e.packageNames(), Paths: []string{"/var/lib", "/opt"}}
-	seen, failed := observe.Hosts(ctx, e.hosts, req, e.parallel())
-	if len(failed) > 0 {
-		var errs []error
-		for _, h := range e.cluster.Hosts {
-			errs = append(errs, failed[h.Name])
-		}
-		return nil, nil, errors.Join(errs...)
+	s := &sight{}
+	s.seen, s.away = observe.Hosts(ctx, e.hosts, req, e.parallel())
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx) // whoever did not answer was not given the time
 	}
-	docs, err := observe.Documents(e.cluster, seen)
-	return seen, docs, err
+	for _, h := range e.cluster.Hosts {
+		if e.hosts[h.Name] == nil {
+			s.away[h.Name] = e.away(h.Name)
+		}
+	}
+	var err error
+	s.documents, err = observe.Documents(e.cluster, s.seen)
+	return s, err
+}
+
+// awayErrors are the hosts that did not answer, in the topology's order, as one error; nil when all did.
+func (e *Engine) awayErrors(s *sight) error {
+	var errs []error
+	for _, h := range e.cluster.Hosts {
+		errs = append(errs, s.away[h.Name])
+	}
+	return errors.Join(errs...)
+}
+
+// reasons are the hosts that did not answer as a plan has them.
+func (s *sight) reasons() map[string]string {
+	out := make(map[string]string, len(s.away))
+	for name, err := range s.away {
+		out[name] = err.Error()
+	}
+	return out
 }
 
 func (e *Engine) packageNames() []string {
 	return release.Packages(e.cluster.Network.Plugin, e.cluster.Network.ProxyMode)
 }
 
-// state observes and compiles.
+// state observes, and says what the inventory is to be.
 func (e *Engine) state(ctx context.Context, contents bool) (*state, error) {
-	seen, docs, err := e.look(ctx, contents)
+	sight, err := e.look(ctx, contents)
 	if err != nil {
 		return nil, err
 	}
-	if err := plan.Refuse(e.cluster, docs.Inventory); err != nil {
-		return nil, err // before artifacts of another release are fetched
+	// What can be refused by the look alone is, before artifacts are fetched.
+	if err := plan.Refuse(e.cluster, sight.documents.Inventory); err != nil {
+		return nil, err
 	}
-	s := &state{seen: seen, documents: docs}
-	facts := map[string]hostapi.Facts{}
-	for n, o := range seen {
-		facts[n] = o.Facts
+	if err := plan.RefuseAway(e.cluster, sight.documents.Inventory, sight.reasons()); err != nil {
+		return nil, err
 	}
-	if s.target, err = desired.Allot(docs.Inventory, e.cluster, facts); err != nil {
+	s := &state{sight: *sight}
+	if s.target, err = desired.Allot(s.documents.Inventory, e.cluster, s.facts()); err != nil {
 		return nil, err
 	}
 	// Compiled as it will be once etcd has formed: that is the state in which a second plan finds nothing to do.
 	s.target.Initialised = true
-	if s.entries, err = e.Artifacts.Resolve(ctx, desired.Wants(e.cluster, e.release, facts, true)); err != nil {
-		return nil, err
+	return s, nil
+}
+
+func (s *sight) facts() map[string]hostapi.Facts {
+	out := make(map[string]hostapi.Facts, len(s.seen))
+	for n, o := range s.seen {
+		out[n] = o.Facts
 	}
+	return out
+}
+
+// compile works out what is desired. The wants in must are asked of the artifacts, whatever records say.
+func (e *Engine) compile(ctx context.Context, s *state, must map[artifact.Want]bool) error {
+	facts := s.facts()
+	if err := e.resolve(ctx, s, desired.Wants(e.cluster, e.release, facts, true), must); err != nil {
+		return err
+	}
+	var err error
 	s.desired, err = desired.Compile(desired.Input{Cluster: e.cluster, Release: e.release, Inventory: s.target, Facts: facts, Artifacts: s.entries})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	e.compareObjects(ctx, s)
-	return s, nil
+	return nil
 }
 
 // compareObjects asks the API how its objects compare, when there is an API.
@@ -108,15 +148,54 @@ func (e *Engine) routesNote(s *state) string {
 
 // Plan observes the cluster and says what an apply would do. It changes nothing.
 func (e *Engine) Plan(ctx context.Context) (*plan.Plan, error) {
-	p, _, err := e.plan(ctx, true)
-	return p, err
+	s, err := e.state(ctx, true)
+	if err != nil {
+		return nil, err
+	}
+	if err := e.identityNeeded(s); err != nil {
+		e.warn("%v", err) // a plan can do without, and getting artifacts may take long
+	}
+	return e.plan(ctx, s)
 }
 
-func (e *Engine) plan(ctx context.Context, contents bool) (*plan.Plan, *state, error) {
-	s, err := e.state(ctx, contents)
-	if err != nil {
-		return nil, nil, err
+// identityNeeded fails where it is certain, before anything was compiled, that an apply needs the age identity and has none: a bring-up that was interrupted after it had sealed
+// the cluster's identity goes on with that one.
+func (e *Engine) identityNeeded(s *state) error {
+	if inv := s.documents.Inventory; len(s.documents.Sealed) == 0 || (inv != nil && inv.Initialised) {
+		return nil
 	}
+	if e.Identities == nil {
+		return fmt.Errorf("applying this plan issues certificates or writes secrets: %w", errNoIdentity)
+	}
+	_, err := e.Identities()
+	return err
+}
+
+// plan compiles and plans. What turns out to have to be sent from here, and was known from records alone, is got before the plan is given.
+func (e *Engine) plan(ctx context.Context, s *state) (*plan.Plan, error) {
+	must := map[artifact.Want]bool{}
+	for {
+		if err := e.compile(ctx, s, must); err != nil {
+			return nil, err
+		}
+		p, err := plan.Make(plan.Input{Cluster: e.cluster, Current: s.documents.Inventory, Target: s.target, Desired: s.desired,
+			Seen: s.seen, Away: s.reasons(), Objects: s.objects, BlobNames: s.blobNames(), Now: e.Now()})
+		if err != nil {
+			return nil, err
+		}
+		send := s.toSend(p)
+		if len(send) == 0 {
+			e.note(s, p)
+			return p, nil
+		}
+		for _, w := range send {
+			must[w] = true
+		}
+	}
+}
+
+// blobNames names artifacts for the reader.
+func (s *state) blobNames() map[string]string {
 	names := map[string]string{}
 	for _, x := range s.entries {
 		names[x.SHA256] = x.Name
@@ -124,19 +203,21 @@ func (e *Engine) plan(ctx context.Context, contents bool) (*plan.Plan, *state, e
 			names[x.SHA256] = x.Reference
 		}
 	}
-	p, err := plan.Make(plan.Input{Cluster: e.cluster, Current: s.documents.Inventory, Target: s.target, Desired: s.desired,
-		Seen: s.seen, Objects: s.objects, BlobNames: names, Now: e.Now()})
-	if err != nil {
-		return nil, nil, err
-	}
+	return names
+}
+
+// note adds what the reader of a plan should know.
+func (e *Engine) note(s *state, p *plan.Plan) {
 	if s.apiError != nil {
-		note := fmt.Sprintf("the API does not answer, so its objects could not be compared and all of them will be applied: %v", s.apiError)
+		note := fmt.Sprintf("the objects of the API could not be compared, so all of them will be applied: %v", s.apiError)
 		p.Notes = append(p.Notes, note)
 		e.Events(event.Event{Time: e.Now(), Kind: event.Warning, Message: note})
+	}
+	if note := e.recipientsNote(s.documents.Inventory); note != "" {
+		p.Notes = append(p.Notes, note)
 	}
 	if n := e.cluster.Network; n.Plugin == release.PluginBridge && n.Routes == "external" {
 		p.Notes = append(p.Notes, e.routesNote(s))
 	}
 	slices.Sort(p.Notes)
-	return p, s, nil
 }

@@ -1,20 +1,35 @@
 package bootstrap
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
-	"sort"
+	"path"
+	"slices"
+	"strings"
+	"sync"
 	"time"
 
+	"github.com/trivet-dev/trivet/bootstrap/desired"
 	"github.com/trivet-dev/trivet/bootstrap/etcd"
 	"github.com/trivet-dev/trivet/bootstrap/inventory"
+	"github.com/trivet-dev/trivet/bootstrap/kube"
 	"github.com/trivet-dev/trivet/bootstrap/observe"
+	"github.com/trivet-dev/trivet/bootstrap/plan"
+	"github.com/trivet-dev/trivet/internal/artifact"
 	"github.com/trivet-dev/trivet/internal/hostapi"
 	"github.com/trivet-dev/trivet/internal/pki"
+	"github.com/trivet-dev/trivet/internal/remote"
 )
 
-// statusTimeout bounds what a status asks of etcd and of the API.
-const statusTimeout = 10 * time.Second
+const (
+	// statusTimeout bounds what a status asks of etcd and of the API.
+	statusTimeout = 10 * time.Second
+	// observeTimeout bounds how long a status waits for a host that went silent; deepTimeout for one that reads its whole store.
+	observeTimeout = 30 * time.Second
+	deepTimeout    = 15 * time.Minute
+)
 
 // Status is a cluster at a glance.
 type Status struct {
@@ -26,9 +41,40 @@ type Status struct {
 	Holder      *hostapi.Holder `json:"holder,omitempty"`     // of the run lock
 	Hosts       []HostStatus    `json:"hosts"`
 	Etcd        []etcd.Status   `json:"etcd,omitempty"`
-	// EtcdError and APIError say why that part is missing.
-	EtcdError string `json:"etcdError,omitempty"`
-	APIError  string `json:"apiError,omitempty"`
+	// Objects are those in the API that are not as desired.
+	Objects []ObjectDrift `json:"objects,omitempty"`
+	// EtcdError, APIError and ObjectsError say why that part is missing.
+	EtcdError    string `json:"etcdError,omitempty"`
+	APIError     string `json:"apiError,omitempty"`
+	ObjectsError string `json:"objectsError,omitempty"`
+	// Deep is true where the stored artifacts were read and their digests compared; otherwise their sizes were.
+	Deep bool      `json:"deep,omitempty"`
+	Time time.Time `json:"time"` // of the look, by this machine's clock
+}
+
+// ObjectDrift is an object of the API that is not as desired.
+type ObjectDrift struct {
+	Kind      string   `json:"kind"`
+	Namespace string   `json:"namespace,omitempty"`
+	Name      string   `json:"name"`
+	Missing   bool     `json:"missing,omitempty"`
+	Fields    []string `json:"fields,omitempty"` // that differ
+}
+
+// String names the object.
+func (o ObjectDrift) String() string {
+	if o.Namespace == "" {
+		return o.Kind + " " + o.Name
+	}
+	return o.Kind + " " + o.Namespace + "/" + o.Name
+}
+
+// What says how the object differs.
+func (o ObjectDrift) What() string {
+	if o.Missing {
+		return "missing"
+	}
+	return "differs in " + strings.Join(o.Fields, ", ")
 }
 
 // HostStatus is one host.
@@ -46,8 +92,9 @@ type HostStatus struct {
 	Drift   []hostapi.Drift `json:"drift,omitempty"`
 	// Node is what the API says of the host's node: "Ready", the reason why not, or empty when it is no node.
 	Node string `json:"node,omitempty"`
-	// NextExpiry is the certificate that expires first.
-	NextExpiry *Expiry `json:"nextExpiry,omitempty"`
+	// Certificates are those that the host was given, in order of expiry; NextExpiry is the first of them.
+	Certificates []Expiry `json:"certificates,omitempty"`
+	NextExpiry   *Expiry  `json:"nextExpiry,omitempty"`
 }
 
 // UnitStatus is one unit that Trivet owns.
@@ -63,18 +110,21 @@ type Expiry struct {
 	NotAfter    time.Time `json:"notAfter"`
 }
 
-// Healthy reports whether every host answers as recorded, every node is Ready and every etcd member is healthy.
+// Healthy reports whether every host answers as recorded, every node is Ready, every etcd member is healthy, the API holds what it should, and no certificate has expired.
 func (s *Status) Healthy() bool {
-	if !s.Initialised || s.Destroying || s.EtcdError != "" || s.APIError != "" {
+	if !s.Initialised || s.Destroying || s.EtcdError != "" || s.APIError != "" || s.ObjectsError != "" || len(s.Objects) > 0 {
 		return false
 	}
 	for _, h := range s.Hosts {
 		if h.Error != "" || !h.Managed || len(h.Drift) > 0 || (h.Node != "" && h.Node != "Ready") {
 			return false
 		}
+		if h.NextExpiry != nil && !h.NextExpiry.NotAfter.After(s.Time) {
+			return false
+		}
 	}
 	for _, m := range s.Etcd {
-		if m.Error != "" || len(m.Alarms) > 0 {
+		if m.Error != "" || len(m.Alarms) > 0 || m.ID != 0 && m.Leader == 0 {
 			return false
 		}
 	}
@@ -83,19 +133,30 @@ func (s *Status) Healthy() bool {
 
 // Status reads every host that answers, etcd and the API. Hosts that do not answer are part of the answer.
 func (e *Engine) Status(ctx context.Context) (*Status, error) {
-	seen, failed := observe.Hosts(ctx, e.hosts, hostapi.ObserveRequest{}, e.parallel())
+	return e.status(ctx, hostapi.ObserveRequest{}, observeTimeout)
+}
+
+// DeepStatus is Status that also reads every artifact in the hosts' stores, to find those that were changed in place with their size kept.
+func (e *Engine) DeepStatus(ctx context.Context) (*Status, error) {
+	return e.status(ctx, hostapi.ObserveRequest{Verify: true}, deepTimeout)
+}
+
+func (e *Engine) status(ctx context.Context, req hostapi.ObserveRequest, patience time.Duration) (*Status, error) {
+	seen, failed := observe.Hosts(ctx, patientHosts(e.hosts, patience), req, e.parallel())
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	docs, err := observe.Documents(e.cluster, seen)
 	if err != nil {
 		return nil, err
 	}
-	s := &Status{Cluster: e.cluster.Name, Kubernetes: e.cluster.Kubernetes}
+	s := &Status{Time: e.Now(), Cluster: e.cluster.Name, Kubernetes: e.cluster.Kubernetes, Deep: req.Verify}
 	if inv := docs.Inventory; inv != nil {
 		s.ClusterID, s.Kubernetes, s.Initialised, s.Destroying = inv.ClusterID, inv.Kubernetes, inv.Initialised, inv.Destroying
 	}
 	nodes := map[string]string{}
 	if s.Initialised {
-		e.statusOfEtcd(ctx, s)
-		nodes = e.statusOfNodes(ctx, s)
+		nodes = e.statusOfCluster(ctx, s, docs.Inventory, seen)
 	}
 	for _, h := range e.cluster.Hosts {
 		hs := HostStatus{Name: h.Name, Region: h.Site().Region.Name, Site: h.Site().Name, Address: h.Address.String(), Roles: inventory.Roles(h.Roles)}
@@ -105,10 +166,10 @@ func (e *Engine) Status(ctx context.Context) (*Status, error) {
 			if o.Holder != nil && s.Holder == nil {
 				s.Holder = o.Holder
 			}
-		case e.failed[h.Name] != nil:
-			hs.Error = e.failed[h.Name].Error()
+		case failed[h.Name] != nil:
+			hs.Error = failed[h.Name].Error()
 		default:
-			hs.Error = fmt.Sprint(failed[h.Name])
+			hs.Error = e.away(h.Name).Error()
 		}
 		if h.IsNode() && s.Initialised && s.APIError == "" {
 			hs.Node = nodes[h.Name]
@@ -116,6 +177,41 @@ func (e *Engine) Status(ctx context.Context) (*Status, error) {
 		s.Hosts = append(s.Hosts, hs)
 	}
 	return s, nil
+}
+
+// patient bounds the wait for a host's answer.
+func patient(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, d, fmt.Errorf("connected, and no answer for %s; look whether it is frozen or its network is gone", d))
+}
+
+// patientHost is a host whose observation is given up on after some time.
+type patientHost struct {
+	remote.Host
+	patience time.Duration
+}
+
+func (h patientHost) Observe(ctx context.Context, req hostapi.ObserveRequest) (*hostapi.Observation, error) {
+	ctx, cancel := patient(ctx, h.patience)
+	defer cancel()
+	o, err := h.Host.Observe(ctx, req)
+	return o, silent(ctx, h.Name(), err)
+}
+
+// patientHosts bounds the observation of each host, counted from when its turn comes.
+func patientHosts(hosts map[string]remote.Host, patience time.Duration) map[string]remote.Host {
+	out := map[string]remote.Host{}
+	for name, h := range hosts {
+		out[name] = patientHost{h, patience}
+	}
+	return out
+}
+
+// silent names a host that was given up on, where the error is the bare end of a patient context.
+func silent(ctx context.Context, host string, err error) error {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("host %s: %w", host, context.Cause(ctx))
+	}
+	return err
 }
 
 func (e *Engine) statusOfHost(hs *HostStatus, o *hostapi.Observation) {
@@ -140,7 +236,13 @@ func (e *Engine) statusOfHost(hs *HostStatus, o *hostapi.Observation) {
 			hs.expires(r.Item.KeyPair)
 		}
 	}
-	sort.Slice(hs.Units, func(i, j int) bool { return hs.Units[i].Name < hs.Units[j].Name })
+	slices.SortFunc(hs.Units, func(a, b UnitStatus) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(hs.Certificates, func(a, b Expiry) int {
+		return cmp.Or(a.NotAfter.Compare(b.NotAfter), strings.Compare(a.Certificate, b.Certificate))
+	})
+	if len(hs.Certificates) > 0 {
+		hs.NextExpiry = &hs.Certificates[0]
+	}
 }
 
 func (hs *HostStatus) expires(kp *hostapi.KeyPair) {
@@ -148,30 +250,100 @@ func (hs *HostStatus) expires(kp *hostapi.KeyPair) {
 	if err != nil || len(list) == 0 {
 		return
 	}
-	if end := list[0].NotAfter; hs.NextExpiry == nil || end.Before(hs.NextExpiry.NotAfter) {
-		hs.NextExpiry = &Expiry{Certificate: kp.CertPath, NotAfter: end}
-	}
+	hs.Certificates = append(hs.Certificates, Expiry{Certificate: kp.CertPath, NotAfter: list[0].NotAfter})
 }
 
-func (e *Engine) statusOfEtcd(ctx context.Context, s *Status) {
+// statusOfCluster asks etcd and the API, at once, and gives the states of nodes.
+func (e *Engine) statusOfCluster(ctx context.Context, s *Status, inv *inventory.Inventory, seen map[string]*hostapi.Observation) map[string]string {
 	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
 	defer cancel()
-	api := e.API(e, nil)
-	defer api.Close()
-	var err error
-	if s.Etcd, err = api.Members(ctx); err != nil {
-		s.EtcdError = err.Error()
+	var nodes map[string]string
+	var wg sync.WaitGroup
+	ask := func(what func(API) error, failure *string) {
+		wg.Go(func() {
+			api := e.API(e, nil)
+			defer api.Close()
+			if err := what(api); err != nil {
+				*failure = trouble(err)
+			}
+		})
 	}
-}
-
-func (e *Engine) statusOfNodes(ctx context.Context, s *Status) map[string]string {
-	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
-	defer cancel()
-	api := e.API(e, nil)
-	defer api.Close()
-	nodes, err := api.Nodes(ctx)
-	if err != nil {
-		s.APIError = err.Error()
+	ask(func(api API) (err error) { s.Etcd, err = api.Members(ctx); return err }, &s.EtcdError)
+	ask(func(api API) (err error) { nodes, err = api.Nodes(ctx); return err }, &s.APIError)
+	if !s.Destroying {
+		ask(func(api API) (err error) { s.Objects, err = e.statusOfObjects(ctx, api, inv, seen); return err }, &s.ObjectsError)
+	}
+	wg.Wait()
+	if s.APIError != "" {
+		s.Objects, s.ObjectsError = nil, "" // said once
 	}
 	return nodes
+}
+
+// trouble words an error for a status, which is no remedy for itself.
+func trouble(err error) string {
+	var unreachable *kube.UnreachableError
+	switch {
+	case errors.As(err, &unreachable):
+		return "no API server answers: " + strings.Join(unreachable.Attempts, "; ")
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Sprintf("no answer within %s", statusTimeout)
+	}
+	return err.Error()
+}
+
+// statusOfObjects compares the API's objects with those that are desired, as a plan does. Nodes that the cluster does not know yet are left out: their hosts are not set up.
+func (e *Engine) statusOfObjects(ctx context.Context, api API, inv *inventory.Inventory, seen map[string]*hostapi.Observation) ([]ObjectDrift, error) {
+	objects, err := e.objects(inv, seen)
+	if err != nil {
+		return nil, err
+	}
+	states, err := api.Compare(ctx, objects)
+	if err != nil {
+		return nil, err
+	}
+	var out []ObjectDrift
+	for _, st := range states {
+		if o := st.Object; !st.Exists || len(st.Fields) > 0 {
+			out = append(out, ObjectDrift{Kind: o.Kind, Namespace: o.Namespace, Name: o.Name, Missing: !st.Exists, Fields: st.Fields})
+		}
+	}
+	return out, nil
+}
+
+// objects compiles the API's objects from what the hosts have recorded, so that no artifact is needed.
+func (e *Engine) objects(inv *inventory.Inventory, seen map[string]*hostapi.Observation) ([]desired.Object, error) {
+	if err := plan.Refuse(e.cluster, inv); err != nil {
+		return nil, fmt.Errorf("not compared: %w", err)
+	}
+	facts := map[string]hostapi.Facts{}
+	for name, o := range seen {
+		facts[name] = o.Facts
+	}
+	target, err := desired.Allot(inv, e.cluster, facts)
+	if err != nil {
+		return nil, fmt.Errorf("not compared: %w", err)
+	}
+	all, err := desired.Objects(desired.Input{Cluster: e.cluster, Release: e.release, Inventory: target, Facts: facts, Artifacts: e.recordedDNS(seen)})
+	if err != nil {
+		return nil, fmt.Errorf("not compared: %w", err)
+	}
+	return slices.DeleteFunc(all, func(o desired.Object) bool { return o.Kind == "Node" && inv.Host(o.Name) == nil }), nil
+}
+
+// recordedDNS is CoreDNS's image under the reference that the hosts have recorded: the only thing about artifacts that objects depend on.
+func (e *Engine) recordedDNS(seen map[string]*hostapi.Observation) []artifact.Entry {
+	name, _, _ := strings.Cut(path.Base(e.release.CoreDNSImage()), ":")
+	for _, h := range e.cluster.Hosts {
+		o := seen[h.Name]
+		if o == nil || o.Record == nil {
+			continue
+		}
+		for _, r := range o.Record.Items {
+			if im := r.Item.Image; im != nil && strings.HasPrefix(path.Base(im.Reference), name+":") {
+				return []artifact.Entry{{Want: artifact.Want{Name: name, Version: e.release.CoreDNS, Arch: o.Facts.Architecture, Kind: artifact.Image}, Reference: im.Reference}}
+			}
+		}
+	}
+	return nil
 }

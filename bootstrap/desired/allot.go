@@ -14,7 +14,7 @@ import (
 )
 
 // Allot brings an inventory up to a topology: names, addresses, machine ids, roles, and a pod range for every node without one: the lowest that is free. What was
-// allotted before stays. Hosts that left the topology stay too, with their ranges taken, until they have been removed from the cluster. The inventory given,
+// allotted before stays. Hosts without facts were not reached: they keep their entry as it is, and get none when they have none. Hosts that left the topology stay too, with their ranges taken, until they have been removed from the cluster. The inventory given,
 // nil before the first bring-up, is not changed; the generation is not raised.
 func Allot(inv *inventory.Inventory, c *topology.Cluster, facts map[string]hostapi.Facts) (*inventory.Inventory, error) {
 	out := first(c)
@@ -27,13 +27,15 @@ func Allot(inv *inventory.Inventory, c *topology.Cluster, facts map[string]hosta
 		out = &copied
 	}
 	for _, h := range sortedHosts(c) {
-		out.Hosts = record(out.Hosts, h, facts)
+		if _, reached := facts[h.Name]; reached {
+			out.Hosts = record(out.Hosts, h, facts)
+		}
 	}
 	slices.SortFunc(out.Hosts, func(a, b inventory.Host) int { return strings.Compare(a.Name, b.Name) })
 	if err := oneMachineEach(out, c); err != nil {
 		return nil, err
 	}
-	if err := podRanges(out, c); err != nil {
+	if err := podRanges(out, c, facts); err != nil {
 		return nil, err
 	}
 	return out, nil
@@ -94,7 +96,11 @@ func oneMachineEach(inv *inventory.Inventory, c *topology.Cluster) error {
 	seen := map[string]string{}
 	var problems []error
 	for _, h := range sortedHosts(c) {
-		id := inv.Host(h.Name).MachineID
+		rec := inv.Host(h.Name)
+		if rec == nil {
+			continue
+		}
+		id := rec.MachineID
 		if other, ok := seen[id]; ok && id != "" {
 			problems = append(problems, fmt.Errorf("hosts %s and %s have the same machine id %s: they are one machine, or clones; give clones their own with `rm /etc/machine-id && systemd-machine-id-setup`", other, h.Name, id))
 			continue
@@ -104,8 +110,8 @@ func oneMachineEach(inv *inventory.Inventory, c *topology.Cluster) error {
 	return errors.Join(problems...)
 }
 
-// podRanges gives every node without a range the lowest that is free.
-func podRanges(inv *inventory.Inventory, c *topology.Cluster) error {
+// podRanges gives every node that was reached and is without a range the lowest that is free.
+func podRanges(inv *inventory.Inventory, c *topology.Cluster, facts map[string]hostapi.Facts) error {
 	taken := map[netip.Prefix]string{}
 	for _, h := range inv.Hosts {
 		if !h.PodCIDR.IsValid() {
@@ -119,7 +125,7 @@ func podRanges(inv *inventory.Inventory, c *topology.Cluster) error {
 	next, ok := netip.PrefixFrom(c.PodCIDR.Masked().Addr(), c.NodePrefix), true
 	for _, h := range c.Nodes() {
 		r := inv.Host(h.Name)
-		if r.PodCIDR.IsValid() {
+		if _, reached := facts[h.Name]; !reached || r.PodCIDR.IsValid() {
 			continue
 		}
 		for ok && taken[next] != "" {
@@ -147,13 +153,13 @@ func following(p, whole netip.Prefix) (netip.Prefix, bool) {
 	return p, false
 }
 
-// EqualInventory reports whether two inventories say the same but for their generation.
+// EqualInventory reports whether two inventories say the same but for their generation and the run that wrote them.
 func EqualInventory(a, b *inventory.Inventory) bool {
 	if a == nil || b == nil {
 		return a == b
 	}
 	x, y := *a, *b
-	x.Generation, y.Generation = 0, 0
+	x.Generation, y.Generation, x.Epoch, y.Epoch = 0, 0, 0, 0
 	bx, errX := x.Marshal()
 	by, errY := y.Marshal()
 	return errX == nil && errY == nil && bytes.Equal(bx, by)

@@ -109,6 +109,36 @@ func TestAllotUnreachableHostKeepsItsMachine(t *testing.T) {
 	if got := allot(t, first, f).Host("w2").MachineID; got != id {
 		t.Errorf("machine id %q, was %q", got, id)
 	}
+
+	// What the topology changed of it waits until it answers; one that is new waits altogether, and takes no range.
+	f.cluster.Hosts[f.index("w2")].Address = netip.MustParseAddr("10.5.0.77")
+	rack := f.cluster.Hosts[0].Rack
+	f.host(rack, "a-new", "10.5.0.99", worker)
+	delete(f.facts, "a-new")
+	second := allot(t, first, f)
+	if !desired.EqualInventory(first, second) {
+		t.Errorf("absent hosts changed the inventory: %+v", second.Hosts)
+	}
+	f.host(rack, "b-new", "10.5.0.98", worker)
+	if got := ranges(allot(t, second, f)); got["b-new"] != "10.128.3.0/24" || got["a-new"] != "" {
+		t.Errorf("ranges %v", got)
+	}
+	in := f.input()
+	in.Inventory = second
+	delete(in.Facts, "b-new")
+	c, err := desired.Compile(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var nodes []string
+	for _, o := range c.Objects {
+		if o.Kind == "Node" {
+			nodes = append(nodes, o.Name)
+		}
+	}
+	if diff := cmp.Diff([]string{"cp", "w1", "w2"}, nodes); diff != "" {
+		t.Errorf("nodes: %s", diff)
+	}
 }
 
 // TestAllotEdges takes every range of an odd size to the last.

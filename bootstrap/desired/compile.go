@@ -78,16 +78,16 @@ func check(in Input) error {
 	add := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
 	for _, h := range sortedHosts(c) {
 		rec := in.Inventory.Host(h.Name)
+		if _, reached := in.Facts[h.Name]; !reached {
+			continue
+		}
 		switch {
 		case rec == nil:
 			add("host %s is not in the inventory: allot it first", h.Name)
 		case h.IsNode() && !rec.PodCIDR.IsValid():
 			add("host %s has no pod range in the inventory: allot it first", h.Name)
 		}
-		f, reached := in.Facts[h.Name]
-		if !reached {
-			continue
-		}
+		f := in.Facts[h.Name]
 		if f.Architecture != "amd64" && f.Architecture != "arm64" {
 			add("host %s is a %s machine: Trivet runs Kubernetes on amd64 and arm64", h.Name, f.Architecture)
 		}

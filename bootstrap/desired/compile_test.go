@@ -368,7 +368,8 @@ func TestAddingAWorkerTouchesOnlyIt(t *testing.T) {
 	f := twoPlacesThreeCentres(t, "1.37.2")
 	before := f.compile()
 	f.host(f.cluster.Hosts[0].Rack, "bj1-a-first-in-order", "10.11.1.50", worker)
-	inv, err := desired.Allot(nil, twoPlacesThreeCentres(t, "1.37.2").cluster, nil)
+	old := twoPlacesThreeCentres(t, "1.37.2")
+	inv, err := desired.Allot(nil, old.cluster, old.facts)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -383,12 +384,12 @@ func TestAddingAWorkerTouchesOnlyIt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, old := range before.Hosts {
-		i := slices.IndexFunc(after.Hosts, func(h *desired.Host) bool { return h.Name == old.Name })
-		a, errA := json.Marshal(old)
+	for _, was := range before.Hosts {
+		i := slices.IndexFunc(after.Hosts, func(h *desired.Host) bool { return h.Name == was.Name })
+		a, errA := json.Marshal(was)
 		b, errB := json.Marshal(after.Hosts[i])
 		if errA != nil || errB != nil || string(a) != string(b) {
-			t.Errorf("host %s changed: %s", old.Name, cmp.Diff(string(a), string(b)))
+			t.Errorf("host %s changed: %s", was.Name, cmp.Diff(string(a), string(b)))
 		}
 	}
 }

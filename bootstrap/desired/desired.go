@@ -15,8 +15,8 @@ import (
 type Input struct {
 	Cluster   *topology.Cluster
 	Release   *release.Release
-	Inventory *inventory.Inventory // with every host of Cluster in it, its pod range allotted
-	// Facts by host name. A host without facts was not reached: its files are not compiled, its Node object is.
+	Inventory *inventory.Inventory // with every host of Facts in it, its pod range allotted
+	// Facts by host name. A host without facts was not reached: its files are not compiled; its Node object is, when the inventory has it.
 	Facts     map[string]hostapi.Facts
 	Artifacts []artifact.Entry // resolved, for the architectures in Facts: what Wants lists
 	// NoVerifyImage leaves out the image that verify runs pods from.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/trivet-dev/trivet/bootstrap/certs"
 	"github.com/trivet-dev/trivet/bootstrap/topology"
+	"github.com/trivet-dev/trivet/internal/hostapi"
 	"github.com/trivet-dev/trivet/templates"
 )
 
@@ -28,7 +29,7 @@ func (b *builder) etcd() {
 	b.binary("etcdctl", r.Etcd)
 	b.binary("etcdutl", r.Etcd)
 	b.folder("/etc/etcd")
-	b.data("/var/lib/etcd", "etcd")
+	b.item(hostapi.Item{Directory: &hostapi.Directory{Path: EtcdData, Mode: 0o700, Owner: "etcd", Group: "etcd", Data: true, Precious: true}})
 	ca := b.trust(etcdCA, certs.Etcd)
 	server, peer := b.keyPair(certs.EtcdServer), b.keyPair(certs.EtcdPeer)
 	b.keyPair(certs.EtcdOperator)

@@ -33,6 +33,9 @@ const (
 	AnnotationTaints = "trivet.dev/taints"
 )
 
+// Objects compiles the objects of the API alone. Of the artifacts it needs no more than the reference of CoreDNS's image, where that is not upstream's.
+func Objects(in Input) ([]Object, error) { return objects(&in) }
+
 // objects makes what Trivet owns in the API: rights first, then nodes, then the name service.
 func objects(in *Input) ([]Object, error) {
 	var out []Object
@@ -54,6 +57,9 @@ func objects(in *Input) ([]Object, error) {
 		}
 	}
 	for _, h := range in.Cluster.Nodes() {
+		if rec := in.Inventory.Host(h.Name); rec == nil || !rec.PodCIDR.IsValid() {
+			continue // not reached, and never allotted anything
+		}
 		o, err := object(node(in, h))
 		if err != nil {
 			return nil, err

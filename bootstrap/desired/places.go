@@ -5,6 +5,7 @@ const (
 	KubernetesCA = kubernetesCA // on control planes and nodes
 	EtcdCA       = etcdCA       // on etcd members
 	EtcdUnit     = "etcd.service"
+	EtcdData     = "/var/lib/etcd"
 	DNSNamespace = "kube-system"
 	DNSName      = "coredns" // of the Deployment
 )

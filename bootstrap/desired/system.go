@@ -97,7 +97,7 @@ func (b *builder) claims() {
 	}
 	if b.cluster.Network.Plugin == release.PluginFlannel {
 		b.claim(hostapi.ClaimTree, "/run/flannel")
-		b.claim(hostapi.ClaimLink, "flannel.1")
+		b.item(flannelLink(b.in))
 		if b.cluster.Network.ProxyMode == release.ModeNFTables {
 			b.claim(hostapi.ClaimNFTTable, "ip flannel-ipv4", "ip6 flannel-ipv6")
 		} else {
@@ -106,6 +106,17 @@ func (b *builder) claims() {
 	} else if b.cluster.Network.Routes != "external" {
 		b.claim(hostapi.ClaimNFTTable, "ip trivet")
 	}
+}
+
+// flannelLink is the interface that flanneld makes, with a route to every other node. Who deletes it deletes the routes too, and flanneld does not notice.
+func flannelLink(in *Input) hostapi.Item {
+	nodes := 0
+	for _, h := range in.Inventory.Hosts {
+		if h.PodCIDR.IsValid() {
+			nodes++
+		}
+	}
+	return hostapi.Item{Claim: &hostapi.Claim{What: hostapi.ClaimLink, Name: "flannel.1", Unit: flannelUnit, Routes: nodes > 1}}
 }
 
 // claim owns by-products.
@@ -123,10 +134,13 @@ func (b *builder) claimPods() {
 	b.claim(hostapi.ClaimCgroup, "kubepods*")
 }
 
+// Distribution names the distribution that a host's packages have to be made for: debian-12.
+func Distribution(f hostapi.Facts) string { return f.OS.ID + "-" + f.OS.VersionID }
+
 // pkg asks for a distribution package, from offline copies where the artifacts have them for this distribution.
 func (b *builder) pkg(name string) hostapi.ID {
 	p := &hostapi.Package{Name: name}
-	distribution := b.facts.OS.ID + "-" + b.facts.OS.VersionID
+	distribution := Distribution(b.facts)
 	for _, e := range b.store[artifact.Want{Name: name, Arch: b.facts.Architecture, Kind: artifact.Package}] {
 		if e.Distribution == "" || e.Distribution == distribution {
 			p.Archives = append(p.Archives, blob(e))

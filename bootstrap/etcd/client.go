@@ -43,6 +43,11 @@ func Through(host remote.Host, to hostapi.Endpoint) Endpoint {
 	return Endpoint{Name: host.Name(), Dial: func(ctx context.Context) (net.Conn, error) { return host.Dial(ctx, to) }}
 }
 
+// Away makes an endpoint of a member whose host cannot be reached: it counts as not healthy, for that reason.
+func Away(name string, why error) Endpoint {
+	return Endpoint{Name: name, Dial: func(context.Context) (net.Conn, error) { return nil, why }}
+}
+
 // tryFor bounds one question to one member. It is above the 7 s after which a member gives up on a linearizable read at the default election timeout.
 const tryFor = 8 * time.Second
 
@@ -195,7 +200,11 @@ func Voters(members []Member) int {
 
 // Members reads the member list, sorted by name. Without a quorum it is what one member remembers of it.
 func (c *Client) Members(ctx context.Context) ([]Member, error) {
-	statuses := c.Status(ctx)
+	return c.listAmong(ctx, c.ask(ctx))
+}
+
+// listAmong reads the member list from one of the members that gave these statuses.
+func (c *Client) listAmong(ctx context.Context, statuses []Status) ([]Member, error) {
 	var tried []string
 	for _, linearizable := range []bool{true, false} {
 		for i, m := range c.members {
@@ -206,13 +215,9 @@ func (c *Client) Members(ctx context.Context) ([]Member, error) {
 			case statuses[i].Error != "", linearizable && statuses[i].Leader == 0:
 				continue
 			}
-			var resp *pb.MemberListResponse
-			err := m.ask(ctx, func(ctx context.Context) (err error) {
-				resp, err = pb.NewClusterClient(m.client.ActiveConnection()).MemberList(ctx, &pb.MemberListRequest{Linearizable: linearizable})
-				return err
-			})
+			members, err := m.list(ctx, linearizable)
 			if err == nil {
-				return readMembers(resp), nil
+				return members, nil
 			}
 			tried = append(tried, m.name+": "+err.Error())
 		}
@@ -221,6 +226,19 @@ func (c *Client) Members(ctx context.Context) ([]Member, error) {
 		return nil, fmt.Errorf("reading the etcd member list: %w", context.Cause(ctx))
 	}
 	return nil, fmt.Errorf("no etcd member gives the member list: %s (look at the unit etcd on these hosts: trivet status)", strings.Join(tried, "; "))
+}
+
+// list reads the member list from this member. A linearizable one takes a quorum, and is what the cluster agrees on now.
+func (m *member) list(ctx context.Context, linearizable bool) ([]Member, error) {
+	var resp *pb.MemberListResponse
+	err := m.ask(ctx, func(ctx context.Context) (err error) {
+		resp, err = pb.NewClusterClient(m.client.ActiveConnection()).MemberList(ctx, &pb.MemberListRequest{Linearizable: linearizable})
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return readMembers(resp), nil
 }
 
 func readMembers(resp *pb.MemberListResponse) []Member {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -21,6 +22,8 @@ type Status struct {
 	ClusterID uint64   `json:"clusterID,omitempty"`
 	Leader    uint64   `json:"leader,omitempty"` // member ID, 0 when the member knows of none
 	Learner   bool     `json:"learner,omitempty"`
+	Unstarted bool     `json:"unstarted,omitempty"` // it was added to the member list and has never run: Name is where it is to be
+	Unknown   bool     `json:"unknown,omitempty"`   // it is in the member list and the client was not made for it
 	Version   string   `json:"version,omitempty"`
 	Storage   string   `json:"storage,omitempty"` // storage version: what a downgrade is limited by
 	DBSize    int64    `json:"dbSize,omitempty"`
@@ -33,11 +36,64 @@ type Status struct {
 	Alarms    []string `json:"alarms,omitempty"` // as etcd words them: "memberID:… alarm:NOSPACE"
 }
 
+// listFor bounds how long Status waits for the member list, which takes a quorum.
+const listFor = 3 * time.Second
+
 // IsLeader reports whether the member leads.
 func (s Status) IsLeader() bool { return s.ID != 0 && s.ID == s.Leader }
 
-// Status asks every member how it is. A member that does not answer has Error set.
+// corrupt reports whether the member itself found that its data differ from the others'.
+func (s Status) corrupt() bool {
+	return slices.ContainsFunc(s.Alarms, func(alarm string) bool {
+		return strings.Contains(alarm, fmt.Sprintf("memberID:%d ", s.ID)) && strings.Contains(alarm, "CORRUPT")
+	})
+}
+
+// Status asks every member how it is. A member that does not answer has Error set. So has one that the client was not made for and that is in the member list
+// all the same, or the other way round: those rows come last.
 func (c *Client) Status(ctx context.Context) []Status {
+	out := c.ask(ctx)
+	ctx, cancel := context.WithTimeout(ctx, listFor)
+	defer cancel()
+	members, err := c.listAmong(ctx, out)
+	if err != nil {
+		return out // the rows tell why
+	}
+	listed := make(map[uint64]bool, len(members))
+	for _, m := range members {
+		listed[m.ID] = true
+	}
+	for i := range out {
+		if out[i].Error == "" && !listed[out[i].ID] {
+			out[i].Error = "it answers, and is not in the member list that the others give: it was removed, or belongs to another cluster"
+		}
+	}
+	for _, m := range members {
+		if m.Name == "" || c.member(m.Name) == nil {
+			out = append(out, m.unasked())
+		}
+	}
+	return out
+}
+
+// unasked is the row of a member that is known from the member list alone.
+func (m Member) unasked() Status {
+	where := strings.Join(m.PeerURLs, ", ")
+	s := Status{Name: m.Name, ID: m.ID, Learner: m.Learner, Unknown: m.Name != "", Unstarted: m.Name == ""}
+	if s.Unstarted {
+		s.Name = where
+		s.Error = "it was added to the member list and has never started: start the unit etcd on its host, or remove it: etcdctl member remove " + m.hexID()
+		return s
+	}
+	s.Error = fmt.Sprintf("it is in the member list, at %s, and the topology has no such etcd host: put the host back into the topology, or remove the member: etcdctl member remove %s", where, m.hexID())
+	return s
+}
+
+// hexID is the ID as etcdctl writes it.
+func (m Member) hexID() string { return strconv.FormatUint(m.ID, 16) }
+
+// ask has the status of every member of the client, in their order.
+func (c *Client) ask(ctx context.Context) []Status {
 	out := make([]Status, len(c.members))
 	c.all(func(i int, m *member) { out[i] = m.status(ctx) })
 	return out
@@ -101,6 +157,8 @@ func (m *member) unhealthy(ctx context.Context) string {
 		return status.Error
 	case status.Leader == 0:
 		return "it follows no leader: too few members reach each other for a quorum, or an election is under way"
+	case status.corrupt():
+		return "its data are corrupt: it raised the alarm CORRUPT"
 	case status.Learner:
 		return ""
 	}
@@ -157,7 +215,7 @@ func (c *Client) WaitHealthy(ctx context.Context, names []string, report func(ma
 func (c *Client) troubles(ctx context.Context) map[string]string {
 	out := c.Health(ctx)
 	clusters := make(map[uint64][]string)
-	for _, s := range c.Status(ctx) {
+	for _, s := range c.ask(ctx) {
 		switch {
 		case out[s.Name] != "":
 		case s.Error != "":

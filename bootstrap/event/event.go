@@ -13,9 +13,10 @@ const (
 	HostStarted  Kind = "host-started" // a host's part of a phase began
 	HostDone     Kind = "host-done"
 	HostFailed   Kind = "host-failed"
-	ActionDone   Kind = "action-done" // State says whether something changed
-	Progress     Kind = "progress"    // bytes of a transfer
-	Waiting      Kind = "waiting"     // a gate has not passed yet; Message says what is missing
+	ActionDone   Kind = "action-done"  // State says whether something changed
+	Progress     Kind = "progress"     // bytes of a transfer
+	Waiting      Kind = "waiting"      // a gate has not passed yet; Message says what is missing
+	CheckFailed  Kind = "check-failed" // a check of verify; Item names it, Message says what came back, and the report has both again
 	Message      Kind = "message"
 	Warning      Kind = "warning"
 )
@@ -32,6 +33,8 @@ type Event struct {
 	Bytes   int64         `json:"bytes,omitempty"`
 	Total   int64         `json:"total,omitempty"`
 	Elapsed time.Duration `json:"elapsed,omitempty"` // nanoseconds
+	// Deadline is when a wait is given up.
+	Deadline time.Time `json:"deadline,omitzero"`
 }
 
 // Sink takes events; it may be called from several goroutines at once.

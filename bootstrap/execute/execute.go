@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/trivet-dev/trivet/bootstrap/desired"
 	"github.com/trivet-dev/trivet/bootstrap/event"
 	"github.com/trivet-dev/trivet/bootstrap/identity"
+	"github.com/trivet-dev/trivet/bootstrap/inventory"
 	"github.com/trivet-dev/trivet/bootstrap/plan"
 	"github.com/trivet-dev/trivet/bootstrap/topology"
 	"github.com/trivet-dev/trivet/internal/hostapi"
@@ -26,7 +28,12 @@ type Cluster interface {
 	APIReady(ctx context.Context, hosts []string, report func(string)) error
 	NodesReady(ctx context.Context, nodes []string, report func(string)) error
 	NetworksReady(ctx context.Context, nodes []string, report func(string)) error
-	DNSAvailable(ctx context.Context, report func(string)) error
+	// DNSAvailable wants all replicas, or, with a minimum above 0, that many.
+	DNSAvailable(ctx context.Context, minimum int, report func(string)) error
+	// EtcdSpare wants the members other than the one on the host to be healthy and a quorum of the member list, as the members themselves have it.
+	EtcdSpare(ctx context.Context, host string, report func(string)) error
+	// APISpare wants another API server than the host's to be ready.
+	APISpare(ctx context.Context, host string, report func(string)) error
 	ApplyObjects(ctx context.Context, objects []desired.Object) error
 }
 
@@ -41,6 +48,8 @@ type Config struct {
 	Identity *identity.Identity
 	// Sealed is the sealed identity as found on a control plane, nil before the first bring-up.
 	Sealed []byte
+	// SealedGeneration is the generation of that document.
+	SealedGeneration uint64
 	// NewIdentity is told of an identity that this run made; nil when nobody wants to know.
 	NewIdentity func(*identity.Identity)
 	Epoch       uint64
@@ -65,12 +74,33 @@ type run struct {
 // Run executes the plan. Cancelling ctx stops it after the operations that are under way; what was done is recorded on the hosts, and planning again shows the rest.
 func Run(ctx context.Context, cfg Config, p *plan.Plan) error {
 	r := &run{Config: cfg, plan: p, identity: cfg.Identity, sealed: cfg.Sealed}
+	if err := r.keptByMajority(); err != nil {
+		return err
+	}
 	if err := r.prepareIdentity(); err != nil {
 		return err
 	}
 	for _, ph := range p.Phases {
 		if err := r.runPhase(ctx, ph); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// keptByMajority refuses a plan that would keep a new inventory on so few control planes that others could go on with the old one.
+func (r *run) keptByMajority() error {
+	all := len(r.Topology.HostsWith(topology.RoleControlPlane))
+	for _, ph := range r.plan.Phases {
+		n := 0
+		for _, s := range ph.Steps {
+			if slices.ContainsFunc(s.Actions, func(a plan.Action) bool { return a.Document == inventory.Document }) {
+				n++
+			}
+		}
+		// A destroy marks what is left of a cluster, and an interrupted one may have few left.
+		if inv := r.plan.Inventory; n > 0 && n <= all/2 && (inv == nil || !inv.Destroying) {
+			return fmt.Errorf("phase %q would keep the cluster's inventory on %d of %d control planes, %d are needed: bring the others back and plan again", ph.Name, n, all, all/2+1)
 		}
 	}
 	return nil
@@ -167,6 +197,12 @@ func (r *run) step(ctx context.Context, s plan.Step) error {
 	if s.Host == "" {
 		return r.objects(ctx, s)
 	}
+	if err := r.gates(ctx, s.Guards); err != nil {
+		if ctx.Err() != nil {
+			return err
+		}
+		return fmt.Errorf("host %s was left as it is: %w", s.Host, err)
+	}
 	start := r.Now()
 	r.emit(event.Event{Kind: event.HostStarted, Host: s.Host, Total: int64(len(s.Actions))})
 	err := r.hostStep(ctx, s)
@@ -174,11 +210,20 @@ func (r *run) step(ctx context.Context, s plan.Step) error {
 		if ctx.Err() != nil {
 			return err // stopped, not failed
 		}
+		err = goOn(err)
 		r.emit(event.Event{Kind: event.HostFailed, Host: s.Host, Message: err.Error(), Elapsed: r.Now().Sub(start)})
 		return err
 	}
 	r.emit(event.Event{Kind: event.HostDone, Host: s.Host, Elapsed: r.Now().Sub(start)})
 	return nil
+}
+
+// goOn adds to a lost connection what becomes of the work.
+func goOn(err error) error {
+	if !remote.IsLost(err) {
+		return err
+	}
+	return fmt.Errorf("%w; what was done there is recorded on the host: apply again when it answers, and the rest is done", err)
 }
 
 func (r *run) hostStep(ctx context.Context, s plan.Step) error {
@@ -272,12 +317,26 @@ func (r *run) gates(ctx context.Context, gates []plan.Gate) error {
 	return nil
 }
 
+// guard looks, right before a step, whether its host can be spared.
+func (r *run) guard(ctx context.Context, g plan.Gate, report func(string)) error {
+	spare := r.Cluster.EtcdSpare
+	if g.Kind == plan.GuardAPI {
+		spare = r.Cluster.APISpare
+	}
+	for _, h := range g.Hosts {
+		if err := spare(ctx, h, report); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (r *run) gate(ctx context.Context, g plan.Gate) error {
 	start := r.Now()
 	gctx, cancel := context.WithTimeout(ctx, r.GateTimeout)
 	defer cancel()
 	report := func(missing string) {
-		r.emit(event.Event{Kind: event.Waiting, Item: string(g.Kind), Message: missing})
+		r.emit(event.Event{Kind: event.Waiting, Item: string(g.Kind), Message: missing, Deadline: start.Add(r.GateTimeout)})
 	}
 	var err error
 	switch g.Kind {
@@ -290,7 +349,9 @@ func (r *run) gate(ctx context.Context, g plan.Gate) error {
 	case plan.GateNetworks:
 		err = r.Cluster.NetworksReady(gctx, g.Hosts, report)
 	case plan.GateDNS:
-		err = r.Cluster.DNSAvailable(gctx, report)
+		err = r.Cluster.DNSAvailable(gctx, g.Minimum, report)
+	case plan.GuardEtcd, plan.GuardAPI:
+		err = r.guard(gctx, g, report)
 	default:
 		err = fmt.Errorf("unknown gate %q: the plan was made by another version of trivet", g.Kind)
 	}

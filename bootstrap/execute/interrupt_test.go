@@ -202,14 +202,14 @@ func TestKilledTwice(t *testing.T) {
 // TestKilledThenDestroyed gives hosts back after a run was killed: they have to be as they were before it.
 func TestKilledThenDestroyed(t *testing.T) {
 	r := oneHostReference(t)
-	fresh := wholeOf(t, newFleet(t, oneHost))
+	fresh := newFleet(t, oneHost).Trees(t)
 	r.points = every(r.points, 6)
 	r.each(t, func(t *testing.T, p killPoint) {
 		f := r.killed(t, p)
 		if _, _, err := destroy(t.Context(), f); err != nil {
 			t.Fatalf("destroy after it: %v", err)
 		}
-		if d := cmp.Diff(fresh, wholeOf(t, f)); d != "" {
+		if d := cmp.Diff(fresh, f.Trees(t)); d != "" {
 			t.Fatalf("the host is not as it was (-want +got):\n%s", d)
 		}
 	})
@@ -217,7 +217,7 @@ func TestKilledThenDestroyed(t *testing.T) {
 
 // TestDestroyKilledAnywhere kills the destroy of a whole cluster, then destroys again; the hosts have to be as they were before the cluster.
 func TestDestroyKilledAnywhere(t *testing.T) {
-	fresh := wholeOf(t, newFleet(t, threeHosts))
+	fresh := newFleet(t, threeHosts).Trees(t)
 	whole := func() *fleettest.Fleet {
 		f := newFleet(t, threeHosts)
 		if _, _, _, err := apply(t.Context(), f, nil); err != nil {
@@ -238,7 +238,7 @@ func TestDestroyKilledAnywhere(t *testing.T) {
 	if _, _, err := destroy(t.Context(), f); err != nil {
 		t.Fatal(err)
 	}
-	if d := cmp.Diff(fresh, wholeOf(t, f)); d != "" {
+	if d := cmp.Diff(fresh, f.Trees(t)); d != "" {
 		t.Fatalf("destroyed without interruption, the hosts are not as they were (-want +got):\n%s", d)
 	}
 	r.each(t, func(t *testing.T, p killPoint) {
@@ -251,24 +251,10 @@ func TestDestroyKilledAnywhere(t *testing.T) {
 		if _, _, err := destroy(t.Context(), f); err != nil {
 			t.Fatalf("destroy again: %v", err)
 		}
-		if d := cmp.Diff(fresh, wholeOf(t, f)); d != "" {
+		if d := cmp.Diff(fresh, f.Trees(t)); d != "" {
 			t.Fatalf("the hosts are not as they were (-want +got):\n%s", d)
 		}
 	})
-}
-
-// wholeOf is everything on every host.
-func wholeOf(t testing.TB, f *fleettest.Fleet) map[string]map[string]string {
-	t.Helper()
-	out := map[string]map[string]string{}
-	for _, h := range f.Cluster.Hosts {
-		tree, err := f.Whole(h.Name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		out[h.Name] = tree
-	}
-	return out
 }
 
 // TestCancelled cancels runs between operations: what was done is recorded, nothing is left half done, and the next run finishes.

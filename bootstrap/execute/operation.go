@@ -3,6 +3,7 @@ package execute
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/trivet-dev/trivet/bootstrap/certs"
 	"github.com/trivet-dev/trivet/bootstrap/desired"
@@ -87,11 +88,14 @@ func (r *run) document(name string) (*hostapi.Document, error) {
 		if len(r.sealed) == 0 {
 			return nil, errors.New("there is no sealed identity to store: the plan was made by another version of trivet")
 		}
-		return &hostapi.Document{Name: name, Generation: 1, Content: r.sealed}, nil
+		return &hostapi.Document{Name: name, Generation: max(r.SealedGeneration, 1), Content: r.sealed}, nil
 	case inventory.Document:
 		inv := *r.plan.Inventory
-		inv.ClusterID = r.clusterID()
+		inv.ClusterID, inv.Epoch = r.clusterID(), r.Epoch
 		inv.Public = r.public()
+		if r.plan.NewIdentity {
+			inv.Recipients = slices.Compact(slices.Sorted(slices.Values(r.Topology.AgeRecipients)))
+		}
 		// The first write of a bring-up comes before etcd exists, all later ones after it has formed.
 		inv.Initialised = inv.Initialised && r.phase != plan.PhaseIdentity
 		inv.Generation = r.plan.Generation + 1

@@ -23,6 +23,7 @@ import (
 	"github.com/trivet-dev/trivet/bootstrap/fleettest"
 	"github.com/trivet-dev/trivet/bootstrap/inventory"
 	"github.com/trivet-dev/trivet/bootstrap/plan"
+	"github.com/trivet-dev/trivet/internal/hostapi"
 )
 
 var update = flag.Bool("update", false, "rewrite the transcripts in testdata")
@@ -108,6 +109,7 @@ func init() {
 		"topology": (*script).topology, "apply": (*script).apply, "plan": (*script).plan, "save": (*script).save, "apply-saved": (*script).applySaved,
 		"destroy": (*script).destroy, "record": (*script).record, "inventory": (*script).inventory, "edit": (*script).edit, "stop": (*script).stop, "fail": (*script).fail,
 		"heal": (*script).heal, "block": (*script).block, "unreachable": (*script).unreachable, "compare": (*script).compare, "forget": (*script).forget,
+		"litter": (*script).litter, "coherent": (*script).coherent, "mode": (*script).mode, "unlink": (*script).unlink, "wipe": (*script).wipe,
 	}
 }
 
@@ -124,11 +126,15 @@ func (s *script) run(text string) string {
 	return out
 }
 
-// topology makes the fleet, or changes it when there is one. Input: "name site role,role".
+// topology makes the fleet, or changes it when there is one. Input: "name site role,role", and lines of the cluster block after a "|".
 func (s *script) topology(c command) string {
 	s.settings = fleettest.Settings{Kubernetes: c.args["kubernetes"]}
 	s.settings.Parallel, _ = strconv.Atoi(c.args["parallel"])
 	for _, line := range c.input {
+		if more, ok := strings.CutPrefix(line, "|"); ok {
+			s.settings.Cluster += more + "\n"
+			continue
+		}
 		f := strings.Fields(line)
 		s.settings.Hosts = append(s.settings.Hosts, fleettest.Host{Name: f[0], Site: f[1], Roles: strings.Split(f[2], ",")})
 	}
@@ -139,15 +145,30 @@ func (s *script) topology(c command) string {
 	return failure(s.fleet.Change(s.settings))
 }
 
-// apply plans and applies. cut=host:point kills the run there; "_" stands for a space.
+// apply plans and applies. cut=host:point kills the run there; at=host:point, the n-th time where nth=n, dies=host:unit stops a unit, and gone=host has a host vanish. "_" stands
+// for a space.
 func (s *script) apply(c command) string {
 	tr := &transcript{}
 	if at, ok := c.args["cut"]; ok {
 		host, point, _ := strings.Cut(at, ":")
 		s.fleet.Cut = fleettest.Cut{Host: host, Point: strings.ReplaceAll(point, "_", " ")}
 	}
+	if at, ok := c.args["at"]; ok {
+		left := 1
+		if n, err := strconv.Atoi(c.args["nth"]); err == nil {
+			left = n
+		}
+		s.fleet.OnPoint = func(host, point string) {
+			if host+":"+strings.ReplaceAll(point, " ", "_") != at {
+				return
+			}
+			if left--; left == 0 {
+				s.strike(c)
+			}
+		}
+	}
 	_, _, killed, err := apply(s.t.Context(), s.fleet, tr.sink)
-	s.fleet.Cut = fleettest.Cut{}
+	s.fleet.Cut, s.fleet.OnPoint = fleettest.Cut{}, nil
 	if killed != "" {
 		// What was reported last may be lost with the connection.
 		text := tr.String()
@@ -158,6 +179,18 @@ func (s *script) apply(c command) string {
 		return text + "  killed at " + killed + "\n"
 	}
 	return tr.String() + failure(err)
+}
+
+// strike is what befalls a fleet in the midst of a run.
+func (s *script) strike(c command) {
+	if host, unit, ok := strings.Cut(c.args["dies"], ":"); ok {
+		if err := s.fleet.Machines[host].Units.Stop(s.t.Context(), unit, true); err != nil {
+			s.t.Error(err)
+		}
+	}
+	if host := c.args["gone"]; host != "" {
+		s.fleet.Vanish(host)
+	}
 }
 
 // engine runs do with an engine over the fleet.
@@ -286,6 +319,39 @@ func (s *script) edit(c command) string {
 	return failure(os.WriteFile(s.fleet.Machines[c.args["host"]].Path(c.args["file"]), []byte(strings.Join(c.input, "\n")+"\n"), 0o644))
 }
 
+// mode changes the mode of a file.
+func (s *script) mode(c command) string {
+	mode, err := strconv.ParseUint(c.args["mode"], 8, 32)
+	if err != nil {
+		return failure(err)
+	}
+	return failure(os.Chmod(s.fleet.Machines[c.args["host"]].Path(c.args["file"]), os.FileMode(mode)))
+}
+
+// unlink deletes a network interface.
+func (s *script) unlink(c command) string {
+	return failure(s.fleet.Machines[c.args["host"]].Kernel.DeleteLink(s.t.Context(), c.args["link"]))
+}
+
+// wipe empties a folder. With fill, it puts a file into it instead, as a component would.
+func (s *script) wipe(c command) string {
+	dir := s.fleet.Machines[c.args["host"]].Path(c.args["folder"])
+	if name := c.args["fill"]; name != "" {
+		return failure(os.WriteFile(filepath.Join(dir, name), []byte("data\n"), 0o600))
+	}
+	names, err := os.ReadDir(dir)
+	for _, n := range names {
+		err = errors.Join(err, os.RemoveAll(filepath.Join(dir, n.Name())))
+	}
+	return failure(err)
+}
+
+// litter puts its input into a host's store, as an artifact that nothing refers to.
+func (s *script) litter(c command) string {
+	content := []byte(strings.Join(c.input, "\n") + "\n")
+	return failure(os.WriteFile(s.fleet.Machines[c.args["host"]].Path("/opt/trivet/store/sha256/"+hostapi.Digest(content)), content, 0o555))
+}
+
 func (s *script) stop(c command) string {
 	return failure(s.fleet.Machines[c.args["host"]].Units.Stop(s.t.Context(), c.args["unit"], true))
 }
@@ -340,6 +406,9 @@ func (s *script) compare(command) string {
 	}
 	return "as after an uninterrupted bring-up\n"
 }
+
+// coherent wants one identity and one inventory on the whole fleet.
+func (s *script) coherent(command) string { return failure(s.fleet.Coherent()) }
 
 // Random or of this machine, and so not for transcripts.
 var (

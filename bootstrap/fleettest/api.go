@@ -64,6 +64,10 @@ func (a *API) Close() {}
 func (a *API) running(unit string, hosts []string) error {
 	var missing []string
 	for _, h := range hosts {
+		if a.fleet.Unreachable[h] {
+			missing = append(missing, fmt.Sprintf("host %s does not answer", h))
+			continue
+		}
 		states, err := a.fleet.Machines[h].Units.States(context.Background(), []string{unit})
 		if err != nil {
 			return err
@@ -115,8 +119,39 @@ func (a *API) NetworksReady(ctx context.Context, nodes []string, _ func(string))
 	return errors.Join(a.gate(ctx, plan.GateNetworks), a.running("flanneld.service", nodes))
 }
 
+// EtcdSpare counts the members that run on hosts that answer.
+func (a *API) EtcdSpare(ctx context.Context, host string, _ func(string)) error {
+	if err := a.gate(ctx, plan.GuardEtcd); err != nil {
+		return err
+	}
+	members := a.fleet.Cluster.HostsWith(topology.RoleEtcd)
+	var left []string
+	for _, h := range members {
+		if h.Name != host && a.running("etcd.service", []string{h.Name}) == nil {
+			left = append(left, h.Name)
+		}
+	}
+	if need := len(members)/2 + 1; len(left) < need {
+		return fmt.Errorf("etcd on %s may not stop: of %d members %d would be left (%s), %d are needed", host, len(members), len(left), strings.Join(left, ", "), need)
+	}
+	return nil
+}
+
+// APISpare looks for another API server that runs on a host that answers.
+func (a *API) APISpare(ctx context.Context, host string, _ func(string)) error {
+	if err := a.gate(ctx, plan.GuardAPI); err != nil {
+		return err
+	}
+	for _, h := range a.fleet.Cluster.HostsWith(topology.RoleControlPlane) {
+		if h.Name != host && a.running("kube-apiserver.service", []string{h.Name}) == nil {
+			return nil
+		}
+	}
+	return fmt.Errorf("the API server on %s may not stop: no other one answers", host)
+}
+
 // DNSAvailable wants CoreDNS to be there.
-func (a *API) DNSAvailable(ctx context.Context, _ func(string)) error {
+func (a *API) DNSAvailable(ctx context.Context, _ int, _ func(string)) error {
 	err := a.gate(ctx, plan.GateDNS)
 	if a.fleet.Objects()["Deployment/"+desired.DNSNamespace+"/"+desired.DNSName] == nil {
 		err = errors.Join(err, errors.New("there is no CoreDNS"))

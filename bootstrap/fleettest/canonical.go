@@ -148,7 +148,7 @@ func canonicalInventory(content []byte) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	inv.Generation, inv.ClusterID, inv.Public = 0, "", inventory.Public{}
+	inv.Generation, inv.Epoch, inv.ClusterID, inv.Public, inv.Recipients = 0, 0, "", inventory.Public{}, nil
 	b, err := inv.Marshal()
 	return string(b), err
 }

@@ -82,6 +82,8 @@ type Fleet struct {
 	Cut Cut
 	// Unreachable hosts do not answer, Blocked ones are not reached by other hosts.
 	Unreachable, Blocked map[string]bool
+	// Way, when set, says how an attempt of a host to reach another ends that something listens for; otherwise all arrive, in a millisecond.
+	Way func(from, to string, t hostapi.ProbeTarget) hostapi.Reached
 	// OnPoint, when set, sees every point that a run passes.
 	OnPoint func(host, point string)
 
@@ -90,7 +92,11 @@ type Fleet struct {
 	artifacts artifacts
 	mu        sync.Mutex
 	session   *session
+	probed    map[hostapi.ProbePort]string // token of the listener that is there for a probe
 }
+
+// overlay is the interface that the network plugin makes.
+const overlay = "flannel.1"
 
 // Dir is a folder for a fleet, in memory where there is one: tests make hundreds of machines. It goes with the test.
 func Dir(t testing.TB) string {
@@ -162,6 +168,13 @@ func (f *Fleet) machine(h *topology.Host) error {
 		}
 	}
 	m.Clock = func() time.Time { return Now }
+	m.Kernel.LinkRoutes = map[string]int{overlay: 1}
+	m.Units.OnStart = func(unit string) {
+		if unit == "flanneld.service" {
+			_ = m.Kernel.DeleteLink(context.Background(), overlay) // one that is there already is taken over
+			m.Kernel.AddLink(overlay)
+		}
+	}
 	m.Kernel.Links[1].Addresses = []netip.Prefix{netip.PrefixFrom(h.Address, 24)}
 	f.Machines[h.Name] = m
 	return nil
@@ -181,6 +194,30 @@ func (f *Fleet) Connect(_ context.Context, h *topology.Host) (remote.Host, error
 	conn := remotetest.NewMemoryHostIn(m.Root, h.Name, &handler{Handler: m.Host(), fleet: f, host: h.Name, session: f.session})
 	f.session.conns = append(f.session.conns, conn)
 	return conn, nil
+}
+
+// Vanish has a host answer no more, in the midst of a run: OnPoint is the place to call it from.
+func (f *Fleet) Vanish(host string) {
+	f.Unreachable[host] = true
+	for _, c := range f.session.conns {
+		if c.Name() == host {
+			go c.Close()
+		}
+	}
+}
+
+// Trees is everything on every host, for tests that want hosts to be as they were.
+func (f *Fleet) Trees(t testing.TB) map[string]map[string]string {
+	t.Helper()
+	out := map[string]map[string]string{}
+	for _, h := range f.Cluster.Hosts {
+		tree, err := f.Whole(h.Name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out[h.Name] = tree
+	}
+	return out
 }
 
 // Observe looks at a host over no connection.

@@ -18,6 +18,9 @@ const Format = 1
 type Inventory struct {
 	Format     int    `json:"format"`
 	Generation uint64 `json:"generation"`
+	// Epoch is that of the run that wrote the document. Of two documents the one of the later run is the newer, whatever their generations: a run that reached too few control
+	// planes leaves a generation that the next one, which did not see it, counts anew.
+	Epoch      uint64 `json:"epoch,omitempty"`
 	Cluster    string `json:"cluster"`
 	ClusterID  string `json:"clusterID"`
 	Kubernetes string `json:"kubernetes"`
@@ -30,9 +33,11 @@ type Inventory struct {
 	// Initialised is true once etcd has formed its first quorum: from then on no member ever bootstraps a new cluster.
 	Initialised bool `json:"initialised"`
 	// Destroying is true once a destroy has begun: nothing but finishing it is safe then.
-	Destroying bool   `json:"destroying,omitempty"`
-	Hosts      []Host `json:"hosts"` // sorted by name
-	Public     Public `json:"public"`
+	Destroying bool `json:"destroying,omitempty"`
+	// Recipients are the age recipients that the identity is sealed to, sorted; none where nobody noted them.
+	Recipients []string `json:"recipients,omitempty"`
+	Hosts      []Host   `json:"hosts"` // sorted by name
+	Public     Public   `json:"public"`
 }
 
 // Host is one host of the cluster.
@@ -74,6 +79,14 @@ func Parse(b []byte) (*Inventory, error) {
 
 // Marshal writes the document.
 func (inv *Inventory) Marshal() ([]byte, error) { return json.MarshalIndent(inv, "", "  ") }
+
+// Newer reports whether the inventory is newer than another one of the same cluster.
+func (inv *Inventory) Newer(than *Inventory) bool {
+	if inv.Epoch != than.Epoch {
+		return inv.Epoch > than.Epoch
+	}
+	return inv.Generation > than.Generation
+}
 
 // Host returns the host of that name, or nil.
 func (inv *Inventory) Host(name string) *Host {

@@ -87,3 +87,19 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestNewer(t *testing.T) {
+	at := func(epoch, generation uint64) *inventory.Inventory {
+		return &inventory.Inventory{Epoch: epoch, Generation: generation}
+	}
+	for _, c := range []struct {
+		a, b *inventory.Inventory
+		want bool
+	}{
+		{at(2, 3), at(2, 3), false}, {at(2, 4), at(2, 3), true}, {at(3, 3), at(2, 9), true}, {at(2, 9), at(3, 3), false}, {at(1, 1), at(0, 7), true},
+	} {
+		if got := c.a.Newer(c.b); got != c.want {
+			t.Errorf("epoch %d, generation %d is newer than epoch %d, generation %d: %t", c.a.Epoch, c.a.Generation, c.b.Epoch, c.b.Generation, got)
+		}
+	}
+}

@@ -57,7 +57,7 @@ func (c *Client) applyOne(ctx context.Context, o *object) error {
 		return err
 	})
 	if err != nil {
-		return explain(o, "applying", err)
+		return explain(o, "applying", c.refusal(ctx, err))
 	}
 	return nil
 }
@@ -139,7 +139,7 @@ func (c *Client) Delete(ctx context.Context, objs []desired.Object) error {
 			n = len(targets)
 		}
 		err := each(ctx, targets[:n], func(ctx context.Context, t target) error {
-			err := again(ctx, func(ctx context.Context) error {
+			err := c.again(ctx, func(ctx context.Context) error {
 				return c.resource(t.kind, t.namespace).Delete(ctx, t.name, metav1.DeleteOptions{PropagationPolicy: &background})
 			})
 			if err != nil && !apierrors.IsNotFound(err) {
@@ -177,7 +177,9 @@ func namespaceMissing(err error) bool {
 // explain adds the object and a remedy to what the server said.
 func explain(o *object, doing string, err error) error {
 	remedy := ""
+	var refused *RefusedError
 	switch {
+	case errors.As(err, &refused): // it has a remedy of its own
 	case namespaceMissing(err):
 		remedy = fmt.Sprintf("no namespace %s: add a Namespace object, or create it", o.Namespace)
 	case apierrors.IsInvalid(err) && strings.Contains(err.Error(), "immutable"):

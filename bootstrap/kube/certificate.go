@@ -45,7 +45,7 @@ func (c *Client) AdminCertificate(ctx context.Context, user string, ttl time.Dur
 			Usages: []certificatesv1.KeyUsage{certificatesv1.UsageDigitalSignature, certificatesv1.UsageClientAuth},
 		},
 	}
-	err = again(ctx, func(ctx context.Context) error {
+	err = c.again(ctx, func(ctx context.Context) error {
 		made, err := csrs.Create(ctx, csr, metav1.CreateOptions{FieldManager: Manager})
 		if err == nil {
 			csr = made
@@ -61,7 +61,7 @@ func (c *Client) AdminCertificate(ctx context.Context, user string, ttl time.Dur
 		defer cancel()
 		_ = csrs.Delete(ctx, csr.Name, metav1.DeleteOptions{})
 	}()
-	err = again(ctx, func(ctx context.Context) error {
+	err = c.again(ctx, func(ctx context.Context) error {
 		now, err := csrs.Get(ctx, csr.Name, metav1.GetOptions{})
 		if err != nil {
 			return err

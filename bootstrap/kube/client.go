@@ -6,10 +6,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -28,6 +28,11 @@ type Dial func(ctx context.Context) (net.Conn, error)
 type Endpoint struct {
 	Name string // of the control plane's host, for messages
 	Dial Dial
+}
+
+// Away makes an endpoint of a control plane that cannot be reached, so that messages name it with the reason.
+func Away(name string, why error) Endpoint {
+	return Endpoint{Name: name, Dial: func(context.Context) (net.Conn, error) { return nil, why }}
 }
 
 // Through makes an endpoint of a host from which the API server at to is reached. The host ends TLS with key files that stay there.
@@ -53,6 +58,9 @@ type Client struct {
 	config    *rest.Config
 	dynamic   dynamic.Interface
 	typed     kubernetes.Interface
+
+	identityMu sync.Mutex
+	identity   *identity // who the server takes the client for, once it was asked
 }
 
 // New makes a client of the API behind endpoints. It connects to nothing.
@@ -156,57 +164,4 @@ type UnreachableError struct {
 // Error implements error.
 func (e *UnreachableError) Error() string {
 	return fmt.Sprintf("no control plane answers: %s (look at the unit kube-apiserver on these hosts: trivet status)", strings.Join(e.Attempts, "; "))
-}
-
-// Ready asks the named control plane's own /readyz. The error holds what the server said.
-func (c *Client) Ready(ctx context.Context, name string) error {
-	client := c.single[name]
-	if client == nil {
-		return fmt.Errorf("no control plane is called %s: there are %s", name, strings.Join(c.Endpoints(), ", "))
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/readyz?verbose", nil)
-	if err != nil {
-		return err
-	}
-	resp, err := client.Do(req)
-	if err != nil {
-		return fmt.Errorf("kube-apiserver on %s does not answer: %w", name, unwrapURL(err))
-	}
-	defer resp.Body.Close() //nolint:errcheck // read to its end
-	body, err := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
-	if err != nil {
-		return fmt.Errorf("kube-apiserver on %s: reading /readyz: %w", name, err)
-	}
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("kube-apiserver on %s is not ready: /readyz says %s: %s", name, resp.Status, failedChecks(string(body)))
-	}
-	return nil
-}
-
-// failedChecks keeps the lines of a verbose /readyz that tell of a failure.
-func failedChecks(body string) string {
-	var out []string
-	for line := range strings.Lines(body) {
-		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "[+]") {
-			out = append(out, line)
-		}
-	}
-	return strings.Join(out, "; ")
-}
-
-// WaitReady returns when every named control plane is ready, all of them when none is named. Once ctx ends it says what was still wrong.
-func (c *Client) WaitReady(ctx context.Context, names ...string) error {
-	if len(names) == 0 {
-		names = c.Endpoints()
-	}
-	return each(ctx, names, func(ctx context.Context, name string) error {
-		if c.single[name] == nil {
-			return c.Ready(ctx, name)
-		}
-		return poll(ctx, 100*time.Millisecond, 250*time.Millisecond, func(ctx context.Context) error {
-			ctx, cancel := context.WithTimeout(ctx, connectTimeout)
-			defer cancel()
-			return c.Ready(ctx, name)
-		})
-	})
 }

@@ -49,26 +49,15 @@ func failure(w http.ResponseWriter, code int, reason, message string) {
 	answer(w, code, map[string]any{"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code, "reason": reason, "message": message})
 }
 
-func TestReadySaysWhatFails(t *testing.T) {
-	var asked atomic.Int32
-	c := client(t, serve(t, "cp1", func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != "/readyz" {
-			t.Errorf("asked %s", r.URL)
-		}
-		if asked.Add(1) < 3 {
-			w.WriteHeader(http.StatusInternalServerError)
-			_, _ = fmt.Fprint(w, "[+]ping ok\n[-]etcd failed: reason withheld\n[+]log ok\nreadyz check failed\n")
-		}
+// An admission plugin refuses with the code of an authorizer; it has nothing to do with who asked.
+func TestAdmissionIsNoRefusal(t *testing.T) {
+	c := client(t, serve(t, "cp1", func(w http.ResponseWriter, _ *http.Request) {
+		failure(w, http.StatusForbidden, "Forbidden", `pods "a" is forbidden: violates PodSecurity "restricted"`)
 	}))
-	err := c.Ready(t.Context(), "cp1")
-	if want := "kube-apiserver on cp1 is not ready: /readyz says 500 Internal Server Error: [-]etcd failed: reason withheld; readyz check failed"; err == nil || err.Error() != want {
-		t.Errorf("Ready: %v\nwant %s", err, want)
-	}
-	if err := c.WaitReady(t.Context()); err != nil || asked.Load() != 3 {
-		t.Errorf("WaitReady: %v after %d questions", err, asked.Load())
-	}
-	if err := c.Ready(t.Context(), "cp7"); err == nil || !strings.Contains(err.Error(), "no control plane is called cp7: there are cp1") {
-		t.Errorf("an unknown name: %v", err)
+	err := c.Apply(t.Context(), []desired.Object{object(t, `{apiVersion: v1, kind: ConfigMap, metadata: {name: a, namespace: b}}`)})
+	var refused *kube.RefusedError
+	if err == nil || errors.As(err, &refused) {
+		t.Errorf("%v", err)
 	}
 }
 
@@ -226,40 +215,6 @@ func TestMistakesInManifests(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("no %q in\n%v", want, err)
 		}
-	}
-}
-
-// A watch that breaks is made anew, and does not lose the answer.
-func TestNodesReadySurvivesBrokenWatches(t *testing.T) {
-	var lists atomic.Int32
-	node := func(ready string) map[string]any {
-		return map[string]any{"apiVersion": "v1", "kind": "Node", "metadata": map[string]any{"name": "n1", "resourceVersion": "5"}, "status": map[string]any{"conditions": []any{
-			map[string]any{"type": "Ready", "status": ready, "reason": "KubeletNotReady", "message": "no network yet"}}}}
-	}
-	c := client(t, serve(t, "cp1", func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Query().Get("fieldSelector") != "metadata.name=n1" {
-			t.Errorf("asked for more than the one node: %s", r.URL)
-		}
-		if r.URL.Query().Get("watch") != "" {
-			if lists.Load() == 1 {
-				failure(w, http.StatusGone, "Expired", "too old")
-				return
-			}
-			answer(w, http.StatusOK, map[string]any{"type": "MODIFIED", "object": node("True")})
-			return
-		}
-		lists.Add(1)
-		answer(w, http.StatusOK, map[string]any{"apiVersion": "v1", "kind": "NodeList", "metadata": map[string]any{"resourceVersion": "5"}, "items": []any{node("False")}})
-	}))
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	var reports []string
-	if err := c.NodesReady(ctx, []string{"n1"}, func(now map[string]string) { reports = append(reports, now["n1"]) }); err != nil {
-		t.Fatal(err)
-	}
-	same(t, "reports", []string{"KubeletNotReady: no network yet", ""}, reports)
-	if lists.Load() != 2 {
-		t.Errorf("%d lists, want 2", lists.Load())
 	}
 }
 

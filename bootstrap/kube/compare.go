@@ -139,7 +139,7 @@ func content(object map[string]any) map[string]any {
 // dryRun asks the server what the object would be after the apply.
 func (c *Client) dryRun(ctx context.Context, o *object, live *unstructured.Unstructured) ([]string, error) {
 	var after *unstructured.Unstructured
-	err := soon(ctx, func(ctx context.Context) (err error) {
+	err := c.soon(ctx, func(ctx context.Context) (err error) {
 		options := metav1.ApplyOptions{FieldManager: Manager, Force: true, DryRun: []string{metav1.DryRunAll}}
 		after, err = c.resource(o.kind, o.Namespace).Apply(ctx, o.Name, o.body, options)
 		return err
@@ -243,7 +243,7 @@ func (c *Client) live(ctx context.Context, objs []*object) (map[*object]*unstruc
 // get gives nil when there is no such object.
 func (c *Client) get(ctx context.Context, k *kind, namespace, name string) (*unstructured.Unstructured, error) {
 	var u *unstructured.Unstructured
-	err := soon(ctx, func(ctx context.Context) (err error) {
+	err := c.soon(ctx, func(ctx context.Context) (err error) {
 		u, err = c.resource(k, namespace).Get(ctx, name, metav1.GetOptions{})
 		return err
 	})
@@ -263,7 +263,7 @@ func (c *Client) list(ctx context.Context, k *kind, namespace string, options me
 	options.Limit, options.Continue = pageSize, ""
 	for {
 		var page *unstructured.UnstructuredList
-		err := soon(ctx, func(ctx context.Context) (err error) {
+		err := c.soon(ctx, func(ctx context.Context) (err error) {
 			page, err = c.resource(k, namespace).List(ctx, options)
 			return err
 		})

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -33,7 +34,7 @@ func (c *Client) Exec(ctx context.Context, namespace, pod, container string, com
 	if err != nil {
 		return "", fmt.Errorf("exec client: %w", err)
 	}
-	var out, errOut bytes.Buffer
+	var out, errOut buffer
 	err = executor.StreamWithContext(ctx, remotecommand.StreamOptions{Stdout: &out, Stderr: &errOut})
 	if err == nil {
 		return out.String(), nil
@@ -43,6 +44,26 @@ func (c *Client) Exec(ctx context.Context, namespace, pod, container string, com
 		return out.String(), fmt.Errorf("%s ended with code %d: %s", strings.Join(command, " "), code.Code, tail(errOut.String(), out.String()))
 	}
 	return out.String(), fmt.Errorf("exec in pod %s/%s, container %s: %w", namespace, pod, container, err)
+}
+
+// buffer is one that a command may still write to after its end was told: client-go does not wait for its copies when a command fails or is cancelled.
+type buffer struct {
+	mu    sync.Mutex
+	bytes bytes.Buffer
+}
+
+// Write implements io.Writer.
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.bytes.Write(p)
+}
+
+// String gives what was written so far.
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.bytes.String()
 }
 
 // tail is the end of the first text that says something.

@@ -92,6 +92,8 @@ func TestRealServer(t *testing.T) {
 	t.Run("nodes", func(t *testing.T) { realNodes(t, c) })
 	t.Run("many nodes", func(t *testing.T) { realManyNodes(t, c) })
 	t.Run("nodes ready", func(t *testing.T) { realNodesReady(t, c) })
+	t.Run("nodes ready since", func(t *testing.T) { realNodesReadySince(t, c) })
+	t.Run("refused", func(t *testing.T) { realRefused(t, server) })
 	t.Run("deployment available", func(t *testing.T) { realDeploymentAvailable(t, c) })
 	t.Run("certificate", func(t *testing.T) { realCertificate(t, c, server) })
 	t.Run("outage", func(t *testing.T) { realOutage(t, c, server) })

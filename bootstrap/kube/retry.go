@@ -85,6 +85,8 @@ func temporary(err error) bool {
 	case apierrors.IsConflict(err), apierrors.IsServerTimeout(err), apierrors.IsTimeout(err), apierrors.IsTooManyRequests(err),
 		apierrors.IsServiceUnavailable(err), apierrors.IsInternalError(err), apierrors.IsUnexpectedServerError(err):
 		return true
+	case apierrors.IsInvalid(err) && strings.Contains(err.Error(), "code = Unavailable"):
+		return true // a field that the server fills in from etcd, such as a Service's address, while etcd has no leader
 	}
 	return disconnected(err)
 }
@@ -111,13 +113,21 @@ func unwrapURL(err error) error {
 	return err
 }
 
+// Again repeats a request while its failure is one that passes, until ctx ends.
+func (c *Client) Again(ctx context.Context, try func(context.Context) error) error {
+	return c.again(ctx, try)
+}
+
 // again repeats a request while its failure is temporary.
-func again(ctx context.Context, try func(context.Context) error) error {
-	return retry(ctx, 100*time.Millisecond, 2*time.Second, temporary, try)
+func (c *Client) again(ctx context.Context, try func(context.Context) error) error {
+	return c.refusal(ctx, retry(ctx, 100*time.Millisecond, 2*time.Second, temporary, try))
 }
 
 // soon repeats a read for a short while: it is for questions whose asker would rather hear of an outage than wait for its end.
-func soon(ctx context.Context, try func(context.Context) error) error {
+func (c *Client) soon(ctx context.Context, try func(context.Context) error) error {
 	deadline := time.Now().Add(5 * time.Second)
-	return retry(ctx, 100*time.Millisecond, time.Second, func(err error) bool { return temporary(err) && time.Now().Before(deadline) }, try)
+	may := func(err error) bool {
+		return (temporary(err) || errors.Is(err, errBroken)) && time.Now().Before(deadline)
+	}
+	return c.refusal(ctx, retry(ctx, 100*time.Millisecond, time.Second, may, try))
 }

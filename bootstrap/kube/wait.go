@@ -23,6 +23,13 @@ func (c *Client) NodesReady(ctx context.Context, names []string, report func(rea
 	return c.nodes(ctx, names, NotReady, report)
 }
 
+// NodesReadySince is NodesReady, and does not believe what a node's kubelet said before it was started. started has the time at which the process began, by the
+// clock of its own host, which is the clock that the kubelet reports with; a node that is not in it needs to be Ready and no more. A kubelet reports once it runs,
+// before anything else could change its mind, so that the wait for the report is short.
+func (c *Client) NodesReadySince(ctx context.Context, names []string, started map[string]time.Time, report func(ready map[string]string)) error {
+	return c.nodes(ctx, names, func(node *corev1.Node) string { return notReadySince(node, started[node.Name]) }, report)
+}
+
 // NetworksReady returns when the network plugin has said of all named nodes that their pod network is up. It reports as NodesReady does.
 func (c *Client) NetworksReady(ctx context.Context, names []string, report func(ready map[string]string)) error {
 	return c.nodes(ctx, names, networkNotReady, report)
@@ -39,8 +46,9 @@ func (c *Client) nodes(ctx context.Context, names []string, not func(*corev1.Nod
 	}
 	state := make(map[string]string)
 	first := true
+	var known Converter[corev1.Node]
 	err := c.follow(ctx, must("v1", nodeKind), "", options, func(items map[string]*unstructured.Unstructured) (bool, error) {
-		now, err := readiness(items, names, not)
+		now, err := readiness(&known, items, names, not)
 		if err != nil {
 			return false, err
 		}
@@ -62,7 +70,16 @@ func (c *Client) nodes(ctx context.Context, names []string, not func(*corev1.Nod
 			lines = append(lines, name+": "+state[name])
 		}
 	}
-	return fmt.Errorf("%d of %d nodes are not ready: %s: %w", len(lines), len(names), strings.Join(lines, "; "), err)
+	return fmt.Errorf("%d of %d nodes are not ready: %s: %w", len(lines), len(names), few(lines), err)
+}
+
+// few keeps a message readable that is about a thousand nodes.
+func few(lines []string) string {
+	const most = 5
+	if len(lines) <= most {
+		return strings.Join(lines, "; ")
+	}
+	return fmt.Sprintf("%s; and %d more", strings.Join(lines[:most], "; "), len(lines)-most)
 }
 
 // waiting counts those that have a reason not to be ready.
@@ -76,7 +93,7 @@ func waiting(state map[string]string) int {
 	return n
 }
 
-func readiness(items map[string]*unstructured.Unstructured, names []string, not func(*corev1.Node) string) (map[string]string, error) {
+func readiness(known *Converter[corev1.Node], items map[string]*unstructured.Unstructured, names []string, not func(*corev1.Node) string) (map[string]string, error) {
 	out := make(map[string]string, len(names))
 	for _, name := range names {
 		u := items[name]
@@ -84,7 +101,7 @@ func readiness(items map[string]*unstructured.Unstructured, names []string, not 
 			out[name] = "no Node object: the kubelet has not registered it"
 			continue
 		}
-		node, err := Convert[corev1.Node](u)
+		node, err := known.Convert(u)
 		if err != nil {
 			return nil, err
 		}
@@ -96,6 +113,21 @@ func readiness(items map[string]*unstructured.Unstructured, names []string, not 
 // NotReady tells why a node is not ready; "" when it is.
 func NotReady(node *corev1.Node) string {
 	return conditionNot(node, corev1.NodeReady, corev1.ConditionTrue, "the kubelet has not reported yet: look at the unit kubelet on the host")
+}
+
+// notReadySince tells why a node is not ready by the word of a kubelet that started at that time.
+func notReadySince(node *corev1.Node, started time.Time) string {
+	if why := NotReady(node); why != "" {
+		return why
+	}
+	// The API keeps whole seconds.
+	started = started.Truncate(time.Second)
+	for _, condition := range node.Status.Conditions {
+		if condition.Type == corev1.NodeReady && condition.LastHeartbeatTime.Time.Before(started) {
+			return "its kubelet, which was started, has not reported since: look at the unit kubelet on the host"
+		}
+	}
+	return ""
 }
 
 // networkNotReady goes by the condition that a network plugin clears once a node's pod network works. A node begins without it.
@@ -119,6 +151,12 @@ func conditionNot(node *corev1.Node, kind corev1.NodeConditionType, want corev1.
 
 // DeploymentAvailable returns when the Deployment's latest template is rolled out and available. Once ctx ends, the error tells what its pods wait for.
 func (c *Client) DeploymentAvailable(ctx context.Context, namespace, name string) error {
+	return c.DeploymentReady(ctx, namespace, name, 0)
+}
+
+// DeploymentReady is DeploymentAvailable, and content with so many replicas of the latest template, where a cluster has lost the nodes for all of them. It asks for
+// no more replicas than the Deployment has. With 0 it is DeploymentAvailable.
+func (c *Client) DeploymentReady(ctx context.Context, namespace, name string, minimum int) error {
 	state := "it does not exist"
 	var selector *metav1.LabelSelector
 	err := c.follow(ctx, must("apps/v1", "Deployment"), namespace, metav1.ListOptions{FieldSelector: "metadata.name=" + name},
@@ -133,7 +171,7 @@ func (c *Client) DeploymentAvailable(ctx context.Context, namespace, name string
 				return false, err
 			}
 			selector = deployment.Spec.Selector
-			state = unavailable(deployment)
+			state = unavailable(deployment, minimum)
 			return state == "", nil
 		})
 	if err == nil {
@@ -150,13 +188,17 @@ func (c *Client) DeploymentAvailable(ctx context.Context, namespace, name string
 }
 
 // unavailable tells what a Deployment lacks; "" when nothing.
-func unavailable(d *appsv1.Deployment) string {
+func unavailable(d *appsv1.Deployment, minimum int) string {
 	want := int32(1)
 	if d.Spec.Replicas != nil {
 		want = *d.Spec.Replicas
 	}
 	if d.Status.ObservedGeneration < d.Generation {
 		return "the controller manager has not seen its latest change"
+	}
+	// Whatever is of an older template may be among the available.
+	if latest := d.Status.AvailableReplicas - (d.Status.Replicas - d.Status.UpdatedReplicas); minimum > 0 && latest >= min(int32(minimum), want) {
+		return ""
 	}
 	for _, condition := range d.Status.Conditions {
 		if condition.Type == appsv1.DeploymentAvailable && condition.Status == corev1.ConditionTrue && d.Status.UpdatedReplicas >= want {
@@ -181,7 +223,7 @@ func (c *Client) podTroubles(ctx context.Context, namespace string, selector *me
 			out = append(out, fmt.Sprintf("pod %s on %s: %s", pods.Items[i].Name, pods.Items[i].Spec.NodeName, why))
 		}
 	}
-	return strings.Join(out, "; ")
+	return few(out)
 }
 
 // PodNotReady tells what a pod waits for; "" when it is ready.

@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
 )
 
@@ -53,7 +54,7 @@ func (c *Client) follow(ctx context.Context, k *kind, namespace string, options 
 	if errors.Is(err, errDone) {
 		return nil
 	}
-	return err
+	return c.refusal(ctx, err)
 }
 
 // broken reports whether to list and watch anew.
@@ -121,6 +122,32 @@ func Convert[T any](u *unstructured.Unstructured) (*T, error) {
 		return nil, fmt.Errorf("%s cannot be read: %w", describe(u.GetKind(), u.GetNamespace(), u.GetName()), err)
 	}
 	return &out, nil
+}
+
+// Converter converts as Convert does and remembers the results: where one of a thousand followed objects changes, one is converted. The zero value is ready.
+type Converter[T any] struct {
+	known map[types.UID]conversion[T]
+}
+
+type conversion[T any] struct {
+	from *unstructured.Unstructured
+	to   *T
+}
+
+// Convert reads an object into its typed form, which must not be changed.
+func (c *Converter[T]) Convert(u *unstructured.Unstructured) (*T, error) {
+	if old, ok := c.known[u.GetUID()]; ok && old.from == u {
+		return old.to, nil
+	}
+	to, err := Convert[T](u)
+	if err != nil {
+		return nil, err
+	}
+	if c.known == nil {
+		c.known = make(map[types.UID]conversion[T])
+	}
+	c.known[u.GetUID()] = conversion[T]{u, to}
+	return to, nil
 }
 
 // must finds the row of a kind that this package names itself.

@@ -51,10 +51,12 @@ func read(ctx context.Context, sem *semaphore.Weighted, h remote.Host, req hosta
 type Cluster struct {
 	Inventory *inventory.Inventory // nil before the first bring-up
 	Sealed    []byte               // the sealed identity, nil before the first bring-up
-	Epoch     uint64               // the highest seen
+	// SealedGeneration counts how often the identity was sealed anew.
+	SealedGeneration uint64
+	Epoch            uint64 // the highest seen
 }
 
-// Documents finds the cluster's inventory and sealed identity among the observations. Of several inventories the one with the highest generation counts; control planes that
+// Documents finds the cluster's inventory and sealed identity among the observations. Of several inventories the newest counts; control planes that
 // belong to different clusters are an error.
 func Documents(c *topology.Cluster, seen map[string]*hostapi.Observation) (*Cluster, error) {
 	out := &Cluster{}
@@ -64,14 +66,14 @@ func Documents(c *topology.Cluster, seen map[string]*hostapi.Observation) (*Clus
 	}
 	sort.Strings(names)
 	var errs []error
-	from, sealedGeneration := "", uint64(0)
+	from := ""
 	for _, n := range names {
 		o := seen[n]
 		if o.Record != nil {
 			out.Epoch = max(out.Epoch, o.Record.Epoch)
 		}
-		if d, ok := o.Documents[identity.Document]; ok && (out.Sealed == nil || d.Generation > sealedGeneration) {
-			out.Sealed, sealedGeneration = d.Content, d.Generation
+		if d, ok := o.Documents[identity.Document]; ok && (out.Sealed == nil || d.Generation > out.SealedGeneration) {
+			out.Sealed, out.SealedGeneration = d.Content, d.Generation
 		}
 		d, ok := o.Documents[inventory.Document]
 		if !ok {
@@ -89,7 +91,7 @@ func Documents(c *topology.Cluster, seen map[string]*hostapi.Observation) (*Clus
 			out.Inventory, from = inv, n
 		case inv.ClusterID != out.Inventory.ClusterID:
 			errs = append(errs, fmt.Errorf("hosts %s and %s belong to different clusters of the same name (%s and %s): one of them has to be destroyed first", from, n, out.Inventory.ClusterID, inv.ClusterID))
-		case inv.Generation > out.Inventory.Generation:
+		case inv.Newer(out.Inventory):
 			out.Inventory, from = inv, n
 		}
 	}

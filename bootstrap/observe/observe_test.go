@@ -36,6 +36,17 @@ func keeps(cluster, id string, generation uint64) func(*hostapi.Observation) {
 	}
 }
 
+// wrote keeps an inventory that the run of an epoch wrote.
+func wrote(epoch, generation uint64) func(*hostapi.Observation) {
+	return func(o *hostapi.Observation) {
+		b, err := (&inventory.Inventory{Format: inventory.Format, Cluster: "main", ClusterID: "1", Epoch: epoch, Generation: generation}).Marshal()
+		if err != nil {
+			panic(err)
+		}
+		o.Documents[inventory.Document] = hostapi.Document{Name: inventory.Document, Generation: generation, Content: b}
+	}
+}
+
 func sealed(content string, generation uint64) func(*hostapi.Observation) {
 	return func(o *hostapi.Observation) {
 		o.Documents[identity.Document] = hostapi.Document{Name: identity.Document, Generation: generation, Content: []byte(content)}
@@ -67,6 +78,9 @@ func TestDocuments(t *testing.T) {
 			"b": observation(keeps("main", "1", 3), sealed("new", 2), belongs("main", "1", 5)),
 			"c": observation(keeps("main", "1", 1), belongs("main", "1", 3)),
 		}, "3 new 5", nil},
+		{"what a later run wrote counts, whatever its generation", hosts{
+			"a": observation(wrote(5, 9), belongs("main", "1", 5)), "b": observation(wrote(7, 8), belongs("main", "1", 7)), "c": observation(wrote(6, 10), belongs("main", "1", 6)),
+		}, "8  7", nil},
 		{"identity alone", hosts{"a": observation(sealed("s", 1), belongs("main", "1", 1))}, "0 s 1", nil},
 		{"another cluster's control plane", hosts{"a": observation(keeps("other", "9", 2))}, "", []string{"host a", `"other" (9)`, `not to "main"`}},
 		{"two clusters of one name", hosts{"a": observation(keeps("main", "1", 2)), "b": observation(keeps("main", "2", 1))}, "", []string{"hosts a and b", "(1 and 2)", "destroyed first"}},

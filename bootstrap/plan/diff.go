@@ -24,7 +24,7 @@ type hostDiff struct {
 	now     time.Time
 	record  map[hostapi.ID]hostapi.RecordedItem
 	drift   map[hostapi.ID]string
-	changed map[hostapi.ID]bool
+	changed map[hostapi.ID]bool // what their readers have to be restarted for
 }
 
 // diffHost returns the actions that bring a host from what was seen to what is wanted, removals last, in the order in which they are to be done.
@@ -52,7 +52,7 @@ func diffHost(want *desired.Host, seen *hostapi.Observation, public inventory.Pu
 		if !ok {
 			continue
 		}
-		d.changed[id] = true
+		d.changed[id] = !d.quiet(item, a)
 		out = append(out, a)
 	}
 	return append(out, d.removals(wanted)...), nil
@@ -88,6 +88,26 @@ func (d *hostDiff) item(item *desired.Item) (Action, bool) {
 		}
 	}
 	return a, true
+}
+
+// quiet says whether an action is no reason to restart what uses its item: it mends or changes no more than a file's mode and owner, or what is known of a by-product.
+func (d *hostDiff) quiet(item *desired.Item, a Action) bool {
+	if item.Claim != nil {
+		return a.Verb == Update && !d.record[a.ID].Pending && d.drift[a.ID] == ""
+	}
+	if item.File == nil {
+		return false
+	}
+	if a.Verb == Mend {
+		return !strings.Contains(a.Reason, "content") && (strings.HasPrefix(a.Reason, "mode ") || strings.HasPrefix(a.Reason, "owner "))
+	}
+	rec := d.record[a.ID]
+	if a.Verb != Update || rec.Pending || rec.Item.File == nil || d.drift[a.ID] != "" {
+		return false
+	}
+	have := *rec.Item.File
+	have.Mode, have.Owner, have.Group = item.File.Mode, item.File.Owner, item.File.Group
+	return bytes.Equal(specOf(item.Item), specOf(hostapi.Item{File: &have}))
 }
 
 // unit turns a change of a unit's inputs into a restart, and says what that disrupts.

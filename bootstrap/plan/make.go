@@ -31,6 +31,8 @@ type Input struct {
 	// Desired is compiled against Target.
 	Desired *desired.Cluster
 	Seen    map[string]*hostapi.Observation
+	// Away says why a host of the cluster was not seen.
+	Away map[string]string
 	// Objects is the state of API objects; nil when the API does not exist yet.
 	Objects []ObjectState
 	// BlobNames names blobs for the reader.
@@ -42,13 +44,15 @@ type Input struct {
 type maker struct {
 	Input
 	fresh   bool
+	hosts   []*topology.Host    // that were seen
+	lost    map[string]bool     // hosts whose etcd member has lost its data
 	actions map[string][]Action // by host, in order
 	plan    *Plan
 }
 
 // Make computes the plan.
 func Make(in Input) (*Plan, error) {
-	m := &maker{Input: in, fresh: in.Current == nil || !in.Current.Initialised, actions: map[string][]Action{}}
+	m := &maker{Input: in, fresh: in.Current == nil || !in.Current.Initialised, lost: map[string]bool{}, actions: map[string][]Action{}}
 	m.plan = &Plan{Format: Format, Cluster: in.Cluster.Name, Kubernetes: in.Cluster.Kubernetes, Inventory: in.Target, Facts: map[string]string{}}
 	if in.Current != nil {
 		m.plan.ClusterID, m.plan.Generation = in.Current.ClusterID, in.Current.Generation
@@ -56,6 +60,7 @@ func Make(in Input) (*Plan, error) {
 	if err := m.refuse(); err != nil {
 		return nil, err
 	}
+	m.leaveOutAway()
 	for _, h := range in.Desired.Hosts {
 		seen := in.Seen[h.Name]
 		if seen == nil {
@@ -68,6 +73,9 @@ func Make(in Input) (*Plan, error) {
 		}
 		m.actions[h.Name] = actions
 	}
+	if !m.fresh {
+		m.holdBack()
+	}
 	m.transfers()
 	m.documents(m.fresh)
 	if m.fresh {
@@ -78,11 +86,13 @@ func Make(in Input) (*Plan, error) {
 	m.objects()
 	if m.fresh {
 		// The network plugin needs its rights and the nodes' pod ranges: started before, it would fail and wait longer each time.
-		m.phase(Phase{Name: "network", Title: "Pod network", Steps: m.each(m.Cluster.Hosts, func(a Action) bool {
+		m.phase(Phase{Name: "network", Title: "Pod network", Steps: m.each(m.hosts, func(a Action) bool {
 			return kindOf(a) == hostapi.KindUnit && a.Part == desired.PartNetwork
 		})})
 	}
 	m.settle()
+	m.prune()
+	m.plan.Notes = slices.Concat(authorityNotes(in.Target.Public, in.Now), overrideNotes(in.Seen))
 	m.plan.Issues = m.fresh || m.issues()
 	m.plan.NewIdentity = m.sealedOn() == 0 && m.fresh
 	return m.plan, nil
@@ -111,14 +121,23 @@ func factsDigest(o *hostapi.Observation) string {
 
 func (m *maker) sealedOn() int {
 	n := 0
-	for _, h := range m.Cluster.HostsWith(topology.RoleControlPlane) {
-		if o := m.Seen[h.Name]; o != nil {
-			if _, ok := o.Documents[identity.Document]; ok {
-				n++
-			}
+	for _, h := range m.with(topology.RoleControlPlane) {
+		if _, ok := m.Seen[h.Name].Documents[identity.Document]; ok {
+			n++
 		}
 	}
 	return n
+}
+
+// with lists the hosts with a role that were seen.
+func (m *maker) with(r topology.Role) []*topology.Host {
+	var out []*topology.Host
+	for _, h := range m.hosts {
+		if h.Has(r) {
+			out = append(out, h)
+		}
+	}
+	return out
 }
 
 func (m *maker) issues() bool {
@@ -175,21 +194,35 @@ func (m *maker) documents(first bool) {
 
 // behind says which control plane lacks the newest inventory, "" when all have it.
 func (m *maker) behind() string {
-	for _, h := range m.Cluster.HostsWith(topology.RoleControlPlane) {
-		if d, ok := m.Seen[h.Name].Documents[inventory.Document]; !ok || m.Current == nil || d.Generation != m.Current.Generation {
+	for _, h := range m.with(topology.RoleControlPlane) {
+		d, ok := m.Seen[h.Name].Documents[inventory.Document]
+		if !ok || m.Current == nil {
+			return "missing or behind on host " + h.Name
+		}
+		if inv, err := inventory.Parse(d.Content); err != nil || m.Current.Newer(inv) {
 			return "missing or behind on host " + h.Name
 		}
 	}
 	return ""
 }
 
-// store puts the identity on control planes that lack it and, when there is a reason, a new generation of the inventory on all of them: one that kept an older generation would be
+// sealedGeneration is that of the newest sealed identity, 0 when there is none.
+func (m *maker) sealedGeneration() uint64 {
+	newest := uint64(0)
+	for _, h := range m.with(topology.RoleControlPlane) {
+		newest = max(newest, m.Seen[h.Name].Documents[identity.Document].Generation)
+	}
+	return newest
+}
+
+// store puts the identity on control planes that lack it or have it sealed as it was before, and, when there is a reason, a new generation of the inventory on all of them: one that kept an older generation would be
 // behind for good.
 func (m *maker) store(name, title, identityReason, inventoryReason string) {
 	var steps []Step
-	for _, h := range m.Cluster.HostsWith(topology.RoleControlPlane) {
+	newest := m.sealedGeneration()
+	for _, h := range m.with(topology.RoleControlPlane) {
 		s := Step{Host: h.Name, Site: h.Site().Name}
-		if _, ok := m.Seen[h.Name].Documents[identity.Document]; !ok {
+		if d, ok := m.Seen[h.Name].Documents[identity.Document]; !ok || d.Generation < newest {
 			s.Actions = append(s.Actions, Action{Verb: Store, Document: identity.Document, Reason: identityReason})
 		}
 		if inventoryReason != "" {
@@ -206,7 +239,7 @@ func guard(a Action) bool { return a.Part == desired.PartEtcdGuard }
 
 // bringUp orders the first bring-up: there is nothing to lose yet, so all hosts go at once and everything starts together.
 func (m *maker) bringUp() {
-	hosts := m.Cluster.Hosts
+	hosts := m.hosts
 	m.phase(Phase{Name: "configure", Title: "Packages, files and certificates", Steps: m.each(hosts, func(a Action) bool {
 		return kindOf(a) != hostapi.KindUnit && kindOf(a) != hostapi.KindImage && !guard(a)
 	})})
@@ -214,7 +247,7 @@ func (m *maker) bringUp() {
 		return kindOf(a) == hostapi.KindUnit && a.Part != desired.PartNetwork
 	})})
 	m.phase(Phase{Name: "images", Title: "Images, pinned", Steps: m.each(hosts, func(a Action) bool { return kindOf(a) == hostapi.KindImage })})
-	steps := m.each(m.Cluster.Hosts, guard)
+	steps := m.each(hosts, guard)
 	for i := range steps {
 		if m.isControlPlane(steps[i].Host) {
 			steps[i].Actions = append(steps[i].Actions, Action{Verb: Store, Document: inventory.Document, Reason: "etcd has formed: no member ever bootstraps again"})
@@ -236,7 +269,7 @@ func (m *maker) isControlPlane(name string) bool {
 // roll orders changes of a running cluster: etcd members and control planes one at a time with gates after each, then the workers together.
 func (m *maker) roll() {
 	var voters, workers []*topology.Host
-	for _, h := range m.Cluster.Hosts {
+	for _, h := range m.hosts {
 		if h.Has(topology.RoleEtcd) || h.Has(topology.RoleControlPlane) {
 			voters = append(voters, h)
 		} else {
@@ -248,7 +281,11 @@ func (m *maker) roll() {
 	m.revive(voters)
 	// A unit that an interrupted run was about to restart may be down: its host goes first, or the gates after another host would wait for it in vain.
 	slices.SortStableFunc(voters, func(a, b *topology.Host) int { return m.unsettled(b) - m.unsettled(a) })
-	m.phase(Phase{Name: "control-planes", Title: "etcd and control planes, one at a time", Serial: true, Steps: m.each(voters, all), Gates: m.controlPlaneGates()})
+	steps := m.each(voters, all)
+	for i := range steps {
+		steps[i].Guards = m.guards(steps[i])
+	}
+	m.phase(Phase{Name: "control-planes", Title: "etcd and control planes, one at a time", Serial: true, Steps: steps, Gates: m.controlPlaneGates()})
 	m.phase(Phase{Name: "workers", Title: "Workers", Steps: m.each(workers, all)})
 }
 
@@ -257,23 +294,27 @@ func (m *maker) roll() {
 func (m *maker) revive(voters []*topology.Host) {
 	var steps []Step
 	for _, h := range voters {
-		down := m.down(m.Seen[h.Name])
-		if len(down) == 0 {
-			continue
-		}
-		s, rest := Step{Host: h.Name, Site: h.Site().Name}, []Action(nil)
-		for _, a := range m.actions[h.Name] {
-			_, isDown := down[a.ID.Name]
-			if a.Part == desired.PartHost || ((a.Part == desired.PartEtcd || a.Part == desired.PartAPIServer) && (kindOf(a) != hostapi.KindUnit || isDown)) {
-				s.Actions = append(s.Actions, a)
-			} else {
-				rest = append(rest, a)
-			}
-		}
-		m.actions[h.Name] = rest
+		s := Step{Host: h.Name, Site: h.Site().Name}
+		s.Actions, m.actions[h.Name] = m.raising(h)
 		steps = append(steps, s)
 	}
 	m.phase(Phase{Name: "revive", Title: "etcd members and API servers that are down", Steps: steps, Gates: m.controlPlaneGates()})
+}
+
+// raising splits a host's actions: those that bring back what is down there and can take nothing away, and the rest.
+func (m *maker) raising(h *topology.Host) (raise, rest []Action) {
+	down := m.down(m.Seen[h.Name])
+	if len(down) == 0 {
+		return nil, m.actions[h.Name]
+	}
+	for _, a := range m.actions[h.Name] {
+		if a.Part == desired.PartHost || ((a.Part == desired.PartEtcd || a.Part == desired.PartAPIServer) && (kindOf(a) != hostapi.KindUnit || down[a.ID.Name])) {
+			raise = append(raise, a)
+		} else {
+			rest = append(rest, a)
+		}
+	}
+	return raise, rest
 }
 
 const apiServerUnit = "kube-apiserver.service"
@@ -304,7 +345,9 @@ func (m *maker) unsettled(h *topology.Host) int {
 }
 
 func (m *maker) controlPlaneGates() []Gate {
-	return []Gate{{GateEtcd, names(m.Cluster.HostsWith(topology.RoleEtcd))}, {GateAPI, names(m.Cluster.HostsWith(topology.RoleControlPlane))}}
+	members := slices.DeleteFunc(m.with(topology.RoleEtcd), func(h *topology.Host) bool { return m.lost[h.Name] })
+	gates := []Gate{{Kind: GateEtcd, Hosts: names(members)}, {Kind: GateAPI, Hosts: names(m.with(topology.RoleControlPlane))}}
+	return slices.DeleteFunc(gates, func(g Gate) bool { return len(g.Hosts) == 0 })
 }
 
 // remember brings the documents of a running cluster up to date, before hosts take up what was allotted to them.
@@ -343,16 +386,20 @@ func (m *maker) settle() {
 		return
 	}
 	var nodes []string
-	for _, h := range m.Cluster.Hosts {
-		if h.Has(topology.RoleControlPlane) || h.Has(topology.RoleWorker) {
+	for _, h := range m.hosts {
+		if h.IsNode() {
 			nodes = append(nodes, h.Name)
 		}
 	}
-	gates := []Gate{{GateNodes, nodes}}
+	gates := []Gate{{Kind: GateNodes, Hosts: nodes}}
 	if m.Cluster.Network.Plugin == release.PluginFlannel {
-		gates = append(gates, Gate{GateNetworks, nodes})
+		gates = append(gates, Gate{Kind: GateNetworks, Hosts: nodes})
 	}
-	gates = append(gates, Gate{GateDNS, nil})
+	dns := Gate{Kind: GateDNS}
+	if len(nodes) < len(m.Cluster.Nodes()) {
+		dns.Minimum = 1 // pods of a node that died stay with it until they are evicted
+	}
+	gates = append(gates, dns)
 	m.plan.Phases = append(m.plan.Phases, Phase{Name: "ready", Title: "Nodes Ready, DNS available", Gates: gates})
 }
 

@@ -32,9 +32,21 @@ type Plan struct {
 	// Issues is true when the apply signs certificates or writes secrets, so that it needs the identity opened.
 	Issues bool    `json:"issues,omitempty"`
 	Phases []Phase `json:"phases,omitempty"`
+	// Skipped are the hosts that the plan leaves out, as a whole or for the most part. They are for a later apply.
+	Skipped []Skip `json:"skipped,omitempty"`
 	// Notes are warnings for the reader.
 	Notes []string `json:"notes,omitempty"`
 }
+
+// Skip is a host that a plan leaves out, and why.
+type Skip struct {
+	Host   string `json:"host"`
+	Site   string `json:"site"`
+	Reason string `json:"reason"`
+}
+
+// Complete reports whether the plan leaves no host out.
+func (p *Plan) Complete() bool { return len(p.Skipped) == 0 }
 
 // Empty reports whether there is nothing to do.
 func (p *Plan) Empty() bool {
@@ -82,6 +94,8 @@ type Step struct {
 	Host    string   `json:"host,omitempty"`
 	Site    string   `json:"site,omitempty"`
 	Actions []Action `json:"actions"`
+	// Guards must hold before the step begins: it takes away what others have to bear.
+	Guards []Gate `json:"guards,omitempty"`
 }
 
 // Verb says what an action does.
@@ -116,6 +130,7 @@ type Action struct {
 	Transfer *TransferOf     `json:"transfer,omitempty"`
 	Document string          `json:"document,omitempty"`
 	Object   *desired.Object `json:"object,omitempty"`
+	Unused   []hostapi.Blob  `json:"unused,omitempty"` // what a prune takes away
 }
 
 // TransferOf is a blob that a host gets: from the operator's machine, or from a host of its own site.
@@ -130,18 +145,23 @@ type GateKind string
 
 // Gates.
 const (
-	GateEtcd  GateKind = "etcd-healthy" // every member answers a linearizable read
-	GateAPI   GateKind = "api-ready"    // /readyz of every control plane
+	GateEtcd  GateKind = "etcd-healthy" // every member that is not away answers a linearizable read, which takes a quorum
+	GateAPI   GateKind = "api-ready"    // /readyz of every control plane that is not away
 	GateNodes GateKind = "nodes-ready"
 	// GateNetworks waits for what the network plugin says of every node.
 	GateNetworks GateKind = "networks-ready"
 	GateDNS      GateKind = "dns-available" // CoreDNS has the replicas it should have
+	// Guards: the etcd members other than the one on the host are healthy and a quorum of the member list; another API server than the host's is ready.
+	GuardEtcd GateKind = "etcd-spare"
+	GuardAPI  GateKind = "api-spare"
 )
 
 // Gate is a condition that must come true before the run goes on.
 type Gate struct {
 	Kind  GateKind `json:"kind"`
 	Hosts []string `json:"hosts,omitempty"`
+	// Minimum is how many replicas are enough where hosts are away; 0 wants all.
+	Minimum int `json:"minimum,omitempty"`
 }
 
 // Names of phases that the executor treats in a way of their own.
@@ -178,9 +198,9 @@ func (p *Plan) workDigest() string {
 	for _, ph := range p.Phases {
 		work = append(work, ph.Name, ph.Serial, ph.Gates)
 		for _, s := range ph.Steps {
-			work = append(work, s.Host)
+			work = append(work, s.Host, s.Guards)
 			for _, a := range s.Actions {
-				work = append(work, a.Verb, a.ID, a.Item, a.Transfer, a.Document, a.Object)
+				work = append(work, a.Verb, a.ID, a.Item, a.Transfer, a.Document, a.Object, a.Unused)
 			}
 		}
 	}

@@ -50,6 +50,9 @@ func (m *maker) refuse() error {
 	if err := Refuse(c, cur); err != nil {
 		return err
 	}
+	if err := RefuseAway(c, cur, m.Away); err != nil {
+		return err
+	}
 	if cur == nil {
 		return m.refuseRecords()
 	}
@@ -60,6 +63,10 @@ func (m *maker) refuse() error {
 		old := cur.Host(h.Name)
 		if (old == nil || !hasRole(old.Roles, topology.RoleEtcd)) && h.Has(topology.RoleEtcd) {
 			return fmt.Errorf("%s: host %s would join etcd of the running cluster %q: this version of trivet does not add etcd members; give it the role worker only, or destroy and apply",
+				h.Range, h.Name, c.Name)
+		}
+		if old != nil && hasRole(old.Roles, topology.RoleEtcd) && !h.Has(topology.RoleEtcd) {
+			return fmt.Errorf("%s: host %s is an etcd member of the running cluster %q and the topology no longer gives it the role etcd: this version of trivet does not remove etcd members; give it back the role",
 				h.Range, h.Name, c.Name)
 		}
 		if seen := m.Seen[h.Name]; old != nil && seen != nil && old.MachineID != seen.Facts.MachineID && h.Has(topology.RoleEtcd) {

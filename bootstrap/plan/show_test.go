@@ -177,5 +177,20 @@ func textPlans() map[string]*plan.Plan {
 		{Verb: plan.Forget, Reason: "record, store and documents"},
 	}}}})
 	destroy.Inventory = &inventory.Inventory{Destroying: true}
-	return map[string]*plan.Plan{"bring-up": bringUp, "drift": drift, "destroy": destroy, "empty": head()}
+	partial := head(
+		plan.Phase{Name: "workers", Steps: []plan.Step{{Host: "w1", Site: "bj1", Actions: []plan.Action{
+			{Verb: plan.Mend, ID: hostapi.ID{Kind: hostapi.KindFile, Name: "/etc/kubernetes/kubelet.yaml"}, Reason: "mode 0600, recorded 0644"},
+		}}}},
+		plan.Phase{Name: "prune", Steps: []plan.Step{{Host: "w1", Site: "bj1", Actions: []plan.Action{
+			{Verb: plan.Prune, Reason: "2 artifacts, 61 MiB, that nothing uses", Unused: []hostapi.Blob{{SHA256: "a", Size: 60 << 20}, {SHA256: "b", Size: 1 << 20}}},
+		}}}},
+	)
+	skipped := []plan.Skip{
+		{Host: "cp1", Site: "bj1", Reason: "held back, since its etcd would restart: of 3 members 1 is away or lost (cp3), without cp1 1 is left, and 2 are needed"},
+		{Host: "cp3", Site: "sh1", Reason: "connect to 10.13.1.11: no route to host"},
+	}
+	partial.Skipped = skipped
+	nothing := head()
+	nothing.Skipped = skipped[1:]
+	return map[string]*plan.Plan{"bring-up": bringUp, "drift": drift, "destroy": destroy, "empty": head(), "partial": partial, "skipped": nothing}
 }

@@ -30,17 +30,33 @@ type textWriter struct {
 // WriteText writes the plan for a reader: by site and host, then the cluster's API, then the sums.
 func (p *Plan) WriteText(out io.Writer, o TextOptions) error {
 	w := &textWriter{TextOptions: o, destroy: p.destroys()}
-	if p.Empty() {
-		fmt.Fprintf(w, "Cluster %q: Kubernetes %s. No changes: every host and object is as the topology says.\n", p.Cluster, p.Kubernetes)
-	} else {
+	switch {
+	case !p.Empty():
 		p.writeHosts(w)
 		p.writeSums(w)
+	case p.Complete():
+		fmt.Fprintf(w, "Cluster %q: Kubernetes %s. No changes: every host and object is as the topology says.\n", p.Cluster, p.Kubernetes)
+	default:
+		fmt.Fprintf(w, "Cluster %q: Kubernetes %s. No changes but for %s skipped: every other host and object is as the topology says.\n",
+			p.Cluster, p.Kubernetes, number(len(p.Skipped), "hosts"))
 	}
+	p.writeSkipped(w)
 	for _, n := range p.Notes {
 		fmt.Fprintf(w, "\nNote: %s\n", n)
 	}
 	_, err := io.WriteString(out, w.String())
 	return err
+}
+
+// writeSkipped lists the hosts that the plan leaves out.
+func (p *Plan) writeSkipped(w *textWriter) {
+	if p.Complete() {
+		return
+	}
+	fmt.Fprintf(w, "\nSkipped: %s, left for a later apply.\n", number(len(p.Skipped), "hosts"))
+	for _, s := range p.Skipped {
+		fmt.Fprintf(w, "  host %s (site %s): %s\n", s.Host, s.Site, strings.ReplaceAll(s.Reason, "\n", "\n    "))
+	}
 }
 
 // destroys reports whether hosts are given back.
@@ -184,6 +200,8 @@ func (w *textWriter) action(a Action) {
 		name = "document " + a.Document
 	case a.Verb == Forget:
 		name = "record and store"
+	case a.Verb == Prune:
+		name = "store"
 	case a.ID.Kind != hostapi.KindFile && a.ID.Kind != hostapi.KindUnit:
 		name = string(a.ID.Kind) + " " + name
 	}
@@ -223,8 +241,8 @@ func (w *textWriter) sign(v Verb) string {
 }
 
 func (p *Plan) writeSums(w *textWriter) {
-	var create, change, remove, restart, upload, spread int
-	var up, inside int64
+	var create, change, remove, restart, upload, spread, prune int
+	var up, inside, freed int64
 	for _, ph := range p.Phases {
 		for _, s := range ph.Steps {
 			for _, a := range s.Actions {
@@ -237,6 +255,10 @@ func (p *Plan) writeSums(w *textWriter) {
 					remove++
 				case Restart:
 					restart++
+				case Prune:
+					n, bytes := total(a.Unused)
+					prune += n
+					freed += bytes
 				case Transfer:
 					if a.Transfer.From == "" {
 						upload++
@@ -249,13 +271,20 @@ func (p *Plan) writeSums(w *textWriter) {
 			}
 		}
 	}
-	fmt.Fprintf(w, "\nPlan: %d to create, %d to change, %d to restart, %d to remove.\n", create, change, restart, remove)
+	fmt.Fprintf(w, "\nPlan: %d to create, %d to change, %d to restart, %d to remove", create, change, restart, remove)
+	if !p.Complete() {
+		fmt.Fprintf(w, "; %s skipped", number(len(p.Skipped), "hosts"))
+	}
+	fmt.Fprintln(w, ".")
 	var ways []string
 	if upload > 0 {
 		ways = append(ways, fmt.Sprintf("%d files, %s from here to the sites, once each", upload, size(up)))
 	}
 	if spread > 0 {
 		ways = append(ways, fmt.Sprintf("%d files, %s inside the sites", spread, size(inside)))
+	}
+	if prune > 0 {
+		ways = append(ways, fmt.Sprintf("%d files, %s that nothing uses to delete", prune, size(freed)))
 	}
 	if len(ways) > 0 {
 		fmt.Fprintf(w, "Artifacts: %s.\n", strings.Join(ways, "; "))

@@ -28,7 +28,7 @@ func (m *maker) transfers() {
 	owner := map[string]string{}        // site/digest -> host that has it or gets it from outside
 	seedOf := map[string][]Action{}     // host -> uploads
 	spreadOf := map[string][]Action{}   // host -> fetches
-	for _, h := range m.Cluster.Hosts {
+	for _, h := range m.hosts {
 		set := map[string]bool{}
 		for _, b := range m.Seen[h.Name].Blobs {
 			set[b.SHA256] = true
@@ -39,7 +39,7 @@ func (m *maker) transfers() {
 		}
 		has[h.Name] = set
 	}
-	for _, h := range m.Cluster.Hosts {
+	for _, h := range m.hosts {
 		for _, b := range m.missing(h.Name, has[h.Name]) {
 			key := h.Site().Name + "/" + b.SHA256
 			t := &TransferOf{Name: m.BlobNames[b.SHA256], Blob: b}
@@ -82,7 +82,7 @@ func (m *maker) missing(host string, have map[string]bool) []hostapi.Blob {
 
 func (m *maker) transferSteps(by map[string][]Action) []Step {
 	var out []Step
-	for _, h := range m.Cluster.Hosts {
+	for _, h := range m.hosts {
 		out = append(out, Step{Host: h.Name, Site: h.Site().Name, Actions: by[h.Name]})
 	}
 	return out

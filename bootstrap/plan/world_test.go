@@ -126,26 +126,23 @@ func (w *world) settle() {
 		w.t.Fatal(err)
 	}
 	in := w.input()
-	blobs := map[string]hostapi.Blob{}
 	for _, h := range in.Desired.Hosts {
-		o := w.seen[h.Name]
+		o, have := w.seen[h.Name], map[string]bool{}
+		o.Blobs = nil
 		o.Record = &hostapi.Record{Cluster: "main", ClusterID: inv.ClusterID, Host: h.Name, Epoch: 1}
 		for _, i := range h.Items {
 			o.Record.Items = append(o.Record.Items, hostapi.RecordedItem{Item: w.recorded(i)})
 			for _, b := range archives(i.Item) {
-				blobs[b.SHA256] = b
+				if !have[b.SHA256] {
+					have[b.SHA256] = true
+					o.Blobs = append(o.Blobs, b)
+				}
 			}
 		}
 		o.Documents = map[string]hostapi.Document{}
 		if slices.Contains(inv.Host(h.Name).Roles, "control-plane") {
 			o.Documents[inventory.Document] = hostapi.Document{Name: inventory.Document, Generation: 2, Content: content}
 			o.Documents[identity.Document] = hostapi.Document{Name: identity.Document, Generation: 1, Content: []byte("sealed")}
-		}
-	}
-	for _, o := range w.seen {
-		o.Blobs = nil
-		for _, b := range blobs {
-			o.Blobs = append(o.Blobs, b)
 		}
 	}
 	w.objects = []plan.ObjectState{}

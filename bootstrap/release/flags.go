@@ -75,7 +75,7 @@ func readFlags(file string) map[string]flag {
 
 // flags checks settings that are flags.
 func (c *checker) flags(table map[string]flag, settings map[string]any) {
-	for _, name := range slices.Sorted(maps.Keys(settings)) {
+	for _, name := range sortedKeys(settings) {
 		path := []string{name}
 		if c.refused(path) {
 			continue
@@ -146,7 +146,7 @@ func flagValue(v any) string {
 		return strings.Join(parts, ",")
 	case map[string]any:
 		var parts []string
-		for _, k := range slices.Sorted(maps.Keys(v)) {
+		for _, k := range sortedKeys(v) {
 			parts = append(parts, k+"="+flagValue(v[k]))
 		}
 		return strings.Join(parts, ",")
@@ -159,7 +159,10 @@ func flagValue(v any) string {
 }
 
 // gate is a feature gate of one release.
-type gate struct{ on, locked bool }
+type gate struct {
+	stage      string
+	on, locked bool
+}
 
 var gateTables = func() map[string]func() map[string]gate {
 	out := map[string]func() map[string]gate{}
@@ -167,7 +170,7 @@ var gateTables = func() map[string]func() map[string]gate {
 		out[r.Minor()] = sync.OnceValue(func() map[string]gate {
 			gates := map[string]gate{}
 			for _, words := range rows("gates-" + r.Minor() + ".txt") {
-				gates[words[0]] = gate{on: words[2] == "true", locked: words[3] == "locked"}
+				gates[words[0]] = gate{stage: words[1], on: words[2] == "true", locked: words[3] == "locked"}
 			}
 			return gates
 		})

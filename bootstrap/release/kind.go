@@ -6,6 +6,7 @@ import (
 	"math"
 	"net/netip"
 	"reflect"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -138,32 +139,54 @@ func (k kind) accepts(v any) string {
 		}
 	case boolKind:
 		if _, ok := v.(bool); !ok {
-			return "is true or false"
+			return "must be true or false"
 		}
 	case wholeKind:
 		return k.acceptsWhole(v)
 	case numberKind:
 		if _, ok := number(v); !ok {
-			return "is a number"
+			return "must be a number"
 		}
 	case durationKind:
 		s, ok := v.(string)
 		if _, err := time.ParseDuration(s); !ok || err != nil {
-			return `is a duration, such as "30s" or "1h30m"`
+			return `must be a duration, such as "30s" or "1h30m"`
 		}
 	case addressKind:
 		s, _ := v.(string)
 		if _, err := netip.ParseAddr(s); err != nil {
-			return "is an IP address"
+			return "must be an IP address"
 		}
 	case listKind:
 		if _, ok := v.([]any); !ok {
-			return "is a list"
+			return "must be a list"
 		}
 	case mapKind, objectKind, gatesKind:
 		if _, ok := v.(map[string]any); !ok {
-			return "is an object"
+			return "must be an object"
 		}
+	}
+	return ""
+}
+
+// instead says how a value of another type is written as one of this kind, where that is plain.
+func (k kind) instead(v any) string {
+	s, isText := v.(string)
+	_, isNumber := number(v)
+	_, isBool := v.(bool)
+	switch {
+	case k.base == listKind && isText && k.element.accepts(s) == "":
+		return fmt.Sprintf(" Write it in brackets: [%s].", shown(s))
+	case k.base == boolKind && (s == "true" || s == "false"):
+		return " Leave out the quotes."
+	case k.base == wholeKind || k.base == numberKind:
+		if _, err := strconv.ParseFloat(s, 64); err == nil {
+			return " Leave out the quotes."
+		}
+	case k.base == textKind && (isNumber || isBool):
+		return fmt.Sprintf(" Put it in quotes: %q.", flagValue(v))
+	case k.base == durationKind && isNumber:
+		return fmt.Sprintf(" Give it a unit: %q.", flagValue(v)+"s")
 	}
 	return ""
 }
@@ -172,10 +195,10 @@ func (k kind) accepts(v any) string {
 func (k kind) acceptsText(v any) string {
 	s, ok := v.(string)
 	if !ok {
-		return "is a string"
+		return "must be a string"
 	}
 	if strings.IndexFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f }) >= 0 {
-		return "holds a control character, such as a line break"
+		return "must not hold control characters, such as line breaks"
 	}
 	return ""
 }
@@ -183,14 +206,14 @@ func (k kind) acceptsText(v any) string {
 func (k kind) acceptsWhole(v any) string {
 	n, ok := number(v)
 	if !ok || n != math.Trunc(n) {
-		return "is a whole number"
+		return "must be a whole number"
 	}
 	most := k.max
 	if most == 0 {
 		most = math.MaxInt64
 	}
 	if n < float64(k.min) || n > float64(most) {
-		return fmt.Sprintf("is a whole number from %d to %d", k.min, most)
+		return fmt.Sprintf("must be a whole number from %d to %d", k.min, most)
 	}
 	return ""
 }

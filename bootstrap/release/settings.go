@@ -24,7 +24,7 @@ func CheckComponent(kubernetes string, c topology.Component) []FieldError {
 }
 
 // CheckSettings checks the settings of a component against its fields, or flags, in this release: both kubelets, for one, ignore fields that they do not know.
-// It reports every mistake, in the order of the field names.
+// It reports every mistake: those in one field first, in the order of the field names, then fields that do not fit each other.
 func (r *Release) CheckSettings(component string, settings map[string]any) []FieldError {
 	c := checker{release: r, component: component}
 	switch component {
@@ -37,6 +37,7 @@ func (r *Release) CheckSettings(component string, settings map[string]any) []Fie
 	default:
 		c.report(nil, "Unknown component", "There is no component %q. Trivet runs %s.", component, strings.Join(Components(), ", "))
 	}
+	c.together(settings)
 	return c.errors
 }
 
@@ -44,6 +45,7 @@ func (r *Release) CheckSettings(component string, settings map[string]any) []Fie
 type checker struct {
 	release   *Release
 	component string
+	settings  map[string]any // all of them, for checks that need more than one
 	errors    []FieldError
 }
 
@@ -78,7 +80,7 @@ func fieldName(path []string) string {
 
 // fields checks an object against a kind.
 func (c *checker) fields(k kind, path []string, object map[string]any) {
-	for _, name := range slices.Sorted(maps.Keys(object)) {
+	for _, name := range sortedKeys(object) {
 		at := append(slices.Clone(path), name)
 		if c.refused(at) {
 			continue
@@ -113,9 +115,20 @@ func (c *checker) unknown(path []string, known []string) {
 // value checks one value, and what is in it.
 func (c *checker) value(k kind, path []string, v any) {
 	if problem := k.accepts(v); problem != "" {
-		c.report(path, "Wrong type", "%s of %s %s.", fieldName(path), c.component, problem)
+		c.wrong(path, v, "%s", problem)
+		c.errors[len(c.errors)-1].Summary = "Wrong type"
+		c.hint(k.instead(v))
 		return
 	}
+	before := len(c.errors)
+	c.inside(k, path, v)
+	if len(c.errors) == before {
+		c.rules(k, path, v)
+	}
+}
+
+// inside checks what is in a list, a map or an object.
+func (c *checker) inside(k kind, path []string, v any) {
 	switch k.base {
 	case gatesKind:
 		c.gates(path, v.(map[string]any))
@@ -127,7 +140,7 @@ func (c *checker) value(k kind, path []string, v any) {
 		}
 	case mapKind:
 		object := v.(map[string]any)
-		for _, name := range slices.Sorted(maps.Keys(object)) {
+		for _, name := range sortedKeys(object) {
 			at := append(slices.Clone(path), name)
 			if problem := text.acceptsText(name); problem != "" {
 				c.report(at, "Wrong name", "The name %q %s.", name, problem)
@@ -140,7 +153,7 @@ func (c *checker) value(k kind, path []string, v any) {
 // gates checks feature gates: naming one that the release does not have, or moving one that is locked, keeps the component from starting.
 func (c *checker) gates(path []string, set map[string]any) {
 	known := gateTable(c.release.Minor())
-	for _, name := range slices.Sorted(maps.Keys(set)) {
+	for _, name := range sortedKeys(set) {
 		at := append(slices.Clone(path), name)
 		on, isBool := set[name].(bool)
 		g, ok := known[name]
@@ -148,7 +161,8 @@ func (c *checker) gates(path []string, set map[string]any) {
 		case !ok:
 			c.unknownGate(at, name, known)
 		case !isBool:
-			c.report(at, "Wrong type", "A feature gate is true or false.")
+			c.wrong(at, set[name], "must be true or false")
+			c.errors[len(c.errors)-1].Summary = "Wrong type"
 		case g.locked && g.on != on:
 			c.report(at, "Feature gate that is locked", "%s is always %t in Kubernetes %s, and %s does not start when told otherwise. Leave it out.", name, g.on, c.release.Minor(), c.component)
 		}
@@ -210,3 +224,5 @@ func editDistance(a, b string) int {
 	}
 	return row[len(b)]
 }
+
+func sortedKeys(m map[string]any) []string { return slices.Sorted(maps.Keys(m)) }

@@ -42,7 +42,7 @@ evictionSoftGracePeriod: {memory.available: 1m30s}
 systemReserved: {cpu: 500m}
 maxPods: 250
 imageMinimumGCAge: 2m
-featureGates: {AllAlpha: false, GracefulNodeShutdown: false}
+featureGates: {AllAlpha: false, GracefulNodeShutdown: false, DefaultPodSysctls: true, LoggingAlphaOptions: true}
 reservedMemory: [{numaNode: 0, limits: {memory: 1Gi}}]
 memorySwap: {swapBehavior: LimitedSwap}
 failSwapOn: false
@@ -62,12 +62,12 @@ evictionHard: [nodefs]
 allowedUnsafeSysctls: net.*
 clusterDomain: 3
 registryPullQPS: 1.5`, []string{
-			"allowedUnsafeSysctls: Wrong type: is a list",
+			"allowedUnsafeSysctls: Wrong type: must be a list",
 			"clusterDomain: Setting that Trivet makes: domain in the cluster's dns block",
-			"evictionHard: Wrong type: is an object",
+			"evictionHard: Wrong type: must be an object",
 			"failSwapOn: Wrong type: true or false",
-			"imageMinimumGCAge: Wrong type: is a duration",
-			"maxPods: Wrong type: whole number",
+			"imageMinimumGCAge: Wrong type: must be a duration",
+			"maxPods: Wrong type: it is \"110\". Leave out the quotes.",
 			"registryPullQPS: Wrong type: whole number",
 		}},
 		{"range", "1.37.2", "kubelet", `maxPods: 3000000000`, []string{"maxPods: Wrong type: from -2147483648 to 2147483647"}},
@@ -116,12 +116,12 @@ disable-admission-plugins: [NodeRestriction]`, []string{
 			"anonymous-auth: Setting that Trivet makes: health endpoints",
 			"audit-log-maxages: Unknown flag: has no flag --audit-log-maxages. Did you mean audit-log-maxage?",
 			"disable-admission-plugins: Setting that Trivet makes: NodeRestriction",
-			"enable-admission-plugins: Wrong type: is a list",
-			"event-ttl: Wrong type: duration",
+			"enable-admission-plugins: Wrong type: Write it in brackets: [\"AlwaysPullImages\"].",
+			"event-ttl: Wrong type: Give it a unit: \"2s\".",
 			"oidc-issuer-url: Setting that Trivet makes: --authentication-config",
 		}},
 		{"flags that are maps", "1.37.2", "kube-apiserver", `runtime-config: {"a\nb": true, c: [1], d: false}`, []string{
-			"runtime-config/a\nb: Wrong name: control character", "runtime-config/c: Wrong type: is a string",
+			"runtime-config/a\nb: Wrong name: control character", "runtime-config/c: Wrong type: must be a string",
 		}},
 		{"later flag", "1.36.3", "kube-controller-manager", `concurrent-disruption-syncs: 3`, []string{"concurrent-disruption-syncs: Flag of a later release: does not start with it"}},
 		{"flag of now", "1.37.2", "kube-controller-manager", `concurrent-disruption-syncs: 3`, nil},

@@ -1,6 +1,7 @@
 package topology
 
 import (
+	"fmt"
 	"math/big"
 	"net/netip"
 	"slices"
@@ -35,7 +36,11 @@ func (b *block) value(name string, typ cty.Type) (val cty.Value, secret, ok bool
 	}
 	out, err := convert.Convert(val, typ)
 	if err != nil {
-		b.errorf(name, "Wrong type for "+name, "A %s is required.%s", typ.FriendlyName(), elementFault(err))
+		fault := elementFault(err)
+		if fault == "" {
+			fault = given(val)
+		}
+		b.errorf(name, "Wrong type for "+name, "%s is required%s%s", article(typ), fault, b.d.untypedFault(attr.Expr))
 		return cty.NilVal, secret, false
 	}
 	if out.IsNull() {
@@ -47,10 +52,61 @@ func (b *block) value(name string, typ cty.Type) (val cty.Value, secret, ok bool
 	return out, secret, true
 }
 
+// article names a type with its article and how a value of it is written.
+func article(typ cty.Type) string {
+	switch {
+	case typ == cty.String:
+		return "A text in quotes"
+	case typ == cty.Number:
+		return "A number"
+	case typ == cty.Bool:
+		return "true or false"
+	case typ.IsListType():
+		return "A list of texts, such as [\"a\", \"b\"],"
+	case typ.IsMapType():
+		return "A map of texts, such as { name = \"value\" },"
+	}
+	return "A " + typ.FriendlyName()
+}
+
+// given says of what type a value is.
+func given(val cty.Value) string {
+	if val.IsNull() {
+		return "."
+	}
+	switch typ := val.Type(); {
+	case typ == cty.String:
+		return "; this is a text."
+	case typ == cty.Number:
+		return "; this is a number."
+	case typ == cty.Bool:
+		return "; this is true or false."
+	case typ.IsListType() || typ.IsSetType() || typ.IsTupleType():
+		return "; this is a list."
+	case typ.IsMapType() || typ.IsObjectType():
+		return "; this is a map."
+	}
+	return "."
+}
+
+// untypedFault explains a text where something else is wanted: a variable without a type takes what comes from outside as it stands.
+func (d *decoder) untypedFault(expr hcl.Expression) string {
+	for _, ref := range expr.Variables() {
+		if len(ref) < 2 || ref.RootName() != "var" {
+			continue
+		}
+		step, ok := ref[1].(hcl.TraverseAttr)
+		if origin := d.untyped[step.Name]; ok && origin != "" {
+			return fmt.Sprintf(" The variable %s has no type, so its %s is taken as text. Give the variable block a type, such as type = list(string).", step.Name, origin)
+		}
+	}
+	return ""
+}
+
 // elementFault repeats a conversion's error where it says more than which type is required.
 func elementFault(err error) string {
 	if msg := err.Error(); strings.Contains(msg, ":") {
-		return " " + sentence(strings.ToUpper(msg[:1])+msg[1:])
+		return ". " + sentence(strings.ToUpper(msg[:1])+msg[1:])
 	}
 	return ""
 }
@@ -256,7 +312,11 @@ func (b *block) prefix(name string) (netip.Prefix, bool) {
 	p, err := netip.ParsePrefix(s)
 	switch {
 	case err != nil:
-		b.errorf(name, "Wrong range", "%s is not an IPv4 range such as \"10.11.1.0/24\".", shown)
+		remedy := ""
+		if a, err := netip.ParseAddr(s); err == nil && a.Is4() {
+			remedy = fmt.Sprintf(" Add the length of its prefix, such as \"%s/24\".", a)
+		}
+		b.errorf(name, "Wrong range", "%s is not an IPv4 range such as \"10.11.1.0/24\".%s", shown, remedy)
 	case !p.Addr().Is4():
 		b.errorf(name, "IPv6 not supported", "%s is an IPv6 range. Trivet brings up IPv4 clusters only; use an IPv4 range.", shown)
 	case p != p.Masked():

@@ -48,7 +48,11 @@ func (d *decoder) decodeRelease(b *block) string {
 	}
 	v, err := version.ParseSemantic(s)
 	if err != nil || strings.HasPrefix(s, "v") || v.BuildMetadata() != "" {
-		b.errorf("kubernetes", "Wrong release", "%s is not a Kubernetes release. Write its three numbers, such as \"1.37.2\".", shown)
+		remedy := "Write its three numbers, such as \"1.37.2\"."
+		if _, err := version.ParseSemantic(s); err == nil && strings.HasPrefix(s, "v") {
+			remedy = fmt.Sprintf("Write it without the v: %q.", s[1:])
+		}
+		b.errorf("kubernetes", "Wrong release", "%s is not a Kubernetes release. %s", shown, remedy)
 		return ""
 	}
 	if d.opts.Releases != nil {
@@ -78,6 +82,9 @@ func (d *decoder) decodeClusterSites(b *block, c *Cluster, t *Topology, at *clus
 		site := byName[s.v]
 		if site == nil {
 			at.partial = true
+			if d.sitesMissing && len(nearest(s.v, names)) == 0 {
+				continue // a consequence, most likely
+			}
 			d.errorf(s.rng, b.rng, "Unknown site", "No site block is named %s.%s", show(s.v), suggest(s.v, names))
 			continue
 		}
@@ -258,6 +265,10 @@ func (d *decoder) decodeEtcd(cluster *block, at *clusterPlaces) Etcd {
 		ElectionTimeout:     b.duration("election_timeout", time.Second),
 		CompactionRetention: b.duration("compaction_retention", 5*time.Minute),
 		Range:               b.rng,
+	}
+	for _, name := range []string{"heartbeat_interval", "election_timeout"} {
+		_, _, set := b.text(name)
+		e.TimingSet = e.TimingSet || set
 	}
 	if e.QuotaBytes > suggested {
 		d.warnf(b.at("quota"), b.rng, "Large etcd quota", "etcd suggests at most 8Gi: a larger database makes snapshots and restarts slow.")

@@ -22,6 +22,7 @@ var componentRoles = map[string][]Role{
 
 func (d *decoder) decodeComponents(b *block, c *Cluster, at *clusterPlaces) []Component {
 	var out []Component
+	var written []*block // where each of out stands
 	known := slices.Sorted(maps.Keys(componentRoles))
 	for _, child := range b.children("component") {
 		if componentRoles[child.label] == nil {
@@ -43,19 +44,140 @@ func (d *decoder) decodeComponents(b *block, c *Cluster, at *clusterPlaces) []Co
 			continue
 		}
 		d.names[key] = child.labelAt
-		if d.opts.CheckSettings != nil && c.Kubernetes != "" {
-			for _, fault := range d.opts.CheckSettings(c.Kubernetes, comp) {
-				detail := fault.Detail
-				if detail == "" {
-					detail = fieldName(fault.Path) + " cannot be used."
-				}
-				d.errorf(child.fieldPlace(fault.Path), child.rng, fault.Summary, "%s", detail)
-			}
-		}
 		d.noteMaxPods(comp, at)
-		out = append(out, comp)
+		out, written = append(out, comp), append(written, child)
+	}
+	if d.opts.CheckSettings != nil && c.Kubernetes != "" {
+		d.checkSettings(c, out, written)
 	}
 	return out
+}
+
+// checkSettings checks each block of settings by itself, then those for a component that meet on some host.
+func (d *decoder) checkSettings(c *Cluster, comps []Component, written []*block) {
+	for i, comp := range comps {
+		for _, fault := range d.opts.CheckSettings(c.Kubernetes, comp) {
+			if !fault.Together {
+				d.settingFault(fault, written[i])
+			}
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(componentRoles)) {
+		for _, roles := range rolesTogether(c, name) {
+			d.checkTogether(c, name, roles, comps, written)
+		}
+	}
+}
+
+// checkTogether checks the settings that hosts with some roles get. A mistake is reported where its field was written last.
+func (d *decoder) checkTogether(c *Cluster, name string, roles []Role, comps []Component, written []*block) {
+	merged := Component{Name: name, Settings: map[string]any{}}
+	var from []int
+	for _, forRole := range []bool{false, true} {
+		for i, comp := range comps {
+			if comp.Name == name && (comp.Role != "") == forRole && (!forRole || slices.Contains(roles, comp.Role)) {
+				mergeSettings(merged.Settings, comp.Settings)
+				from = append(from, i)
+			}
+		}
+	}
+	if len(from) == 0 {
+		return
+	}
+	for _, fault := range d.opts.CheckSettings(c.Kubernetes, merged) {
+		if fault.Together {
+			i, path := writtenLast(comps, from, fault)
+			fault.Path = path
+			d.settingFault(fault, written[i])
+		}
+	}
+}
+
+// writtenLast finds the block, and the field in it, that brought fields together which do not fit.
+func writtenLast(comps []Component, from []int, fault FieldError) (int, []string) {
+	for _, i := range slices.Backward(from) {
+		for _, path := range append([][]string{fault.Path}, fault.Also...) {
+			if hasSetting(comps[i].Settings, path) {
+				return i, path
+			}
+		}
+	}
+	return from[len(from)-1], fault.Path
+}
+
+// rolesTogether lists the sets of roles, of those that run a component, that hosts of the cluster have.
+func rolesTogether(c *Cluster, component string) [][]Role {
+	var out [][]Role
+	for _, h := range c.Hosts {
+		var roles []Role
+		for _, r := range componentRoles[component] {
+			if h.Has(r) {
+				roles = append(roles, r)
+			}
+		}
+		if len(roles) > 0 && !slices.ContainsFunc(out, func(other []Role) bool { return slices.Equal(other, roles) }) {
+			out = append(out, roles)
+		}
+	}
+	if len(out) == 0 { // hosts are missing because of other mistakes
+		for _, r := range componentRoles[component] {
+			out = append(out, []Role{r})
+		}
+	}
+	return out
+}
+
+// mergeSettings lays settings over others as the compiled state does: objects field by field, everything else as a whole.
+func mergeSettings(into, from map[string]any) {
+	for k, v := range from {
+		over, isObject := v.(map[string]any)
+		if !isObject {
+			into[k] = v
+			continue
+		}
+		under, _ := into[k].(map[string]any)
+		if under = maps.Clone(under); under == nil {
+			under = map[string]any{}
+		}
+		mergeSettings(under, over)
+		into[k] = under
+	}
+}
+
+// hasSetting reports whether settings hold a path.
+func hasSetting(v any, path []string) bool {
+	for _, step := range path {
+		switch x := v.(type) {
+		case map[string]any:
+			inner, ok := x[step]
+			if !ok {
+				return false
+			}
+			v = inner
+		case []any:
+			i, err := strconv.Atoi(step)
+			if err != nil || i < 0 || i >= len(x) {
+				return false
+			}
+			v = x[i]
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+func (d *decoder) settingFault(fault FieldError, b *block) {
+	detail := fault.Detail
+	if detail == "" {
+		detail = fieldName(fault.Path) + " cannot be used."
+	}
+	key, value, depth := b.find(fault.Path)
+	at := key
+	if fault.Value && depth == len(fault.Path) {
+		at = value
+	}
+	d.errorf(at, b.rng, fault.Summary, "%s", detail)
 }
 
 func (d *decoder) decodeComponent(b *block) (Component, bool) {
@@ -103,26 +225,28 @@ func (d *decoder) decodeComponent(b *block) (Component, bool) {
 	return comp, true
 }
 
-// fieldPlace finds where a field of the settings is written: its key, or as near as the text goes.
-func (b *block) fieldPlace(path []string) hcl.Range {
+// find finds where a field of the settings is written, its key and its value, or as near as the text goes: depth says how many steps of the path it
+// took.
+func (b *block) find(path []string) (key, value hcl.Range, depth int) {
 	attr := b.attrs["settings"]
 	if attr == nil {
-		return b.rng
+		return b.rng, b.rng, 0
 	}
-	expr, at := attr.Expr, attr.Expr.Range()
-	for _, step := range path {
+	expr := attr.Expr
+	key, value = expr.Range(), expr.Range()
+	for i, step := range path {
 		if kv, ok := keyPlaces(expr, b.d.ctx)[step]; ok {
-			expr, at = kv.Value, kv.Key.Range()
+			expr, key, value = kv.Value, kv.Key.Range(), kv.Value.Range()
 			continue
 		}
 		exprs, diags := hcl.ExprList(expr)
-		i, err := strconv.Atoi(step)
-		if diags.HasErrors() || err != nil || i < 0 || i >= len(exprs) {
-			break
+		n, err := strconv.Atoi(step)
+		if diags.HasErrors() || err != nil || n < 0 || n >= len(exprs) {
+			return key, value, i
 		}
-		expr, at = exprs[i], exprs[i].Range()
+		expr, key, value = exprs[n], exprs[n].Range(), exprs[n].Range()
 	}
-	return at
+	return key, value, len(path)
 }
 
 // noteMaxPods keeps the kubelets' maxPods for the check of node_prefix.

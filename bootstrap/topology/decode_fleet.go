@@ -29,9 +29,11 @@ func (d *decoder) decode(bodies []*hclsyntax.Body) *Topology {
 func (d *decoder) decodeFleet(doc *block) Fleet {
 	blocks := doc.children("fleet")
 	if len(blocks) == 0 {
-		// There is no place to point at in an empty file.
-		d.diags = append(d.diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Missing fleet block",
-			Detail: "A topology has exactly one fleet block. Add fleet \"<name>\" { ssh { user = \"…\" } }."})
+		if !slices.Contains(d.meant, "fleet") {
+			// There is no place to point at in an empty file.
+			d.diags = append(d.diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Missing fleet block",
+				Detail: "A topology has exactly one fleet block. Add fleet \"<name>\" { … }, with an ssh block in it that says how hosts are reached."})
+		}
 		b, _ := doc.child("fleet")
 		sshb, _ := b.child("ssh")
 		return Fleet{SSH: d.decodeSSH(sshb, d.defaultSSH())}

@@ -14,14 +14,18 @@ import (
 
 // decoder turns blocks into the model and collects every mistake. It keeps the places of what the model does not.
 type decoder struct {
-	opts   Options
-	source *Source
-	ctx    *hcl.EvalContext
-	diags  hcl.Diagnostics
-	hidden []string             // values of sensitive variables
-	known  map[string][]string  // names after "var." and "local."
-	names  map[string]hcl.Range // by kind of thing, scope and name
-	holes  bool                 // hosts or roles are missing because of mistakes, so counting them would mislead
+	opts    Options
+	source  *Source
+	ctx     *hcl.EvalContext
+	diags   hcl.Diagnostics
+	hidden  []string             // values of sensitive variables
+	meant   []string             // blocks at the top of a file that were misspelled
+	untyped map[string]string    // origins of texts that variables without a type got from outside
+	known   map[string][]string  // names after "var." and "local."
+	names   map[string]hcl.Range // by kind of thing, scope and name
+	holes   bool                 // hosts or roles are missing because of mistakes, so counting them would mislead
+
+	sitesMissing bool // because of mistakes
 
 	rackRanges map[*Rack]hcl.Range // of cidr
 	clusters   map[*Cluster]*clusterPlaces
@@ -47,7 +51,7 @@ type located[T any] struct {
 
 func newDecoder(opts Options, src *Source) *decoder {
 	return &decoder{
-		opts: opts, source: src, names: map[string]hcl.Range{},
+		opts: opts, source: src, names: map[string]hcl.Range{}, untyped: map[string]string{},
 		rackRanges: map[*Rack]hcl.Range{}, clusters: map[*Cluster]*clusterPlaces{},
 	}
 }
@@ -99,6 +103,8 @@ type block struct {
 // open reads what is in a block. What is unexpected or missing is reported here.
 func (d *decoder) open(typ *blockType, b *hcl.Block) *block {
 	content, diags := b.Body.Content(typ.schema())
+	meant := d.source.clarify(typ, diags)
+	d.noteMissingSites(typ, diags)
 	if diags.HasErrors() && slices.Contains([]*blockType{regionBlock, siteBlock, roomBlock, rackBlock}, typ) {
 		d.holes = true // hosts may be missing
 	}
@@ -109,13 +115,22 @@ func (d *decoder) open(typ *blockType, b *hcl.Block) *block {
 		}
 		d.diags = append(d.diags, diag)
 	}
-	d.required(typ, b.DefRange, content.Attributes)
+	d.required(typ, b.DefRange, content.Attributes, meant...)
 	out := &block{d: d, typ: typ, rng: b.DefRange, attrs: content.Attributes, blocks: content.Blocks}
 	out.labelAt = b.DefRange
 	if len(b.Labels) > 0 && len(b.LabelRanges) > 0 {
 		out.label, out.labelAt = b.Labels[0], b.LabelRanges[0]
 	}
 	return out
+}
+
+// noteMissingSites keeps in mind that blocks were left out which may have held sites.
+func (d *decoder) noteMissingSites(typ *blockType, diags hcl.Diagnostics) {
+	if typ == document || typ == regionBlock {
+		d.sitesMissing = d.sitesMissing || slices.ContainsFunc(diags, func(diag *hcl.Diagnostic) bool {
+			return slices.Contains([]string{"Name missing", "Name too many", "Unknown block", "Incomplete dynamic block"}, diag.Summary)
+		})
+	}
 }
 
 // withoutConsequences drops complaints about values that are unknown because of something that was reported.
@@ -128,9 +143,15 @@ func (d *decoder) withoutConsequences(diags hcl.Diagnostics) hcl.Diagnostics {
 // unknownName matches details in which the library suggests the first near name that it meets in a map, so another one each time.
 var unknownName = regexp.MustCompile(`^There is no (function|variable) named "([^"]*)"\.( Did you mean .*)?$`)
 
+// parameterFault introduces the messages of functions with the names of parameters, which are nowhere to be seen.
+var parameterFault = regexp.MustCompile(`^Invalid value for "[^"]*" parameter: `)
+
 // settleSuggestions makes the library's suggestions the same in every run: the nearest name, the first of equals.
 func (d *decoder) settleSuggestions(diags hcl.Diagnostics) {
 	for _, diag := range diags {
+		if prefix := parameterFault.FindString(diag.Detail); prefix != "" {
+			diag.Detail = capital(diag.Detail[len(prefix):])
+		}
 		m := unknownName.FindStringSubmatch(diag.Detail)
 		if m == nil {
 			continue
@@ -145,14 +166,20 @@ func (d *decoder) settleSuggestions(diags hcl.Diagnostics) {
 			}
 		}
 		maps.DeleteFunc(names, func(_ string, wanted bool) bool { return !wanted })
-		diag.Detail = fmt.Sprintf("There is no %s named %q.%s", m[1], m[2], suggest(m[2], slices.Sorted(maps.Keys(names))))
+		hint := suggest(m[2], slices.Sorted(maps.Keys(names)))
+		if m[1] == "variable" && m[2] == "each" {
+			hint = " In a dynamic block the element is called like the blocks, for example host.key and host.value, unless iterator gives it another name."
+		} else if hint == "" && m[1] == "variable" {
+			hint = fmt.Sprintf(" Text is written in quotes: %q. Variables are called var.<name>, and local values local.<name>.", m[2])
+		}
+		diag.Detail = fmt.Sprintf("There is no %s named %q.%s", m[1], m[2], hint)
 	}
 }
 
-// required reports arguments that a block must have.
-func (d *decoder) required(typ *blockType, header hcl.Range, attrs hcl.Attributes) {
+// required reports arguments that a block must have, but for those that were written wrong.
+func (d *decoder) required(typ *blockType, header hcl.Range, attrs hcl.Attributes, reported ...string) {
 	for _, a := range typ.attrs {
-		if a.required && attrs[a.name] == nil {
+		if a.required && attrs[a.name] == nil && !slices.Contains(reported, a.name) {
 			meaning := strings.ReplaceAll(a.meaning, "`", "")
 			d.errorf(header, header, "Missing "+a.name, "Add the argument %s (%s). %s", a.name, a.kind, meaning)
 		}
@@ -171,6 +198,8 @@ func (d *decoder) openDocument(bodies []*hclsyntax.Body) *block {
 	d.evaluate(content.Blocks.OfType("variable"), content.Blocks.OfType("locals"))
 	things := &blockType{blocks: []*blockType{fleetBlock, regionBlock, clusterBlock}}
 	content, diags = dynblock.Expand(rest, d.ctx).Content(things.schema())
+	d.meant = d.source.clarify(document, diags)
+	d.noteMissingSites(document, diags)
 	d.holes = d.holes || diags.HasErrors()
 	d.diags = append(d.diags, d.withoutConsequences(diags)...)
 	return &block{d: d, typ: things, blocks: content.Blocks}

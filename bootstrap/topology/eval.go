@@ -1,6 +1,7 @@
 package topology
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -67,6 +68,7 @@ func (d *decoder) declare(block *hcl.Block) *variable {
 			"%s cannot be used as var.<name>. Use letters, digits, hyphens and underscores, starting with a letter.", show(v.name))
 	}
 	content, diags := block.Body.Content(variableBlock.schema())
+	d.source.clarify(variableBlock, diags)
 	d.required(variableBlock, block.DefRange, content.Attributes)
 	d.diags = append(d.diags, diags...)
 	if attr := content.Attributes["type"]; attr != nil {
@@ -84,16 +86,14 @@ func (d *decoder) declare(block *hcl.Block) *variable {
 	}
 	if attr := content.Attributes["default"]; attr != nil {
 		v.value = cty.DynamicVal
-		val, diags := attr.Expr.Value(nil)
-		d.diags = append(d.diags, diags...)
-		if !diags.HasErrors() {
-			v.value = d.conform(v, val, attr.Expr.Range(), "default")
+		if val, ok := d.literal(attr); ok {
+			v.value = d.conform(v, givenValue{val: val, origin: "default", form: "default = %s", rng: attr.Expr.Range()})
 		}
 	}
 	for _, b := range content.Blocks {
 		body, diags := b.Body.Content(validationBlock.schema())
+		d.required(validationBlock, b.DefRange, body.Attributes, d.source.clarify(validationBlock, diags)...)
 		d.diags = append(d.diags, diags...)
-		d.required(validationBlock, b.DefRange, body.Attributes)
 		if body.Attributes["condition"] != nil && body.Attributes["error_message"] != nil {
 			v.validations = append(v.validations, body)
 		}
@@ -101,11 +101,22 @@ func (d *decoder) declare(block *hcl.Block) *variable {
 	return v
 }
 
-// constant evaluates an argument that may not refer to anything.
-func (d *decoder) constant(attr *hcl.Attribute, typ cty.Type, otherwise cty.Value) cty.Value {
+// literal evaluates an argument that may not refer to anything.
+func (d *decoder) literal(attr *hcl.Attribute) (cty.Value, bool) {
+	if refs := attr.Expr.Variables(); len(refs) > 0 {
+		d.errorf(refs[0].SourceRange(), attr.Range, attr.Name+" is not a constant",
+			"%s must be written out: it is read before variables and local values have theirs. What follows from a variable belongs in locals.", attr.Name)
+		return cty.DynamicVal, false
+	}
 	val, diags := attr.Expr.Value(nil)
 	d.diags = append(d.diags, diags...)
-	if diags.HasErrors() {
+	return val, !diags.HasErrors()
+}
+
+// constant is literal for a type.
+func (d *decoder) constant(attr *hcl.Attribute, typ cty.Type, otherwise cty.Value) cty.Value {
+	val, ok := d.literal(attr)
+	if !ok {
 		return otherwise
 	}
 	val, err := convert.Convert(val, typ)
@@ -116,113 +127,19 @@ func (d *decoder) constant(attr *hcl.Attribute, typ cty.Type, otherwise cty.Valu
 	return val
 }
 
-// conform converts a value to the variable's type; what names the origin of the value.
-func (d *decoder) conform(v *variable, val cty.Value, rng hcl.Range, what string) cty.Value {
+// conform converts a value to the variable's type.
+func (d *decoder) conform(v *variable, g givenValue) cty.Value {
+	val, rng := g.val, g.rng
 	if v.defaults != nil && !val.IsNull() && val.IsKnown() {
 		val = v.defaults.Apply(val)
 	}
 	out, err := convert.Convert(val, v.typ)
 	if err != nil {
 		d.errorf(rng, v.rng, fmt.Sprintf("Wrong type for variable %s", v.name),
-			"Its %s does not fit its type %s: %s", what, typeexpr.TypeString(v.typ), sentence(err.Error()))
+			"Its %s does not fit its type %s: %s %s", g.origin, typeexpr.TypeString(v.typ), sentence(err.Error()), g.howToWrite(v))
 		return cty.DynamicVal
 	}
 	return out
-}
-
-// givenValue is a value from outside, with its origin in words and, when there is one, in a file.
-type givenValue struct {
-	val    cty.Value
-	origin string
-	rng    hcl.Range
-}
-
-// givenValues collects values from the environment, variable files and Options.Variables; later ones win.
-func (d *decoder) givenValues(declared map[string]*variable) map[string]givenValue {
-	given := map[string]givenValue{}
-	names := make([]string, 0, len(declared))
-	for name := range declared {
-		names = append(names, name)
-	}
-	sort.Strings(names)
-	if d.opts.Env != nil {
-		for _, name := range names {
-			if raw := d.opts.Env(EnvPrefix + name); raw != "" {
-				d.rawValue(given, declared[name], raw, "value in the environment ("+EnvPrefix+name+")")
-			}
-		}
-	}
-	for _, path := range d.opts.VariableFiles {
-		d.variableFile(given, declared, names, path)
-	}
-	raws := make([]string, 0, len(d.opts.Variables))
-	for name := range d.opts.Variables {
-		raws = append(raws, name)
-	}
-	sort.Strings(raws)
-	for _, name := range raws {
-		v, ok := declared[name]
-		if !ok {
-			d.diags = append(d.diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Unknown variable",
-				Detail: fmt.Sprintf("A value is given for %s, but no variable block declares it.%s", show(name), suggest(name, names))})
-			continue
-		}
-		d.rawValue(given, v, d.opts.Variables[name], "value given with --var")
-	}
-	return given
-}
-
-// rawValue reads text by the type of its variable: as it stands for strings, numbers and booleans, else as an expression.
-func (d *decoder) rawValue(given map[string]givenValue, v *variable, raw, origin string) {
-	val := cty.StringVal(raw)
-	if !v.typ.IsPrimitiveType() && v.typ != cty.DynamicPseudoType {
-		expr, diags := hclsyntax.ParseExpression([]byte(raw), "<"+origin+">", hcl.InitialPos)
-		if !diags.HasErrors() {
-			var more hcl.Diagnostics
-			val, more = expr.Value(nil)
-			diags = append(diags, more...)
-		}
-		if diags.HasErrors() {
-			d.errorf(v.rng, v.rng, fmt.Sprintf("Wrong value for variable %s", v.name),
-				"The %s is not an expression of type %s: %s", origin, typeexpr.TypeString(v.typ), sentence(diags[0].Detail))
-			val = cty.DynamicVal
-		}
-	}
-	given[v.name] = givenValue{val: val, origin: origin, rng: v.rng}
-}
-
-func (d *decoder) variableFile(given map[string]givenValue, declared map[string]*variable, names []string, path string) {
-	fail := func(reason string) {
-		d.diags = append(d.diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Variable file not readable", Detail: sentence(reason)})
-	}
-	if d.opts.ReadFile == nil {
-		fail(path + ": files cannot be read here")
-		return
-	}
-	data, err := d.opts.ReadFile(path)
-	if err != nil {
-		fail(err.Error())
-		return
-	}
-	body, diags := d.source.parse(path, data)
-	d.diags = append(d.diags, diags...)
-	if body == nil || diags.HasErrors() {
-		return
-	}
-	attrs, diags := body.JustAttributes()
-	d.diags = append(d.diags, diags...)
-	for _, attr := range inOrder(attrs) {
-		if _, ok := declared[attr.Name]; !ok {
-			d.errorf(attr.NameRange, attr.Range, "Unknown variable", "No variable block declares %s.%s", show(attr.Name), suggest(attr.Name, names))
-			continue
-		}
-		val, diags := attr.Expr.Value(nil)
-		d.diags = append(d.diags, diags...)
-		if diags.HasErrors() {
-			val = cty.DynamicVal
-		}
-		given[attr.Name] = givenValue{val: val, origin: "value in " + path, rng: attr.Expr.Range()}
-	}
 }
 
 func (d *decoder) variableValue(v *variable, given map[string]givenValue) cty.Value {
@@ -230,11 +147,16 @@ func (d *decoder) variableValue(v *variable, given map[string]givenValue) cty.Va
 	g, ok := given[v.name]
 	switch {
 	case ok && g.val.IsKnown():
-		out = d.conform(v, g.val, g.rng, g.origin)
+		out = d.conform(v, g)
 	case ok:
 		out = cty.DynamicVal
 	case out == cty.NilVal:
-		detail := fmt.Sprintf("The variable has no default. Give it a value with --var %s=…, a variable file or %s%s.", v.name, EnvPrefix, v.name)
+		quote := "'"
+		if v.typ.IsPrimitiveType() || v.typ == cty.DynamicPseudoType {
+			quote = ""
+		}
+		detail := fmt.Sprintf("The variable has no default. Give it a value with --var %s%s=%s%s, a variable file or %s%s.",
+			quote, v.name, strings.Trim(exampleOf(v.typ), `"`), quote, EnvPrefix, v.name)
 		if v.description != "" {
 			detail += fmt.Sprintf(" It is described as: %s", sentence(v.description))
 		}
@@ -384,7 +306,7 @@ func (d *decoder) eval(expr hcl.Expression, context hcl.Range) (cty.Value, bool)
 		step, ok := traversal[1].(hcl.TraverseAttr)
 		if names, ours := d.known[root]; ok && ours && !slices.Contains(names, step.Name) {
 			kind := map[string]string{"var": "variable", "local": "local value"}[root]
-			d.errorf(traversal.SourceRange(), context, "Unknown "+kind, "No %s is named %s.%s", kind, show(step.Name), suggest(step.Name, names))
+			d.errorf(traversal.SourceRange(), context, "Unknown "+kind, "No %s is named %s.%s", kind, show(step.Name), cmp.Or(suggest(step.Name, names), howToDeclare(root, step.Name)))
 			declared = false
 		}
 	}
@@ -394,6 +316,13 @@ func (d *decoder) eval(expr hcl.Expression, context hcl.Range) (cty.Value, bool)
 	val, diags := expr.Value(d.ctx)
 	d.diags = append(d.diags, diags...)
 	return val, !diags.HasErrors()
+}
+
+func howToDeclare(root, name string) string {
+	if root == "var" {
+		return fmt.Sprintf(" Declare it at the top of a file: variable %q { … }.", name)
+	}
+	return fmt.Sprintf(" Give it a value in a locals block: %s = ….", name)
 }
 
 // localName returns x of a reference to local.x.

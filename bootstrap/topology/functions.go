@@ -3,6 +3,7 @@ package topology
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"math/big"
 	"net"
 	"net/netip"
@@ -261,6 +262,8 @@ func fileFunc(opts Options) function.Function {
 			}
 			data, err := opts.ReadFile(path)
 			switch {
+			case errors.Is(err, fs.ErrNotExist):
+				return cty.NilVal, function.NewArgErrorf(0, "the file %s does not exist", path)
 			case err != nil:
 				return cty.NilVal, function.NewArgError(0, err)
 			case len(data) > largest:

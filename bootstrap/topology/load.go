@@ -3,6 +3,7 @@ package topology
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -36,7 +37,7 @@ func Load(dir string, opts Options) (*Topology, *Source, hcl.Diagnostics) {
 	files := map[string][]byte{}
 	var diags hcl.Diagnostics
 	for _, path := range paths {
-		src, err := os.ReadFile(path)
+		src, err := readTopologyFile(path, path != dir)
 		if err != nil {
 			diags = append(diags, fileError("Topology file not readable", err))
 			continue
@@ -71,9 +72,31 @@ func topologyFiles(dir string) (paths []string, base string, err error) {
 		}
 	}
 	if len(paths) == 0 {
-		return nil, "", fmt.Errorf("the folder %s has no file that ends in %s", dir, Extension)
+		return nil, "", fmt.Errorf("the folder %s has no file that ends in %s; name the folder that the topology is in", dir, Extension)
 	}
 	return paths, dir, nil
+}
+
+// largestFile bounds a topology file: a thousand hosts that are written out one by one take less than 1 MiB.
+const largestFile = 16 << 20
+
+// readTopologyFile reads a file. One that was found in a folder must be regular, so that a pipe does not hang everything; one that was named may be a pipe.
+func readTopologyFile(path string, found bool) ([]byte, error) {
+	if info, err := os.Stat(path); err == nil && found && !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is not a regular file; rename it or take it out of the folder", path)
+	}
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, fmt.Errorf("%s: permission denied; give your user the right to read it", path)
+	} else if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	src, err := io.ReadAll(io.LimitReader(f, largestFile+1))
+	if err == nil && len(src) > largestFile {
+		err = fmt.Errorf("%s is larger than %d MiB, so it is hardly a topology; hosts that are alike are one hosts block", path, largestFile>>20)
+	}
+	return src, err
 }
 
 func fileError(summary string, err error) *hcl.Diagnostic {

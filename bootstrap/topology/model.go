@@ -293,6 +293,7 @@ type Etcd struct {
 	QuotaBytes          int64
 	HeartbeatInterval   time.Duration // 100 ms
 	ElectionTimeout     time.Duration // 1 s
+	TimingSet           bool          // whether the topology gives either of the two, so that neither is derived
 	CompactionRetention time.Duration
 	AcceptLoss          []string // sites and regions whose loss is known, and accepted, to stop etcd
 	Range               hcl.Range

@@ -32,6 +32,10 @@ type FieldError struct {
 	Path    []string // from the top of settings; list indices in decimal
 	Summary string   // terse
 	Detail  string   // what is wrong and what to do
+
+	Value    bool       // the value is to blame, not the name
+	Together bool       // fields do not fit each other, which depends on the settings of other blocks for the component
+	Also     [][]string // the other fields that do not fit
 }
 
 // Access is how the lab reaches its hosts. It takes the place of every ssh, bastion and host attribute about SSH and of

@@ -7,6 +7,8 @@ import (
 	"io"
 	"regexp"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -29,7 +31,6 @@ var secretText = regexp.MustCompile(`AGE-(SECRET-KEY|PLUGIN)-[A-Z0-9-]+|-----BEG
 
 // parse parses one file and keeps its text. Secrets are masked in the kept text, byte for byte.
 func (s *Source) parse(name string, src []byte) (*hclsyntax.Body, hcl.Diagnostics) {
-	file, diags := hclsyntax.ParseConfig(src, name, hcl.InitialPos)
 	kept := &hcl.File{Bytes: src}
 	if secretText.Match(src) {
 		kept.Bytes = secretText.ReplaceAllFunc(src, func(m []byte) []byte {
@@ -43,6 +44,11 @@ func (s *Source) parse(name string, src []byte) (*hclsyntax.Body, hcl.Diagnostic
 		})
 	}
 	s.files[name] = kept
+	if diag := notText(name, src); diag != nil {
+		return nil, hcl.Diagnostics{diag}
+	}
+	file, diags := hclsyntax.ParseConfig(src, name, hcl.InitialPos)
+	diags = firstSyntaxError(name, src, diags)
 	if file == nil {
 		return nil, diags
 	}
@@ -119,15 +125,16 @@ func (s *Source) writePlace(buf *bytes.Buffer, rng hcl.Range, p palette, code st
 	}
 	from := min(max(rng.Start.Byte-start, 0), len(line))
 	to := min(max(rng.End.Byte-start, from), len(line))
+	head, marked, tail := printable(line[:from]), printable(line[from:to]), printable(line[to:])
 	number := fmt.Sprintf("%5d", rng.Start.Line)
-	fmt.Fprintf(buf, "%s | %s\n", number, line)
-	under := strings.Repeat("^", max(columns(line[from:to]), 1))
-	fmt.Fprintf(buf, "%s | %s%s\n", strings.Repeat(" ", len(number)), blank(line[:from]), p.paint(code, under))
+	fmt.Fprintf(buf, "%s | %s%s%s\n", number, head, marked, tail)
+	under := strings.Repeat("^", max(columns(marked), 1))
+	fmt.Fprintf(buf, "%s | %s%s\n", strings.Repeat(" ", len(number)), blank(head), p.paint(code, under))
 }
 
-// innermost names the smallest block around a byte, such as `host "bj1-cp1"`.
-func innermost(body *hclsyntax.Body, at int) string {
-	name := ""
+// blocksAround lists the blocks around a byte, the smallest last.
+func blocksAround(body *hclsyntax.Body, at int) []*hclsyntax.Block {
+	var out []*hclsyntax.Block
 	for body != nil {
 		var inner *hclsyntax.Block
 		for _, b := range body.Blocks {
@@ -137,14 +144,22 @@ func innermost(body *hclsyntax.Body, at int) string {
 			}
 		}
 		if inner == nil {
-			break
+			return out
 		}
-		body = inner.Body
-		if inner.Type == "content" {
+		out, body = append(out, inner), inner.Body
+	}
+	return out
+}
+
+// innermost names the smallest block around a byte, such as `host "bj1-cp1"`.
+func innermost(body *hclsyntax.Body, at int) string {
+	name := ""
+	for _, b := range blocksAround(body, at) {
+		if b.Type == "content" {
 			continue // of a dynamic block, which says more
 		}
-		name = inner.Type
-		for _, label := range inner.Labels {
+		name = b.Type
+		for _, label := range b.Labels {
 			name += " " + show(label)
 		}
 	}
@@ -160,6 +175,16 @@ func lineAt(src []byte, rng hcl.Range) (line string, start int, ok bool) {
 		}
 	}
 	return "", 0, false
+}
+
+// printable replaces what a terminal would not show as a character, or would obey.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '\t' || unicode.IsPrint(r) {
+			return r
+		}
+		return utf8.RuneError
+	}, text)
 }
 
 // blank returns white space as wide as the text; tabs stay tabs.

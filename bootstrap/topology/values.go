@@ -37,18 +37,33 @@ func sentence(s string) string {
 	return s + "."
 }
 
-// suggest returns ` Did you mean "x"?` for the nearest of the words, or nothing when none is near.
-func suggest(given string, words []string) string {
-	best, bestDistance := "", 3
+// capital starts a sentence with a capital letter, unless it starts with a name or a path.
+func capital(s string) string {
+	word, _, _ := strings.Cut(s, " ")
+	if word == "" || strings.Trim(word, "abcdefghijklmnopqrstuvwxyz") != "" {
+		return s
+	}
+	return strings.ToUpper(s[:1]) + s[1:]
+}
+
+// nearest returns the word that was probably meant, or nothing when none is near.
+func nearest(given string, words []string) []string {
+	var best []string
+	bestDistance := min(3, max(len(given), 2)) // of short words, two letters are all there is
 	for _, w := range words {
 		if d := levenshtein.Distance(strings.ToLower(given), strings.ToLower(w), nil); d < bestDistance {
-			best, bestDistance = w, d
+			best, bestDistance = []string{w}, d
 		}
 	}
-	if best == "" {
-		return ""
+	return best
+}
+
+// suggest returns ` Did you mean "x"?` for the nearest of the words, or nothing when none is near.
+func suggest(given string, words []string) string {
+	if near := nearest(given, words); len(near) > 0 {
+		return fmt.Sprintf(" Did you mean %q?", near[0])
 	}
-	return fmt.Sprintf(" Did you mean %q?", best)
+	return ""
 }
 
 // list writes `"a", "b" or "c"`.

@@ -3,7 +3,6 @@ package verify
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -23,6 +22,7 @@ type agent struct {
 	node string
 	pod  string
 	ip   netip.Addr
+	port int
 	host *hostClient
 }
 
@@ -32,14 +32,11 @@ type hostClient struct {
 	client *http.Client
 }
 
-// errNotConnected ends the tries of a check: the connection does not come by itself.
-var errNotConnected = errors.New("there is no connection to host")
-
 // hostClientFor gives a client that fails, and says why, for a host that is not connected.
 func hostClientFor(name string, host remote.Host) *hostClient {
 	dial := func(ctx context.Context, _, address string) (net.Conn, error) {
 		if host == nil {
-			return nil, fmt.Errorf("%w %s", errNotConnected, name)
+			return nil, errNotConnected
 		}
 		return host.Dial(ctx, hostapi.Endpoint{Network: "tcp", Address: address})
 	}
@@ -48,6 +45,21 @@ func hostClientFor(name string, host remote.Host) *hostClient {
 
 // httpTimeout bounds one request. Above it are the 5 s after which a probe gives up on what it was asked to call.
 const httpTimeout = 7 * time.Second
+
+// answers returns nil when something there answers, whatever it says.
+func (a *agent) answers(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, httpTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodHead, "http://"+address(a.ip, a.port)+"/", nil)
+	if err != nil {
+		return err
+	}
+	resp, err := a.host.client.Do(req)
+	if err != nil {
+		return fmt.Errorf("from host %s: %w", a.host.name, err)
+	}
+	return resp.Body.Close()
+}
 
 // get requests http://to/path from the host.
 func (h *hostClient) get(ctx context.Context, to, path string) (string, error) {
@@ -78,7 +90,7 @@ func (h *hostClient) get(ctx context.Context, to, path string) (string, error) {
 func address(ip netip.Addr, port int) string { return netip.AddrPortFrom(ip, uint16(port)).String() }
 
 func (a *agent) get(ctx context.Context, path string) (string, error) {
-	return a.host.get(ctx, address(a.ip, port), path)
+	return a.host.get(ctx, address(a.ip, a.port), path)
 }
 
 // call has the pod request http://host:port/path and gives the answer. The pod resolves the name of the host by its own resolv.conf.

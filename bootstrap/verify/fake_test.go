@@ -11,7 +11,6 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -36,21 +35,25 @@ type world struct {
 	services map[string]string // "address" to name
 	next     int
 
-	translate  string          // a node whose pods are seen under another address
-	noHairpin  string          // a node whose pods do not reach themselves by a Service
-	unset      map[string]bool // nodes whose next pod starts without the variables of Services
-	ownUTS     bool            // containers have host names of their own
-	execFails  string          // a node that refuses exec
-	unanswered string          // a pod that no other host reaches
+	translate string          // a node whose pods are seen under another address
+	noHairpin string          // a node whose pods do not reach themselves by a Service
+	unset     map[string]bool // nodes whose next pod starts without the variables of Services
+	ownUTS    bool            // containers have host names of their own
+	execFails string          // a node that refuses exec
+	unrouted  string          // a node without routes to the pods of others, and they have none to it
+	dead      map[string]bool // nodes that start no pods
 }
 
 type fakePod struct {
+	space      string
 	name, node string
 	ip         netip.Addr
 	hostname   string
-	env        map[string]string
-	files      map[string]string
-	sharesPIDs bool
+	// secondHostname is what the second container took for itself, where that has a host name of its own.
+	secondHostname string
+	env            map[string]string
+	files          map[string]string
+	sharesPIDs     bool
 }
 
 // fakeHost knows how to dial, and panics on everything else.
@@ -83,7 +86,7 @@ func (w *world) dial(node string, from netip.Addr, address string) (net.Conn, er
 		from = netip.MustParseAddr("198.51.100.9")
 	}
 	ours, theirs := net.Pipe()
-	go w.answer(theirs, pod, netip.AddrPortFrom(from, 40000).String())
+	go w.answer(theirs, pod, to.Port(), netip.AddrPortFrom(from, 40000).String())
 	return ours, nil
 }
 
@@ -93,7 +96,7 @@ func (w *world) route(node string, to netip.AddrPort) (*fakePod, error) {
 	service := w.services[to.Addr().String()]
 	if service == "" {
 		pod := w.pods[to.Addr()]
-		if pod == nil || pod.node == w.unanswered && node != pod.node {
+		if pod == nil || pod.node != node && (pod.node == w.unrouted || node == w.unrouted) {
 			return nil, errors.New("connect: no route to host")
 		}
 		return pod, nil
@@ -110,7 +113,7 @@ func (w *world) route(node string, to netip.AddrPort) (*fakePod, error) {
 }
 
 // answer is what agnhost's netexec and test-webserver say.
-func (w *world) answer(conn net.Conn, pod *fakePod, from string) {
+func (w *world) answer(conn net.Conn, pod *fakePod, port uint16, from string) {
 	defer conn.Close() //nolint:errcheck // the end of the conversation
 	req, err := http.ReadRequest(bufio.NewReader(conn))
 	if err != nil {
@@ -119,7 +122,13 @@ func (w *world) answer(conn net.Conn, pod *fakePod, from string) {
 	recorder := httptest.NewRecorder()
 	switch req.URL.Path {
 	case "/hostname":
-		_, _ = fmt.Fprint(recorder, pod.hostname)
+		w.mu.Lock()
+		name := pod.hostname
+		if port == secondPort && pod.secondHostname != "" {
+			name = pod.secondHostname
+		}
+		w.mu.Unlock()
+		_, _ = fmt.Fprint(recorder, name)
 	case "/clientip":
 		_, _ = fmt.Fprint(recorder, from)
 	case "/envvar":
@@ -154,6 +163,9 @@ func (w *world) relay(out *httptest.ResponseRecorder, pod *fakePod, query url.Va
 	h := &hostClient{name: "pod " + pod.name, client: &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(_ context.Context, _, address string) (net.Conn, error) {
 		return w.dial(pod.node, pod.ip, address)
 	}}}}
+	if host == "127.0.0.1" {
+		host = pod.ip.String() // the pod's own loopback address
+	}
 	text, err := h.get(w.t.Context(), net.JoinHostPort(host, query.Get("port")), query.Get("request"))
 	if err != nil {
 		reply["errors"] = []string{err.Error()}
@@ -164,12 +176,12 @@ func (w *world) relay(out *httptest.ResponseRecorder, pod *fakePod, query url.Va
 }
 
 // exec does what the subcommands of agnhost do.
-func (w *world) exec(_ context.Context, _, podName, container string, command ...string) (string, error) {
+func (w *world) exec(_ context.Context, space, podName, container string, command ...string) (string, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var pod *fakePod
 	for _, p := range w.pods {
-		if p.name == podName {
+		if p.space == space && p.name == podName {
 			pod = p
 		}
 	}
@@ -182,35 +194,38 @@ func (w *world) exec(_ context.Context, _, podName, container string, command ..
 	switch command[1] {
 	case "entrypoint-tester":
 		return fmt.Sprintf("%v\n", command), nil
-	case "connect":
-		if !slices.Contains([]string{"127.0.0.1:8080", "127.0.0.1:8081"}, command[3]) {
-			return "", errors.New("REFUSED")
-		}
-		return "", nil
 	case "mounttest":
-		return pod.mounttest(container, w.ownUTS, command[2])
+		var out strings.Builder
+		for _, arg := range command[2:] {
+			text, err := pod.mounttest(container, w.ownUTS, arg)
+			if err != nil {
+				return "", err
+			}
+			out.WriteString(text)
+		}
+		return out.String(), nil
 	}
 	return "", fmt.Errorf("agnhost has no %s", command[1])
 }
 
 func (p *fakePod) mounttest(container string, ownUTS bool, arg string) (string, error) {
 	flag, path, _ := strings.Cut(arg, "=")
-	key := path
-	if ownUTS && path == "/proc/sys/kernel/hostname" {
-		key = container + path
-	}
 	if flag == "--new_file_0644" {
-		p.files[key] = written + "\n"
-		if path == "/proc/sys/kernel/hostname" && !ownUTS {
+		switch {
+		case path != "/proc/sys/kernel/hostname":
+			p.files[path] = written + "\n"
+		case ownUTS:
+			p.secondHostname = written
+		default:
 			p.hostname = written
 		}
 	}
-	content, ok := p.files[key]
+	content, ok := p.files[path]
 	switch {
 	case path == "/proc/1/cmdline" && !p.sharesPIDs:
 		content, ok = "/agnhost\x00netexec\x00--http-port="+map[string]string{"first": "8080", "second": "8081"}[container]+"\x00", true
-	case key != path && !ok:
-		content, ok = p.files[path], true
+	case path == "/proc/sys/kernel/hostname":
+		content, ok = p.hostname+"\n", true
 	}
 	if !ok {
 		return "", fmt.Errorf("open %s: no such file or directory", path)
@@ -231,18 +246,24 @@ func (w *world) kubelets(ctx context.Context) {
 			case !ok || pod.Spec.NodeName == "":
 			case event.Type == watch.Deleted:
 				w.stop(pod)
-			case pod.Status.PodIP == "" && pod.DeletionTimestamp == nil:
+			case pod.Status.PodIP == "" && pod.DeletionTimestamp == nil && !w.isDead(pod.Spec.NodeName):
 				w.start(ctx, pod)
 			}
 		}
 	}
 }
 
+func (w *world) isDead(node string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.dead[node]
+}
+
 func (w *world) stop(pod *corev1.Pod) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for ip, p := range w.pods {
-		if p.name == pod.Name {
+		if p.space == pod.Namespace && p.name == pod.Name {
 			delete(w.pods, ip)
 		}
 	}
@@ -255,7 +276,7 @@ func (w *world) start(ctx context.Context, pod *corev1.Pod) {
 	}
 	w.mu.Lock()
 	w.next++
-	p := &fakePod{name: pod.Name, node: pod.Spec.NodeName, hostname: pod.Name, ip: netip.AddrFrom4([4]byte{10, 128, 0, byte(w.next)}), env: make(map[string]string)}
+	p := &fakePod{space: pod.Namespace, name: pod.Name, node: pod.Spec.NodeName, hostname: pod.Name, ip: netip.AddrFrom4([4]byte{10, 128, 0, byte(w.next)}), env: make(map[string]string)}
 	for _, s := range services.Items {
 		w.services[s.Spec.ClusterIP] = s.Name
 		if !w.unset[p.node] {
@@ -267,7 +288,7 @@ func (w *world) start(ctx context.Context, pod *corev1.Pod) {
 	if pod.Spec.Hostname != "" {
 		p.hostname = pod.Spec.Hostname
 	}
-	p.files = map[string]string{"/proc/sys/kernel/hostname": p.hostname + "\n", "/proc/sys/kernel/shm_rmid_forced": "0\n"}
+	p.files = map[string]string{"/proc/sys/kernel/shm_rmid_forced": "0\n"}
 	if sc := pod.Spec.SecurityContext; sc != nil {
 		for _, s := range sc.Sysctls {
 			p.files["/proc/sys/"+strings.ReplaceAll(s.Name, ".", "/")] = s.Value + "\n"

@@ -12,15 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// reachJobs ask whether the node's host and pod reach pods, here and elsewhere.
-func (r *run) reachJobs(a *agent) []job {
-	jobs := []job{r.nodeToPod(a, a)}
-	for _, peer := range r.peers(a.node) {
-		jobs = append(jobs, r.nodeToPod(a, r.agents[peer]), r.podToPod(a, r.agents[peer]))
-	}
-	return jobs
-}
-
+// nodeToPod asks whether a host reaches a pod, its own or elsewhere.
 func (r *run) nodeToPod(from, to *agent) job {
 	return job{name: CheckNodeToPod, host: from.node, peer: to.node, remedy: r.networkRemedy(from.node, to.node), try: func(ctx context.Context) (string, error) {
 		answer, err := from.host.get(ctx, address(to.ip, port), "hostname")
@@ -34,6 +26,7 @@ func (r *run) nodeToPod(from, to *agent) job {
 	}}
 }
 
+// podToPod asks whether a pod reaches another under its own address.
 func (r *run) podToPod(from, to *agent) job {
 	return job{name: CheckPodToPod, host: from.node, peer: to.node, remedy: r.networkRemedy(from.node, to.node), try: func(ctx context.Context) (string, error) {
 		seen, err := from.call(ctx, to.ip.String(), port, "clientip")
@@ -118,7 +111,7 @@ func (r *run) apiJobs(a *agent) []job {
 	remedy := fmt.Sprintf("look at the journals of kube-apiserver on the control planes and of the kubelet on %s: port 10250 must be reachable, and the certificate of the kubelet in date and of the cluster's authority", a.node)
 	token := rand.Text()
 	return []job{
-		{name: CheckLogs, host: a.node, peer: a.pod, remedy: remedy, try: func(ctx context.Context) (string, error) {
+		{name: CheckLogs, host: a.node, peer: a.pod, remedy: remedy, heavy: true, try: func(ctx context.Context) (string, error) {
 			stream, err := r.Client.Typed().CoreV1().Pods(r.space).GetLogs(a.pod, &corev1.PodLogOptions{Container: "probe"}).Stream(ctx)
 			if err != nil {
 				return "", fmt.Errorf("logs of pod %s on %s: %w", a.pod, a.node, err)
@@ -133,7 +126,7 @@ func (r *run) apiJobs(a *agent) []job {
 			}
 			return strconv.Itoa(len(text)) + " bytes", nil
 		}},
-		{name: CheckExec, host: a.node, peer: a.pod, remedy: remedy, try: func(ctx context.Context) (string, error) {
+		{name: CheckExec, host: a.node, peer: a.pod, remedy: remedy, heavy: true, try: func(ctx context.Context) (string, error) {
 			out, err := r.exec(ctx, r.space, a.pod, "probe", agnhost, "entrypoint-tester", token)
 			if err != nil {
 				return "", err

@@ -35,19 +35,22 @@ const (
 	abandoned = 10 * time.Minute
 )
 
-// setUp makes the namespace and all that is in it. The Services come first, so that pods find them in their environment.
-func (r *run) setUp(ctx context.Context) error {
+// setUp makes the namespace and all that is in it, with the pods that share things on the two nodes. The Services come first, so that pods find them in their environment.
+func (r *run) setUp(ctx context.Context, first, second string) error {
 	core := r.Client.Typed().CoreV1()
 	r.sweep(ctx)
-	space := "trivet-verify-" + strings.ToLower(rand.Text()[:8])
-	r.space = space // before the request: one that is cut short may have made it
-	_, err := core.Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: space, Labels: map[string]string{
-		spaceLabel: "true",
-		// One container renames its own host name, which takes privileges.
-		"pod-security.kubernetes.io/enforce": "privileged",
-	}}}, metav1.CreateOptions{})
+	r.space = "trivet-verify-" + strings.ToLower(rand.Text()[:8]) // before the request: one that is cut short may have made it
+	// Carried through even when the run is cancelled: a namespace that came into being after its deletion would stay.
+	err := r.create(context.WithoutCancel(ctx), "namespace "+r.space, func(ctx context.Context) error {
+		_, err := core.Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: r.space, Labels: map[string]string{
+			spaceLabel: "true",
+			// One container renames its own host name, which takes privileges.
+			"pod-security.kubernetes.io/enforce": "privileged",
+		}}}, metav1.CreateOptions{})
+		return err
+	})
 	if err != nil {
-		return fmt.Errorf("creating namespace %s: %w", space, err)
+		return err
 	}
 	if r.service, err = r.makeService(ctx, serviceName, corev1.ServiceInternalTrafficPolicyCluster); err != nil {
 		return err
@@ -56,18 +59,44 @@ func (r *run) setUp(ctx context.Context) error {
 		return err
 	}
 	// Pods are refused until the controller manager has made the namespace's service account.
-	err = r.Client.Follow(ctx, "v1", "ServiceAccount", space, metav1.ListOptions{FieldSelector: "metadata.name=default"},
+	wait, cancel := context.WithTimeout(ctx, preparation)
+	defer cancel()
+	err = r.Client.Follow(wait, "v1", "ServiceAccount", r.space, metav1.ListOptions{FieldSelector: "metadata.name=default"},
 		func(items map[string]*unstructured.Unstructured) (bool, error) { return items["default"] != nil, nil })
 	if err != nil {
-		return fmt.Errorf("waiting for the service account of namespace %s: %w (the controller manager makes it: look at the unit kube-controller-manager)", space, err)
+		return fmt.Errorf("waiting for the service account of namespace %s: %w (the controller manager makes it: look at the unit kube-controller-manager)", r.space, err)
 	}
-	if _, err := r.Client.Typed().AppsV1().DaemonSets(space).Create(ctx, r.probes(), metav1.CreateOptions{}); err != nil {
-		return fmt.Errorf("creating DaemonSet %s/%s: %w", space, probeName, err)
+	err = r.create(ctx, "DaemonSet "+r.space+"/"+probeName, func(ctx context.Context) error {
+		_, err := r.Client.Typed().AppsV1().DaemonSets(r.space).Create(ctx, r.probes(), metav1.CreateOptions{})
+		return err
+	})
+	if err != nil {
+		return err
 	}
-	for _, pod := range []*corev1.Pod{r.sharedPod(), r.pidPod()} {
-		if _, err := core.Pods(space).Create(ctx, pod, metav1.CreateOptions{}); err != nil {
-			return fmt.Errorf("creating pod %s/%s: %w", space, pod.Name, err)
+	for _, pod := range []*corev1.Pod{r.sharedPod(first), r.pidPod(second)} {
+		err := r.create(ctx, "pod "+r.space+"/"+pod.Name, func(ctx context.Context) error {
+			_, err := core.Pods(r.space).Create(ctx, pod, metav1.CreateOptions{})
+			return err
+		})
+		if err != nil {
+			return err
 		}
+	}
+	return nil
+}
+
+// create makes something by a request that it repeats while it fails for a passing reason. An attempt without an answer may have worked: the name is this run's alone.
+func (r *run) create(ctx context.Context, what string, request func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, preparation)
+	defer cancel()
+	err := r.Client.Again(ctx, func(ctx context.Context) error {
+		if err := request(ctx); !apierrors.IsAlreadyExists(err) {
+			return err
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("creating %s: %w", what, err)
 	}
 	return nil
 }
@@ -79,9 +108,12 @@ func (r *run) remove(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), farewell)
 	defer cancel()
-	err := r.Client.Typed().CoreV1().Namespaces().Delete(ctx, r.space, metav1.DeleteOptions{})
+	err := r.Client.Again(ctx, func(ctx context.Context) error {
+		return r.Client.Typed().CoreV1().Namespaces().Delete(ctx, r.space, metav1.DeleteOptions{})
+	})
 	if err != nil && !apierrors.IsNotFound(err) {
-		r.add(Check{Name: CheckPod, Peer: "namespace " + r.space, Detail: fmt.Sprintf("it could not be deleted: %v", err), Remedy: "kubectl delete namespace " + r.space})
+		r.add(Check{Name: CheckCleanup, Peer: r.space, Detail: fmt.Sprintf("it could not be deleted: %v", err),
+			Remedy: fmt.Sprintf("kubectl delete namespace %s; trivet verify deletes it too, once it is older than %s", r.space, abandoned)})
 	}
 }
 
@@ -100,18 +132,26 @@ func (r *run) sweep(ctx context.Context) {
 }
 
 func (r *run) makeService(ctx context.Context, name string, policy corev1.ServiceInternalTrafficPolicy) (string, error) {
-	made, err := r.Client.Typed().CoreV1().Services(r.space).Create(ctx, &corev1.Service{
-		ObjectMeta: metav1.ObjectMeta{Name: name},
-		Spec: corev1.ServiceSpec{
-			Selector:              map[string]string{appLabel: probeName},
-			InternalTrafficPolicy: &policy,
-			Ports:                 []corev1.ServicePort{{Name: "http", Port: servicePort, TargetPort: intstr.FromInt32(port)}},
-		},
-	}, metav1.CreateOptions{})
-	if err != nil {
-		return "", fmt.Errorf("creating Service %s/%s: %w", r.space, name, err)
-	}
-	return made.Spec.ClusterIP, nil
+	services := r.Client.Typed().CoreV1().Services(r.space)
+	var address string
+	err := r.create(ctx, "Service "+r.space+"/"+name, func(ctx context.Context) error {
+		made, err := services.Create(ctx, &corev1.Service{
+			ObjectMeta: metav1.ObjectMeta{Name: name},
+			Spec: corev1.ServiceSpec{
+				Selector:              map[string]string{appLabel: probeName},
+				InternalTrafficPolicy: &policy,
+				Ports:                 []corev1.ServicePort{{Name: "http", Port: servicePort, TargetPort: intstr.FromInt32(port)}},
+			},
+		}, metav1.CreateOptions{})
+		if apierrors.IsAlreadyExists(err) {
+			made, err = services.Get(ctx, name, metav1.GetOptions{})
+		}
+		if err == nil {
+			address = made.Spec.ClusterIP
+		}
+		return err
+	})
+	return address, err
 }
 
 func (r *run) probes() *appsv1.DaemonSet {
@@ -128,11 +168,12 @@ func (r *run) probes() *appsv1.DaemonSet {
 
 // sharedPod has two containers of which the second may rename the pod's host name. The sysctl is one that every IPC namespace has for itself and that starts
 // as 0: a container that reads 1 is in the pod's.
-func (r *run) sharedPod() *corev1.Pod {
+func (r *run) sharedPod(node string) *corev1.Pod {
 	second := r.container("second", secondPort)
 	privileged := true
 	second.SecurityContext = &corev1.SecurityContext{Privileged: &privileged}
 	spec := r.podSpec(r.container("first", port), second)
+	spec.NodeName = node
 	spec.Hostname = "trivet-" + strings.TrimPrefix(r.space, "trivet-verify-")
 	spec.SecurityContext = &corev1.PodSecurityContext{Sysctls: []corev1.Sysctl{{Name: "kernel.shm_rmid_forced", Value: "1"}}}
 	spec.Volumes = []corev1.Volume{{Name: "shared", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}}
@@ -143,12 +184,12 @@ func (r *run) sharedPod() *corev1.Pod {
 }
 
 // pidPod shares PIDs. Its second container serves its file system by HTTP, so that the processes in /proc can be listed without a shell.
-func (r *run) pidPod() *corev1.Pod {
+func (r *run) pidPod(node string) *corev1.Pod {
 	second := r.container("second", secondPort)
 	second.Args = []string{"test-webserver", "--port=" + strconv.Itoa(secondPort)}
 	spec := r.podSpec(r.container("first", port), second)
 	share := true
-	spec.ShareProcessNamespace = &share
+	spec.NodeName, spec.ShareProcessNamespace = node, &share
 	return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: pidName}, Spec: spec}
 }
 
@@ -177,13 +218,13 @@ func (r *run) container(name string, listen int) corev1.Container {
 }
 
 // podsByNode finds the probe of each node among pods.
-func podsByNode(items map[string]*unstructured.Unstructured) (map[string]*corev1.Pod, error) {
+func podsByNode(known *kube.Converter[corev1.Pod], items map[string]*unstructured.Unstructured) (map[string]*corev1.Pod, error) {
 	out := make(map[string]*corev1.Pod)
 	for _, u := range items {
 		if u.GetLabels()[appLabel] != probeName || u.GetDeletionTimestamp() != nil {
 			continue
 		}
-		pod, err := kube.Convert[corev1.Pod](u)
+		pod, err := known.Convert(u)
 		if err != nil {
 			return nil, err
 		}

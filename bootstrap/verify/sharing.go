@@ -1,13 +1,17 @@
 package verify
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -23,40 +27,62 @@ const written = "mount-tester new file"
 type partner struct {
 	r    *run
 	name string
+	on   string // the node that it is made for
 	once sync.Once
 	node string
 	ip   netip.Addr
 	err  error
 }
 
-// await waits until the pod runs.
+// await waits until the pod runs and both its containers answer.
 func (p *partner) await(ctx context.Context) error {
 	p.once.Do(func() {
-		why := "it was not made"
-		err := p.r.Client.Follow(ctx, "v1", "Pod", p.r.space, metav1.ListOptions{FieldSelector: "metadata.name=" + p.name},
-			func(items map[string]*unstructured.Unstructured) (bool, error) {
-				if items[p.name] == nil {
-					return false, nil
-				}
-				pod, err := kube.Convert[corev1.Pod](items[p.name])
-				if err != nil {
-					return false, err
-				}
-				if pod.Status.Phase == corev1.PodFailed {
-					return false, fmt.Errorf("%s: %s", pod.Status.Reason, pod.Status.Message)
-				}
-				if why = kube.PodNotReady(pod); why != "" {
-					return false, nil
-				}
-				p.node = pod.Spec.NodeName
-				p.ip, err = netip.ParseAddr(pod.Status.PodIP)
-				return err == nil, err
-			})
-		if err != nil {
-			p.err = fmt.Errorf("the pod %s did not start: %s: %w", p.name, why, err)
+		if p.err = p.start(ctx); p.err != nil {
+			p.err = fmt.Errorf("the pod %s did not start: %w", p.name, p.err)
 		}
 	})
 	return p.err
+}
+
+func (p *partner) start(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	p.r.onLoss(func(node, why string) {
+		if node == p.on {
+			cancel(errors.New(why))
+		}
+	})
+	why := "it was not made"
+	err := p.r.Client.Follow(ctx, "v1", "Pod", p.r.space, metav1.ListOptions{FieldSelector: "metadata.name=" + p.name},
+		func(items map[string]*unstructured.Unstructured) (bool, error) {
+			if items[p.name] == nil {
+				return false, nil
+			}
+			pod, err := kube.Convert[corev1.Pod](items[p.name])
+			if err != nil {
+				return false, err
+			}
+			if pod.Status.Phase == corev1.PodFailed {
+				return false, fmt.Errorf("%s: %s", pod.Status.Reason, pod.Status.Message)
+			}
+			if why = kube.PodNotReady(pod); why != "" {
+				return false, nil
+			}
+			p.node = pod.Spec.NodeName
+			p.ip, err = netip.ParseAddr(pod.Status.PodIP)
+			return err == nil, err
+		})
+	if err != nil {
+		return fmt.Errorf("on %s: %s: %w", p.on, why, cmp.Or(context.Cause(ctx), err))
+	}
+	for _, listens := range []int{port, secondPort} {
+		listening := job{try: func(ctx context.Context) (string, error) { return "", p.container(listens).answers(ctx) }}
+		until := time.Now().Add(p.r.patience)
+		if _, err := listening.settle(ctx, func() time.Time { return until }); err != nil {
+			return fmt.Errorf("it runs on %s, and does not answer: %w", p.node, err)
+		}
+	}
+	return nil
 }
 
 func (p *partner) exec(ctx context.Context, container string, command ...string) (string, error) {
@@ -67,14 +93,13 @@ func (p *partner) exec(ctx context.Context, container string, command ...string)
 	return out, nil
 }
 
-// read gives a file's content as a container sees it.
-func (p *partner) read(ctx context.Context, container, path string) (string, error) {
-	out, err := p.exec(ctx, container, "mounttest", "--file_content="+path)
+// read gives a file's content as a container sees it, with one start of a process for that and whatever else it is to do first.
+func (p *partner) read(ctx context.Context, container, path string, also ...string) (string, error) {
+	out, err := p.exec(ctx, container, slices.Concat([]string{"mounttest"}, also, []string{"--file_content=" + path})...)
 	if err != nil {
 		return "", err
 	}
-	prefix := fmt.Sprintf("content of file %q: ", path)
-	content, found := strings.CutPrefix(out, prefix)
+	_, content, found := strings.Cut(out, fmt.Sprintf("content of file %q: ", path))
 	if !found {
 		return "", fmt.Errorf("reading %s in container %s of pod %s on %s printed %.200q", path, container, p.name, p.node, out)
 	}
@@ -88,8 +113,8 @@ func (p *partner) write(ctx context.Context, container, path string) error {
 }
 
 // sharingJobs check what the containers of one pod have in common, by effects that nothing but sharing explains.
-func (r *run) sharingJobs() []job {
-	shared, pid := &partner{r: r, name: sharedName}, &partner{r: r, name: pidName}
+func (r *run) sharingJobs(first, second string) []job {
+	shared, pid := &partner{r: r, name: sharedName, on: first}, &partner{r: r, name: pidName, on: second}
 	remedy := "look at the journal of containerd on the node that is named, and run trivet plan: it tells whether its configuration was changed"
 	row := func(name string, p *partner, try func(context.Context, *partner) (string, error)) job {
 		return job{name: name, peer: "pod " + p.name, remedy: remedy, once: true, try: func(ctx context.Context) (string, error) {
@@ -109,10 +134,15 @@ func (r *run) sharingJobs() []job {
 	}
 }
 
+// container gives an agent of what listens in one container.
+func (p *partner) container(listens int) *agent {
+	return &agent{node: p.node, pod: p.name, ip: p.ip, port: listens, host: hostClientFor(p.node, p.r.Hosts[p.node])}
+}
+
 // shareNetwork: each container reaches on the loopback address what only the other listens on.
 func shareNetwork(ctx context.Context, p *partner) (string, error) {
-	for container, listens := range map[string]int{"first": secondPort, "second": port} {
-		if _, err := p.exec(ctx, container, "connect", "--timeout=5s", "127.0.0.1:"+strconv.Itoa(listens)); err != nil {
+	for _, ports := range [][2]int{{port, secondPort}, {secondPort, port}} {
+		if _, err := p.container(ports[0]).call(ctx, "127.0.0.1", ports[1], "hostname"); err != nil {
 			return "", fmt.Errorf("the server of the other container is not on the loopback address: %w", err)
 		}
 	}
@@ -122,17 +152,14 @@ func shareNetwork(ctx context.Context, p *partner) (string, error) {
 // shareIPC: both containers have the pod's setting, which a namespace of their own would not have, and one's shared memory is the other's.
 func shareIPC(ctx context.Context, p *partner) (string, error) {
 	const setting, memory = "/proc/sys/kernel/shm_rmid_forced", "/dev/shm/trivet-verify"
-	for _, container := range []string{"first", "second"} {
-		value, err := p.read(ctx, container, setting)
+	for container, also := range map[string][]string{"first": {"--new_file_0644=" + memory}, "second": nil} {
+		value, err := p.read(ctx, container, setting, also...)
 		if err != nil {
 			return "", err
 		}
 		if value != "1" {
 			return "", fmt.Errorf("container %s of pod %s on %s has %s %s, the pod's is 1: it is in another IPC namespace", container, p.name, p.node, setting, value)
 		}
-	}
-	if err := p.write(ctx, "first", memory); err != nil {
-		return "", err
 	}
 	if err := p.reads(ctx, "second", memory); err != nil {
 		return "", err
@@ -142,22 +169,26 @@ func shareIPC(ctx context.Context, p *partner) (string, error) {
 
 // shareUTS: one container changes the host name, the other has it. That is tried only on a host name that the pod alone has.
 func shareUTS(ctx context.Context, p *partner) (string, error) {
-	const name = "/proc/sys/kernel/hostname"
 	want := "trivet-" + strings.TrimPrefix(p.r.space, "trivet-verify-")
-	for _, container := range []string{"first", "second"} {
-		have, err := p.read(ctx, container, name)
+	first, second := p.container(port), p.container(secondPort)
+	for _, a := range []*agent{first, second} {
+		have, err := a.get(ctx, "hostname")
 		if err != nil {
 			return "", err
 		}
 		if have != want {
-			return "", fmt.Errorf("container %s of pod %s on %s has the host name %s, the pod's is %s: it is in another UTS namespace", container, p.name, p.node, have, want)
+			return "", fmt.Errorf("the container of pod %s on %s that listens on %d has the host name %s, the pod's is %s: it is in another UTS namespace", p.name, p.node, a.port, have, want)
 		}
 	}
-	if err := p.write(ctx, "second", name); err != nil {
+	if err := p.write(ctx, "second", "/proc/sys/kernel/hostname"); err != nil {
 		return "", err
 	}
-	if err := p.reads(ctx, "first", name); err != nil {
+	have, err := first.get(ctx, "hostname")
+	if err != nil {
 		return "", err
+	}
+	if have != written {
+		return "", fmt.Errorf("container second of pod %s on %s changed the host name to %q, and container first still has %s: it is in another UTS namespace", p.name, p.node, written, have)
 	}
 	return "a host name that one sets is the other's", nil
 }
@@ -210,18 +241,22 @@ func sharePIDs(ctx context.Context, p *partner) (string, error) {
 	if strings.Contains(command, "--http-port=") {
 		return "", fmt.Errorf("PID 1 of container first of pod %s on %s is its own process %q, although the pod asks for shared PIDs", p.name, p.node, command)
 	}
-	listing, err := hostClientFor(p.node, p.r.Hosts[p.node]).get(ctx, address(p.ip, secondPort), "proc/")
+	listing, err := p.container(secondPort).get(ctx, "proc/")
 	if err != nil {
 		return "", err
 	}
-	marker := "test-webserver --port=" + strconv.Itoa(secondPort)
+	var pids []int
 	for _, link := range pidLink.FindAllStringSubmatch(listing, -1) {
-		if link[1] == "1" {
-			continue
+		if pid, err := strconv.Atoi(link[1]); err == nil && pid != 1 {
+			pids = append(pids, pid)
 		}
+	}
+	slices.Sort(pids)
+	marker := "test-webserver --port=" + strconv.Itoa(secondPort)
+	for _, pid := range slices.Backward(pids) { // the second container started last
 		// A process may have ended since: only the wanted one matters.
-		if command, err := p.read(ctx, "first", "/proc/"+link[1]+"/cmdline"); err == nil && strings.Contains(command, marker) {
-			return fmt.Sprintf("the first sees the second as PID %s", link[1]), nil
+		if command, err := p.read(ctx, "first", fmt.Sprintf("/proc/%d/cmdline", pid)); err == nil && strings.Contains(command, marker) {
+			return fmt.Sprintf("the first sees the second as PID %d", pid), nil
 		}
 	}
 	return "", fmt.Errorf("container first of pod %s on %s does not see the process %q of the other, although the pod asks for shared PIDs", p.name, p.node, marker)

@@ -1,5 +1,5 @@
 // Package verify checks a running cluster by using it: pods on every node ask each other, Services and the name service, and the hosts ask the pods. What it
-// made is deleted afterwards.
+// made is deleted afterwards. Hosts and nodes that are away are failed checks of their own; whatever can be checked without them is.
 package verify
 
 import (
@@ -22,10 +22,14 @@ import (
 type Config struct {
 	Client  *kube.Client
 	Cluster *topology.Cluster
-	Hosts   map[string]remote.Host // connected, by name; checks from a host that is not there fail
+	Hosts   map[string]remote.Host // connected, by name
+	Away    map[string]error       // why a host is not among Hosts, by name; may be nil
 	Image   string                 // an agnhost image that every node has
 	Timeout time.Duration          // of the whole run; 0 is two minutes
 	Report  func(Check)            // called as each check ends, one at a time; may be nil
+
+	// patience is how long routes and Services may take to reach every node once the pods run; 0 is the usual.
+	patience time.Duration
 }
 
 // Check is one answer about the cluster.
@@ -41,6 +45,7 @@ type Check struct {
 
 // Names of checks, in the order in which a report has them.
 const (
+	CheckHost        = "host answers"
 	CheckNodeReady   = "node ready"
 	CheckVersion     = "kubernetes version"
 	CheckCoreDNS     = "coredns available"
@@ -60,19 +65,26 @@ const (
 	CheckVolume      = "containers share a volume"
 	CheckOwnPID      = "containers have PIDs of their own"
 	CheckPID         = "containers share PIDs when asked"
+	CheckCleanup     = "namespace deleted" // a row of failures only
 )
 
-var order = []string{CheckNodeReady, CheckVersion, CheckCoreDNS, CheckPod, CheckNodeToPod, CheckPodToPod, CheckEnvironment, CheckDNS, CheckFromPod, CheckFromHost,
-	CheckHairpin, CheckLogs, CheckExec, CheckNetwork, CheckIPC, CheckUTS, CheckVolume, CheckOwnPID, CheckPID}
+var order = []string{CheckHost, CheckNodeReady, CheckVersion, CheckCoreDNS, CheckPod, CheckNodeToPod, CheckPodToPod, CheckEnvironment, CheckDNS, CheckFromPod, CheckFromHost,
+	CheckHairpin, CheckLogs, CheckExec, CheckNetwork, CheckIPC, CheckUTS, CheckVolume, CheckOwnPID, CheckPID, CheckCleanup}
 
 const (
-	parallel       = 8
+	// parallel bounds requests at once, heavy those that start a process in a container.
+	parallel       = 32
+	heavy          = 4
 	defaultTimeout = 2 * time.Minute
-	// patience is how long routes and Services may take to reach every node once the pods run.
-	patience      = 15 * time.Second
-	leastPatience = 2 * time.Second
-	// startPatience bounds the start of pods.
+	usualPatience  = 15 * time.Second
+	leastPatience  = 2 * time.Second // of one check, when the common patience is at its end
+	// nodePatience bounds the wait for nodes to be ready.
+	nodePatience = 30 * time.Second
+	// startPatience bounds the start of pods, awayPatience that of pods on hosts that are away once all others run.
 	startPatience = 60 * time.Second
+	awayPatience  = 5 * time.Second
+	// preparation bounds each request that makes something. An API server that loses its etcd member may take 20 s to find another.
+	preparation = 45 * time.Second
 	// farewell bounds the removal of what was made, which happens even when the run was cancelled.
 	farewell = 15 * time.Second
 )
@@ -84,11 +96,14 @@ type run struct {
 	service string // cluster address of the Service over all pods
 	local   string // cluster address of the Service that leads to the pod of the same node
 	exec    execFunc
-	agents  map[string]*agent // by node; those whose pod runs
-	settled time.Time         // when routes and Services should have reached all nodes
+	slots   chan struct{} // of jobs under way
+	heavies chan struct{} // of those that are heavy
 
-	mu     sync.Mutex
-	checks []Check
+	mu       sync.Mutex
+	checks   []Check
+	settled  time.Time         // when routes and Services should have reached all nodes
+	lost     map[string]string // nodes that were ready and are no more, and why
+	whenLost []func(node, why string)
 }
 
 // Run carries out all checks. A failed check is a row of the report and stops no other; the error is for a run that could not be carried through. The report
@@ -107,37 +122,50 @@ func runWith(ctx context.Context, cfg Config, exec execFunc) (Report, error) {
 	if cfg.Timeout <= 0 {
 		cfg.Timeout = defaultTimeout
 	}
+	if cfg.patience <= 0 {
+		cfg.patience = usualPatience
+	}
 	started := time.Now()
 	ctx, cancel := context.WithTimeoutCause(ctx, cfg.Timeout, fmt.Errorf("verify took more than %s", cfg.Timeout))
 	defer cancel()
-	r := &run{Config: cfg, exec: exec, agents: make(map[string]*agent)}
+	r := &run{Config: cfg, exec: exec, slots: make(chan struct{}, parallel), heavies: make(chan struct{}, heavy), lost: make(map[string]string)}
 	err := r.all(ctx)
 	report := Report{Cluster: cfg.Cluster.Name, Checks: r.checks, Elapsed: time.Since(started)}
+	if err != nil {
+		report.Incomplete = err.Error()
+	}
+	report.blame(cfg.Cluster.Network.Plugin)
 	report.sort()
 	return report, err
 }
 
 func (r *run) all(ctx context.Context) error {
+	r.hosts()
 	ready := r.nodes(ctx)
-	if err := ctx.Err(); err != nil {
+	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
 	if len(ready) == 0 {
-		r.coreDNS(ctx)
+		r.coreDNS(ctx, ready)
 		return nil // nothing else can be asked: the rows tell why
 	}
 	defer r.remove(ctx)
-	if err := r.setUp(ctx); err != nil {
+	first, second := r.partners(ready)
+	if err := r.setUp(ctx, first, second); err != nil {
+		r.coreDNS(ctx, ready)
 		return fmt.Errorf("preparing the checks: %w", err)
 	}
-	// The long waits go side by side: pods on the nodes, the pods that share things, and CoreDNS.
-	var waits errgroup.Group
-	waits.Go(func() error { r.coreDNS(ctx); return nil })
-	waits.Go(func() error { r.awaitPods(ctx, ready); return nil })
-	_ = waits.Wait() // failures are rows
-	r.settled = time.Now().Add(patience)
-	r.environment(ctx)
-	r.concurrently(ctx, r.jobs())
+	watching, stop := context.WithCancel(ctx)
+	defer stop()
+	go r.watchNodes(watching, ready)
+	// All go side by side, each with waits of its own: CoreDNS, the pods on the nodes, and the pods that share things.
+	var parts errgroup.Group
+	parts.Go(func() error { r.coreDNS(ctx, ready); return nil })
+	parts.Go(func() error { r.probe(ctx, ready); return nil })
+	for _, j := range r.sharingJobs(first, second) {
+		parts.Go(func() error { r.carryOut(ctx, j); return nil })
+	}
+	_ = parts.Wait() // failures are rows
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -148,29 +176,29 @@ func (r *run) all(ctx context.Context) error {
 type job struct {
 	name, host, peer string
 	once             bool // not to be repeated: try has an effect, or waits by itself
+	heavy            bool
 	try              func(ctx context.Context) (string, error)
 	remedy           string
 }
 
-// concurrently carries out jobs, a bounded number at once.
-func (r *run) concurrently(ctx context.Context, jobs []job) {
-	var group errgroup.Group
-	group.SetLimit(parallel)
-	for _, j := range jobs {
-		group.Go(func() error {
-			r.carryOut(ctx, j)
-			return nil
-		})
-	}
-	_ = group.Wait() // failures are rows
-}
-
-// carryOut adds the row of one check.
+// carryOut adds the row of one check, once there is a slot for it. A job that waits by itself needs none.
 func (r *run) carryOut(ctx context.Context, j job) {
+	slots := r.slots
+	if j.heavy {
+		slots = r.heavies
+	}
+	if !j.once {
+		select {
+		case slots <- struct{}{}:
+			defer func() { <-slots }()
+		case <-ctx.Done():
+			return // the run's error tells why
+		}
+	}
 	started := time.Now()
-	detail, err := j.settle(ctx, r.settled)
+	detail, err := j.settle(ctx, r.settlement)
 	if ctx.Err() != nil {
-		return // the run's error tells why
+		return
 	}
 	check := Check{Name: j.name, Host: j.host, Peer: j.peer, OK: err == nil, Detail: detail, Elapsed: time.Since(started)}
 	if err != nil {
@@ -179,32 +207,43 @@ func (r *run) carryOut(ctx context.Context, j job) {
 	r.add(check)
 }
 
+// settlement is when routes and Services should have reached all nodes, as known now: it moves with every pod that comes up.
+func (r *run) settlement() time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.settled
+}
+
+// unsettle notes that a pod has come up.
+func (r *run) unsettle() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.settled = time.Now().Add(r.patience)
+}
+
 // settle tries until it works or patience ends: routes and Services take a moment to reach all nodes. That moment is one for all checks, so that a cluster
 // with much amiss is told soon; each check has at least leastPatience.
-func (j job) settle(ctx context.Context, until time.Time) (string, error) {
+func (j job) settle(ctx context.Context, until func() time.Time) (string, error) {
 	if j.once {
 		ctx, cancel := context.WithTimeout(ctx, startPatience)
 		defer cancel()
 		return j.try(ctx)
 	}
-	if least := time.Now().Add(leastPatience); until.Before(least) {
-		until = least
-	}
-	end := time.NewTimer(time.Until(until))
-	defer end.Stop()
+	least := time.Now().Add(leastPatience)
 	pause := time.NewTimer(0)
 	defer pause.Stop()
 	<-pause.C
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 500*time.Millisecond) {
 		detail, err := j.try(ctx)
-		if err == nil || errors.Is(err, errNotConnected) {
-			return detail, err
+		if err == nil {
+			return detail, nil
+		}
+		if now := time.Now(); now.After(least) && now.After(until()) {
+			return "", err
 		}
 		pause.Reset(wait)
 		select {
 		case <-pause.C:
-		case <-end.C:
-			return "", err
 		case <-ctx.Done():
 			return "", err
 		}
@@ -230,6 +269,9 @@ func (r *run) nodeNames() []string {
 	slices.Sort(names)
 	return names
 }
+
+// connected reports whether something can be asked from a host.
+func (r *run) connected(host string) bool { return r.Hosts[host] != nil }
 
 func (r *run) serviceName() string {
 	return strings.Join([]string{serviceName, r.space, "svc", r.Cluster.DNS.Domain}, ".")

@@ -3,7 +3,6 @@ package verify
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -54,15 +53,18 @@ func TestVerify(t *testing.T) {
 	server.ControllerManager(t, "serviceaccount-controller,daemonset-controller,namespace-controller,endpointslice-controller")
 	server.Scheduler(t)
 	prepare(t, client, 3)
-	w := &world{t: t, client: client, pods: make(map[netip.Addr]*fakePod), services: make(map[string]string), unset: make(map[string]bool)}
+	w := &world{t: t, client: client, pods: make(map[netip.Addr]*fakePod), services: make(map[string]string), unset: make(map[string]bool), dead: make(map[string]bool)}
 	go w.kubelets(t.Context())
 	t.Run("healthy", func(t *testing.T) { healthy(t, w) })
 	t.Run("broken", func(t *testing.T) { broken(t, w) })
+	t.Run("unrouted", func(t *testing.T) { unrouted(t, w) })
+	t.Run("site away", func(t *testing.T) { siteAway(t, w) })
+	t.Run("node lost", func(t *testing.T) { nodeLost(t, w) })
 	t.Run("cancelled", func(t *testing.T) { cancelled(t, w) })
 }
 
 func (w *world) config(nodes int) Config {
-	cfg := Config{Client: w.client, Cluster: cluster(nodes), Hosts: make(map[string]remote.Host), Image: "registry.example/agnhost:1"}
+	cfg := Config{Client: w.client, Cluster: cluster(nodes), Hosts: make(map[string]remote.Host), Image: "registry.example/agnhost:1", patience: 3 * time.Second}
 	for _, h := range cfg.Cluster.Hosts {
 		cfg.Hosts[h.Name] = &fakeHost{name: h.Name, world: w}
 	}
@@ -144,7 +146,7 @@ func healthy(t *testing.T, w *world) {
 			t.Errorf("%s at %s says nothing", c.Name, place(c))
 		}
 	}
-	want := map[string]int{CheckNodeReady: 3, CheckVersion: 3, CheckCoreDNS: 1, CheckPod: 3, CheckNodeToPod: 9, CheckPodToPod: 6, CheckEnvironment: 3, CheckDNS: 6, CheckFromPod: 3,
+	want := map[string]int{CheckHost: 3, CheckNodeReady: 3, CheckVersion: 3, CheckCoreDNS: 1, CheckPod: 3, CheckNodeToPod: 9, CheckPodToPod: 6, CheckEnvironment: 3, CheckDNS: 6, CheckFromPod: 3,
 		CheckFromHost: 3, CheckHairpin: 3, CheckLogs: 3, CheckExec: 3, CheckNetwork: 1, CheckIPC: 1, CheckUTS: 1, CheckVolume: 1, CheckOwnPID: 1, CheckPID: 1}
 	if diff := cmp.Diff(want, counts); diff != "" {
 		t.Errorf("checks (-want +got):\n%s", diff)
@@ -166,6 +168,7 @@ func broken(t *testing.T, w *world) {
 	w.translate, w.noHairpin, w.ownUTS, w.execFails = "n2", "n3", true, "n3"
 	cfg.Cluster.Kubernetes = "1.37.9"
 	delete(cfg.Hosts, "n1")
+	cfg.Away = map[string]error{"n1": errors.New("ssh: n1 refuses the key")}
 	defer func() { w.translate, w.noHairpin, w.ownUTS, w.execFails = "", "", false, "" }()
 	report, err := runWith(t.Context(), cfg, w.exec)
 	if err != nil {
@@ -179,8 +182,8 @@ func broken(t *testing.T, w *world) {
 		}
 	}
 	for name, hosts := range map[string][]string{
-		CheckNodeReady: {"n4"}, CheckVersion: {"n1", "n2", "n3", "n4"}, CheckPodToPod: {"n1 → n2", "n1 → n3", "n2 → n1", "n2 → n3"},
-		CheckNodeToPod: {"n1 → n1", "n1 → n2", "n1 → n3"}, CheckEnvironment: {"n1 → verify"},
+		CheckHost: {"n1"}, CheckNodeReady: {"n4"}, CheckVersion: {"n1", "n2", "n3", "n4"}, CheckPodToPod: {"n2 → n1", "n2 → n3"},
+		CheckNodeToPod: nil, CheckEnvironment: nil, CheckPod: nil,
 	} {
 		if diff := cmp.Diff(hosts, failed[name]); diff != "" {
 			t.Errorf("%s failed at (-want +got):\n%s", name, diff)
@@ -195,10 +198,10 @@ func broken(t *testing.T, w *world) {
 		CheckNodeReady + ": the Node is not Ready: no Node object: the kubelet has not registered it",
 		CheckVersion + ": the kubelet reports v1.37.2, the topology says v1.37.9",
 		"sees it as 198.51.100.9: something between them translates addresses",
-		CheckNodeToPod + ": from host n1: ", "there is no connection to host n1",
+		CheckHost + ": ssh: n1 refuses the key; what would have been asked from it was left out",
 		CheckHairpin + ": pod probe-", "connection timed out",
 		CheckExec + ": tls: failed to verify certificate",
-		CheckUTS + ": ", // where the pod runs is the scheduler's choice: either exec or the host name fails
+		CheckUTS + ": container second of pod shared on n2 changed the host name to \"mount-tester new file\", and container first still has trivet-",
 	} {
 		if !strings.Contains(all, want) {
 			t.Errorf("no failure says %q", want)
@@ -208,6 +211,125 @@ func broken(t *testing.T, w *world) {
 		t.Log(all)
 	}
 	nothingLeft(t, w)
+}
+
+// unrouted: the host that lost its routes is named, with the unit that makes them.
+func unrouted(t *testing.T, w *world) {
+	cfg := w.config(3)
+	w.unrouted = "n2"
+	defer func() { w.unrouted = "" }()
+	report, err := runWith(t.Context(), cfg, w.exec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	failed := report.Failed()
+	if len(failed) == 0 {
+		t.Error("nothing failed")
+	}
+	for _, c := range failed {
+		switch {
+		case c.Name != CheckNodeToPod && c.Name != CheckPodToPod, c.Host != "n2" && c.Peer != "n2":
+			t.Errorf("%s at %s failed: %s", c.Name, place(c), c.Detail)
+		case !strings.Contains(c.Remedy, "systemctl restart flanneld on n2"):
+			t.Errorf("%s at %s: %s", c.Name, place(c), c.Remedy)
+		}
+	}
+	nothingLeft(t, w)
+}
+
+// siteAway: a host does not answer and its node is not ready; another does not answer, and its node is ready by the API's last word. All else is checked, and soon.
+func siteAway(t *testing.T, w *world) {
+	cfg := w.config(3)
+	cfg.Hosts = map[string]remote.Host{"n1": cfg.Hosts["n1"]}
+	gone := errors.New("ssh: no route to host")
+	cfg.Away = map[string]error{"n2": gone, "n3": gone}
+	setNode(t, w.client, "n2", corev1.ConditionUnknown)
+	w.mu.Lock()
+	w.dead["n2"], w.dead["n3"] = true, true
+	w.mu.Unlock()
+	defer func() {
+		setNode(t, w.client, "n2", corev1.ConditionTrue)
+		w.mu.Lock()
+		clear(w.dead)
+		w.mu.Unlock()
+	}()
+	started := time.Now()
+	report, err := runWith(t.Context(), cfg, w.exec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if took := time.Since(started); took > 20*time.Second {
+		t.Errorf("it took %s", took)
+	}
+	got := make(map[string][]string)
+	passed := make(map[string]int)
+	for _, c := range report.Checks {
+		if c.OK {
+			passed[c.Name]++
+		} else {
+			got[c.Name] = append(got[c.Name], place(c))
+		}
+	}
+	if diff := cmp.Diff(map[string][]string{CheckHost: {"n2", "n3"}, CheckNodeReady: {"n2"}, CheckPod: {"n3"}}, got); diff != "" {
+		t.Errorf("failed (-want +got):\n%s", diff)
+	}
+	for _, name := range order {
+		if passed[name] == 0 && name != CheckPodToPod && name != CheckCleanup {
+			t.Errorf("no check %q passed", name)
+		}
+	}
+	for _, c := range report.Checks {
+		if c.Name == CheckCoreDNS && c.Detail != "available, while 1 of 3 nodes are not ready" {
+			t.Errorf("%s: %s", c.Name, c.Detail)
+		}
+	}
+	nothingLeft(t, w)
+}
+
+// nodeLost: a node stops being ready while its pods should start. What waits for it waits no longer than that.
+func nodeLost(t *testing.T, w *world) {
+	cfg := w.config(3)
+	w.mu.Lock()
+	w.dead["n2"] = true
+	w.mu.Unlock()
+	defer func() {
+		setNode(t, w.client, "n2", corev1.ConditionTrue)
+		w.mu.Lock()
+		clear(w.dead)
+		w.mu.Unlock()
+	}()
+	cfg.Report = func(c Check) {
+		if c.Name == CheckPod && c.OK && c.Host == "n1" {
+			setNode(t, w.client, "n2", corev1.ConditionUnknown)
+		}
+	}
+	started := time.Now()
+	report, err := runWith(t.Context(), cfg, w.exec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if took := time.Since(started); took > 15*time.Second {
+		t.Errorf("it took %s", took)
+	}
+	got := make(map[string]string)
+	for _, c := range report.Failed() {
+		got[c.Name] += place(c)
+		if !strings.Contains(c.Detail, "its node stopped being ready: Test: Kubelet stopped posting node status.") {
+			t.Errorf("%s at %s: %s", c.Name, place(c), c.Detail)
+		}
+	}
+	if diff := cmp.Diff(map[string]string{CheckPod: "n2", CheckPID: "pod pid"}, got); diff != "" {
+		t.Errorf("failed (-want +got):\n%s", diff)
+	}
+	nothingLeft(t, w)
+}
+
+func setNode(t *testing.T, client *kube.Client, name string, status corev1.ConditionStatus) {
+	t.Helper()
+	patch := fmt.Sprintf(`{"status":{"conditions":[{"type":"Ready","status":%q,"reason":"Test","message":"Kubelet stopped posting node status."}]}}`, status)
+	if _, err := client.Typed().CoreV1().Nodes().PatchStatus(context.Background(), name, []byte(patch)); err != nil {
+		t.Error(err)
+	}
 }
 
 // cancelled: an end from outside leaves nothing behind.
@@ -230,66 +352,34 @@ func cancelled(t *testing.T, w *world) {
 	if !slices.ContainsFunc(report.Checks, func(c Check) bool { return c.Name == CheckNodeReady }) {
 		t.Error("what was found until then is lost")
 	}
+	var table bytes.Buffer
+	if err := report.WriteTable(&table); err != nil || report.OK() || !strings.Contains(table.String(), "not all was checked: context canceled. Of ") {
+		t.Errorf("%v, the table:\n%s", err, &table)
+	}
 	nothingLeft(t, w)
 }
 
-func TestReportTable(t *testing.T) {
-	report := Report{Cluster: "main", Elapsed: 2345 * time.Millisecond, Checks: []Check{
-		{Name: CheckPodToPod, Host: "w1", Peer: "w2", OK: true, Detail: "seen as 10.128.0.2", Elapsed: 12 * time.Millisecond},
-		{Name: CheckPodToPod, Host: "w2", Peer: "w1", Detail: "connect: no route to host", Remedy: "look at flanneld", Elapsed: 15 * time.Second},
-		{Name: CheckNodeReady, Host: "w1", OK: true, Detail: "Ready", Elapsed: time.Millisecond},
-	}}
-	report.sort()
-	var b bytes.Buffer
-	if err := report.WriteTable(&b); err != nil {
-		t.Fatal(err)
-	}
-	want := `CHECK                   RESULT         SLOWEST  WHERE
-node ready              ok 1 of 1      1ms      w1
-pod to pod without NAT  FAILED 1 of 2  15s      w2 → w1
-
-FAILED pod to pod without NAT at w2 → w1
-  connect: no route to host
-  What to do: look at flanneld
-
-main: 1 of 3 checks failed, in 2.3s.
-`
-	if diff := cmp.Diff(want, b.String()); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
-	}
-	raw, err := json.Marshal(report)
-	if err != nil || !strings.Contains(string(raw), `{"name":"pod to pod without NAT","host":"w2","peer":"w1","ok":false,"detail":"connect: no route to host","remedy":"look at flanneld"`) {
-		t.Errorf("as JSON: %s, %v", raw, err)
-	}
-	if (Report{}).OK() {
-		t.Error("a report without a check is no success")
-	}
-}
-
-func TestPeers(t *testing.T) {
-	r := &run{Config: Config{Cluster: cluster(40)}, agents: make(map[string]*agent)}
-	for _, h := range r.Cluster.Hosts[:6] {
-		r.agents[h.Name] = &agent{node: h.Name}
-	}
-	if diff := cmp.Diff([]string{"n1", "n3", "n4", "n5", "n6"}, r.peers("n2")); diff != "" {
+func TestSample(t *testing.T) {
+	r := &run{Config: Config{Cluster: cluster(1000)}}
+	if diff := cmp.Diff([]string{"n1", "n3", "n4", "n5", "n6"}, r.sample([]string{"n1", "n2", "n3", "n4", "n5", "n6"})["n2"]); diff != "" {
 		t.Errorf("of six (-want +got):\n%s", diff)
 	}
-	for _, h := range r.Cluster.Hosts {
-		r.agents[h.Name] = &agent{node: h.Name}
-	}
-	asked := make(map[string]int)
-	for node := range r.agents {
-		peers := r.peers(node)
+	asked, pairs := make(map[string]int), 0
+	for node, peers := range r.sample(r.nodeNames()) {
 		if len(peers) != 2 || slices.Contains(peers, node) {
 			t.Errorf("%s asks %v, want one of each of two sites", node, peers)
 		}
 		for _, p := range peers {
 			asked[p]++
+			pairs++
 		}
 	}
-	for node := range r.agents {
+	for _, node := range r.nodeNames() {
 		if asked[node] != 2 {
 			t.Errorf("%s is asked by %d nodes, want 2", node, asked[node])
 		}
+	}
+	if pairs != 2000 {
+		t.Errorf("%d pairs of 1,000 nodes, want 2,000", pairs)
 	}
 }

@@ -22,7 +22,10 @@ func newApply(g *global) *cobra.Command {
 		Long: `Show the plan, ask, and carry it out. Interrupted anywhere, by Ctrl-C, a lost link or a dead host, the same
 command goes on where it stopped.
 
-Exit codes: 0 done or nothing to do, 1 failed, 3 the saved plan is stale, 130 interrupted.`,
+Hosts that do not answer, and those that cannot be changed safely while others are away, are skipped and named with the reason: run the
+same command when they are back.
+
+Exit codes: 0 done or nothing to do, 1 failed, 3 the saved plan is stale, 5 done but hosts were skipped, 130 interrupted.`,
 		Args: g.folder,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if !yes && planFile == "" && !canAsk() {
@@ -46,6 +49,7 @@ Exit codes: 0 done or nothing to do, 1 failed, 3 the saved plan is stale, 130 in
 type applied struct {
 	Cluster string        `json:"cluster"`
 	Actions int           `json:"actions"` // 0: nothing was to be done
+	Skipped []plan.Skip   `json:"skipped,omitempty"`
 	Elapsed time.Duration `json:"elapsed"` // nanoseconds
 }
 
@@ -58,7 +62,7 @@ func (s *session) apply(ctx context.Context, planFile string, yes, full bool) er
 			return err
 		}
 	}
-	e, err := s.connect(ctx)
+	e, err := s.connectAny(ctx)
 	if err != nil {
 		return err
 	}
@@ -67,16 +71,18 @@ func (s *session) apply(ctx context.Context, planFile string, yes, full bool) er
 	} else {
 		p, err = s.planAndApply(ctx, e, yes, full)
 	}
-	if err != nil {
+	if err != nil && !errors.As(err, new(*bootstrap.PartialError)) {
 		return withPlanFile(err, planFile)
 	}
 	if !p.Empty() {
 		s.say("Applied in %s. Next: trivet status%s, trivet verify%s.", time.Since(start).Round(100*time.Millisecond), s.flags(), s.flags())
 	}
 	if s.json {
-		return writeResult(s.out, "apply", applied{p.Cluster, p.Actions(), time.Since(start)})
+		if err := writeResult(s.out, "apply", applied{p.Cluster, p.Actions(), p.Skipped, time.Since(start)}); err != nil {
+			return err
+		}
 	}
-	return nil
+	return err
 }
 
 // replans bounds how often an apply without a saved plan plans again because hosts changed meanwhile.
@@ -101,8 +107,14 @@ func (s *session) planAndApply(ctx context.Context, e *bootstrap.Engine, yes, fu
 
 func (s *session) carryOut(ctx context.Context, e *bootstrap.Engine, p *plan.Plan, yes, full bool) error {
 	s.view.end()
-	if err := s.showPlan(p, full); err != nil || p.Empty() {
+	if err := s.showPlan(p, full); err != nil {
 		return err
+	}
+	if p.Empty() {
+		if !p.Complete() {
+			return &bootstrap.PartialError{Skipped: p.Skipped}
+		}
+		return nil
 	}
 	if !yes {
 		if err := s.ask(ctx, "Apply this plan?", "yes"); err != nil {
@@ -118,6 +130,15 @@ func (s *session) change(do func() error) error {
 	s.resume.Store("Stopped. What was done is recorded on the hosts; run the same command again to go on.")
 	err := do()
 	s.view.end()
+	return s.heldBy(err)
+}
+
+// heldBy completes the remedy of a run lock that somebody else holds by the flags that lead to this cluster.
+func (s *session) heldBy(err error) error {
+	const remedy = "trivet lock --take-over"
+	if flags := s.flags(); flags != "" && errors.As(err, new(*bootstrap.HeldError)) {
+		return &shortError{strings.ReplaceAll(err.Error(), remedy+"`", remedy+flags+"`"), err}
+	}
 	return err
 }
 

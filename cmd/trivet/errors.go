@@ -76,7 +76,11 @@ func (g *global) fail(out, errOut io.Writer, err error, code int) {
 		return
 	}
 	if !stopped || !errors.Is(err, context.Canceled) {
-		fmt.Fprintln(errOut, g.paint(errOut, red, "Error:")+" "+err.Error())
+		colour, word := red, "Error:"
+		if code == exitPartial {
+			colour, word = yellow, "Not complete:"
+		}
+		fmt.Fprintln(errOut, g.paint(errOut, colour, word)+" "+err.Error())
 	}
 	if stopped {
 		fmt.Fprintln(errOut, g.resumeHint())

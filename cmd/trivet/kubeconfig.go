@@ -23,7 +23,7 @@ tunnel that "trivet tunnel" holds: keep that running while you use the file.`,
 				return err
 			}
 			defer s.close()
-			e, err := s.connectSome(cmd.Context())
+			e, err := s.connectOnly(cmd.Context(), controlPlane)
 			if err != nil {
 				return err
 			}

@@ -85,7 +85,7 @@ func (g *global) kubectl(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	e, err := s.connectSome(cmd.Context())
+	e, err := s.connectOnly(cmd.Context(), controlPlane)
 	if err != nil {
 		return err
 	}

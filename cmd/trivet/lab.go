@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os/exec"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -27,10 +29,9 @@ only: they cannot clash with a real network, and the hosts have no way out. Work
 		g.labHost("kill", "Cut a host's power", (*lab.Lab).KillHost),
 		g.labHost("start", "Boot a host that was stopped or killed", (*lab.Lab).StartHost),
 		g.labHost("wipe", "Give a stopped host an empty disk", func(l *lab.Lab, ctx context.Context, name string) error { return l.WipeHost(ctx, name) }),
-		g.labSite("cut", "Cut a site off from the other sites", (*lab.Lab).CutSite),
-		g.labSite("join", "Connect a site again that was cut off", (*lab.Lab).JoinSite),
 		g.labExec(),
 	)
+	cmd.AddCommand(g.labFaults()...)
 	return cmd
 }
 
@@ -161,8 +162,16 @@ func labState(h lab.HostStatus) string {
 	if h.Running {
 		state = h.System
 	}
-	if h.SiteCut {
-		state += ", site cut off"
+	for _, x := range []struct {
+		is   bool
+		says string
+	}{
+		{h.Frozen, "frozen"}, {h.Unplugged, "unplugged"}, {h.SiteCut, "site cut off"},
+		{h.Loss > 0, fmt.Sprintf("%d%% loss", h.Loss)}, {len(h.Full) > 0, "full: " + strings.Join(h.Full, ", ")},
+	} {
+		if x.is {
+			state = strings.TrimPrefix(state+", "+x.says, ", ")
+		}
 	}
 	return state
 }
@@ -192,7 +201,7 @@ func (g *global) labSite(verb, short string, do func(*lab.Lab, context.Context, 
 func (g *global) labExec() *cobra.Command {
 	return &cobra.Command{
 		Use:   "exec HOST -- COMMAND [ARG …]",
-		Short: "Run a command on a host as root, without SSH",
+		Short: "Run a command on a host as root, without SSH, and end with its exit code",
 		Args:  cobra.MinimumNArgs(2),
 
 		ValidArgsFunction: g.completeHosts,
@@ -204,6 +213,10 @@ func (g *global) labExec() *cobra.Command {
 			out, err := l.Exec(cmd.Context(), args[0], args[1:]...)
 			if _, werr := cmd.OutOrStdout().Write(out); werr != nil {
 				return werr
+			}
+			var exit *exec.ExitError
+			if errors.As(err, &exit) && cmd.Context().Err() == nil {
+				return &exitError{childCode(exit), err}
 			}
 			return err
 		},

@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"syscall"
 
+	"github.com/spf13/cobra"
+
 	"github.com/trivet-dev/trivet/bootstrap"
 )
 
@@ -19,6 +21,7 @@ const (
 	exitChanges     = 2   // plan: there are changes
 	exitStale       = 3   // apply: the hosts changed since the plan was made
 	exitVerify      = 4   // verify: a check failed
+	exitPartial     = 5   // plan, apply: all is done where it can be, but hosts were skipped
 	exitInterrupted = 130 // stopped by the user
 )
 
@@ -26,6 +29,10 @@ func main() { os.Exit(run(os.Args[1:])) }
 
 func run(args []string) int {
 	root, g := newRoot()
+	return g.run(root, args)
+}
+
+func (g *global) run(root *cobra.Command, args []string) int {
 	ctx, stop := g.interrupt.context(context.Background())
 	defer stop()
 	root.SetArgs(args)
@@ -41,6 +48,7 @@ func run(args []string) int {
 func exitCode(err error, interrupted bool) int {
 	var exit *exitError
 	var stale *bootstrap.StaleError
+	var partial *bootstrap.PartialError
 	switch {
 	case errors.As(err, &exit):
 		return exit.code
@@ -48,6 +56,8 @@ func exitCode(err error, interrupted bool) int {
 		return exitInterrupted
 	case errors.As(err, &stale):
 		return exitStale
+	case errors.As(err, &partial):
+		return exitPartial
 	}
 	return exitFailed
 }

@@ -17,7 +17,7 @@ func newPlan(g *global) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "plan [FOLDER]",
 		Short: "Show what apply would do, changing nothing",
-		Long:  "Show what apply would do, by site and host. Nothing on a host is changed.\n\nExit codes: 0 no changes, 2 changes, 1 failed.",
+		Long:  "Show what apply would do, by site and host. Nothing on a host is changed.\n\nHosts that do not answer, and those that cannot be changed safely while others are away, are left out\nand named with the reason.\n\nExit codes: 0 no changes, 2 changes, 5 no changes but hosts were skipped, 1 failed.",
 		Args:  g.folder,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s, err := g.open(cmd)
@@ -25,7 +25,7 @@ func newPlan(g *global) *cobra.Command {
 				return err
 			}
 			defer s.close()
-			e, err := s.connect(cmd.Context())
+			e, err := s.connectAny(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -42,7 +42,10 @@ func newPlan(g *global) *cobra.Command {
 			if err := s.showPlan(p, full); err != nil {
 				return err
 			}
-			if p.Empty() {
+			switch {
+			case p.Empty() && !p.Complete():
+				return &exitError{code: exitPartial}
+			case p.Empty():
 				return nil
 			}
 			if out != "" {

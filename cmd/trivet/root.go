@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 
 	"github.com/spf13/cobra"
+
+	"github.com/trivet-dev/trivet/bootstrap"
 )
 
 // global holds what every subcommand understands.
@@ -23,7 +25,8 @@ type global struct {
 
 	view      *view // nil until a subcommand shows progress
 	interrupt interruption
-	resume    atomic.Value // string: how to go on after an interruption, once there is something to go on with
+	adapt     func(*bootstrap.Options) // gives tests a fleet in memory; nil elsewhere
+	resume    atomic.Value             // string: how to go on after an interruption, once there is something to go on with
 }
 
 func newRoot() (*cobra.Command, *global) {
@@ -35,7 +38,8 @@ func newRoot() (*cobra.Command, *global) {
 rooms and racks as an HCL topology says, and keeps it that way. What was applied is recorded on the hosts:
 there is no state file to lose.
 
-Exit codes: 0 done; 1 failed; 2 plan found changes; 3 the plan is stale; 4 a verify check failed; 130 interrupted.`,
+Exit codes: 0 done; 1 failed; 2 plan found changes; 3 the plan is stale; 4 a check of verify or preflight failed; 5 done, but hosts were skipped that do not
+answer or cannot be changed safely now; 130 interrupted. kubectl and lab exec end with the code of the command that they ran.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
@@ -55,7 +59,7 @@ Exit codes: 0 done; 1 failed; 2 plan found changes; 3 the plan is stale; 4 a ver
 		return fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())
 	})
 	root.AddCommand(
-		newValidate(g), newPlan(g), newApply(g), newStatus(g), newVerify(g), newDestroy(g), newKubeconfig(g), newTunnel(g), newKubectl(g),
+		newValidate(g), newPreflight(g), newPlan(g), newApply(g), newStatus(g), newVerify(g), newDestroy(g), newLock(g), newKubeconfig(g), newTunnel(g), newKubectl(g),
 		newMirror(g), newIdentity(g), newLab(g), newVersion(g),
 	)
 	return root, g

@@ -75,7 +75,8 @@ func (v *view) draw(now time.Time) {
 			}
 			head += fmt.Sprintf(": %s of %s", byteSize(sent), byteSize(v.total))
 		}
-		lines = append(lines, cut(fmt.Sprintf("%s %6s  %s", spinner(now), elapsed(now.Sub(v.since)), head), wide))
+		// What is waited for may be long, and is cut: the time left stands before it.
+		lines = append(lines, cut(fmt.Sprintf("%s %6s  %s", spinner(now), elapsed(now.Sub(v.since))+v.left(now, ", "), head), wide))
 	}
 	names := make([]string, 0, len(v.hosts))
 	for n := range v.hosts {

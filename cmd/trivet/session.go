@@ -139,14 +139,33 @@ func (s *session) close() {
 	}
 }
 
+// connectAny connects to the cluster's hosts, of which one at least must answer: what can be done with those that do is for the engine to say.
+func (s *session) connectAny(ctx context.Context) (*bootstrap.Engine, error) {
+	e, err := s.connectSome(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if len(e.Hosts()) == 0 {
+		return nil, s.unreachable(e)
+	}
+	s.view.status("reading %s", count(len(e.Hosts()), "host"))
+	return e, nil
+}
+
+// unreachable lists the hosts that do not answer, and why.
+func (s *session) unreachable(e *bootstrap.Engine) error {
+	failed := joined(e.Unreachable())
+	return &listError{fmt.Sprintf("%d of %s cannot be worked with, nothing was done:", len(failed), count(len(s.cluster.Hosts), "host")), failed}
+}
+
 // connect connects to the cluster's hosts, all of which must answer.
 func (s *session) connect(ctx context.Context) (*bootstrap.Engine, error) {
 	e, err := s.connectSome(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if failed := joined(e.Unreachable()); len(failed) > 0 {
-		return nil, &listError{fmt.Sprintf("%d of %s cannot be worked with, nothing was done:", len(failed), count(len(s.cluster.Hosts), "host")), failed}
+	if e.Unreachable() != nil {
+		return nil, s.unreachable(e)
 	}
 	s.view.status("reading %s", count(len(s.cluster.Hosts), "host"))
 	return e, nil
@@ -154,17 +173,39 @@ func (s *session) connect(ctx context.Context) (*bootstrap.Engine, error) {
 
 // connectSome connects to the cluster's hosts as far as they answer.
 func (s *session) connectSome(ctx context.Context) (*bootstrap.Engine, error) {
+	return s.connectOnly(ctx, nil)
+}
+
+// controlPlane chooses the hosts that what only asks the API or the lock needs.
+func controlPlane(h *topology.Host) bool { return h.Has(topology.RoleControlPlane) }
+
+// none chooses no host: they are connected to when they are needed.
+func none(*topology.Host) bool { return false }
+
+// connectOnly connects to the hosts that only chooses, as far as they answer; to all when it is nil.
+func (s *session) connectOnly(ctx context.Context, only func(*topology.Host) bool) (*bootstrap.Engine, error) {
 	if err := anyHelper(); err != nil {
 		return nil, err
 	}
 	o := bootstrap.Options{
 		Topology: s.topology, Cluster: s.cluster.Name, Helper: helperPath, Artifacts: s.store, Identities: s.identities,
-		SudoPassword: s.sudoPassword, Passphrase: askPassphrase, Events: s.view.event,
+		SudoPassword: s.sudoPassword, Passphrase: s.passphrase, Events: s.view.event, Only: only,
 	}
 	if s.access != nil {
 		o.NetworkNamespace = s.access.NetworkNamespace
 	}
-	s.view.status("connecting to %s", count(len(s.cluster.Hosts), "host"))
+	if s.adapt != nil {
+		s.adapt(&o)
+	}
+	hosts := 0
+	for _, h := range s.cluster.Hosts {
+		if only == nil || only(h) {
+			hosts++
+		}
+	}
+	if hosts > 0 {
+		s.view.status("connecting to %s", count(hosts, "host"))
+	}
 	e, err := bootstrap.Connect(ctx, o)
 	s.engine = e
 	return e, err
@@ -206,19 +247,24 @@ func (s *session) sudoPassword(ctx context.Context, host string) (string, error)
 		if err != nil {
 			return "", fmt.Errorf("sudo_password_file: %w", err)
 		}
-		return string(bytes.TrimRight(b, "\r\n")), nil
+		first, _, _ := bytes.Cut(b, []byte("\n"))
+		return string(bytes.TrimRight(first, "\r")), nil
+	}
+	if !canAsk() {
+		return "", errors.New("there is no terminal to ask on; set sudo_password_file in the ssh block to a file whose first line is the password, or allow the user sudo without one (NOPASSWD)")
 	}
 	return s.view.ask(fmt.Sprintf("sudo password for host %s: ", host))
 }
 
-func askPassphrase(_ context.Context, path string) (string, error) {
-	return askSecret(fmt.Sprintf("passphrase for %s: ", path))
+// passphrase asks for that of an encrypted private key.
+func (s *session) passphrase(_ context.Context, path string) (string, error) {
+	if !canAsk() {
+		return "", errors.New("there is no terminal to ask for its passphrase on; add the key to ssh-agent (ssh-add) and set agent = true in the ssh block, or name another key with private_key")
+	}
+	return s.view.ask(fmt.Sprintf("passphrase for %s: ", path))
 }
 
 func askSecret(prompt string) (string, error) {
-	if !canAsk() {
-		return "", errNoTerminal
-	}
 	fmt.Fprint(os.Stderr, prompt)
 	b, err := term.ReadPassword(int(os.Stdin.Fd()))
 	fmt.Fprintln(os.Stderr)
@@ -275,12 +321,15 @@ func (s *session) flags() string {
 	for _, f := range s.varFiles {
 		out += " --var-file " + quoted(f)
 	}
+	for _, v := range s.vars {
+		out += " --var " + quoted(v)
+	}
 	return out
 }
 
 // quoted writes a word as a shell reads it.
 func quoted(word string) string {
-	if strings.Trim(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/+:,@%") == "" {
+	if strings.Trim(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/+:,@%=") == "" {
 		return word
 	}
 	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -11,15 +12,20 @@ import (
 
 	"github.com/trivet-dev/trivet/bootstrap"
 	"github.com/trivet-dev/trivet/bootstrap/etcd"
+	"github.com/trivet-dev/trivet/bootstrap/topology"
 	"github.com/trivet-dev/trivet/internal/hostapi"
 )
 
 func newStatus(g *global) *cobra.Command {
-	return &cobra.Command{
+	var deep bool
+	cmd := &cobra.Command{
 		Use:   "status [FOLDER]",
 		Short: "Show every site, host, unit, etcd member, certificate expiry and drift",
-		Long:  "Show the cluster at a glance. Hosts that do not answer are shown as such.\n\nExit codes: 0 all is well, 1 something is not.",
-		Args:  g.folder,
+		Long: `Show the cluster at a glance: what answers, what runs, what differs from the hosts' records and from the objects that the API should hold.
+Hosts that do not answer are shown as such, with the reason. Nothing is changed.
+
+Exit codes: 0 all is well, 1 something is not.`,
+		Args: g.folder,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s, err := g.open(cmd)
 			if err != nil {
@@ -31,7 +37,12 @@ func newStatus(g *global) *cobra.Command {
 				return err
 			}
 			s.view.status("reading %s", count(len(e.Hosts()), "host"))
-			st, err := e.Status(cmd.Context())
+			look := e.Status
+			if deep {
+				s.view.status("reading %s and every artifact stored there", count(len(e.Hosts()), "host"))
+				look = e.DeepStatus
+			}
+			st, err := look(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -51,6 +62,8 @@ func newStatus(g *global) *cobra.Command {
 			return err
 		},
 	}
+	cmd.Flags().BoolVar(&deep, "deep", false, "read the stored artifacts too, and compare their digests (some seconds a host; without it their sizes are compared)")
+	return cmd
 }
 
 // statusReport writes a status for people: a table of hosts, one of etcd members, and below them what is wrong, a line each.
@@ -65,6 +78,8 @@ type statusReport struct {
 func (r *statusReport) write() error {
 	fmt.Fprintf(r.out, "Cluster %q, Kubernetes %s", r.Cluster, r.Kubernetes)
 	switch {
+	case r.ClusterID == "" && r.silent() > 0:
+		fmt.Fprintf(r.out, ": %s not answering, so nobody can tell whether it was brought up", count(r.silent(), "control plane"))
 	case r.ClusterID == "":
 		fmt.Fprint(r.out, ": not brought up yet")
 	case r.Destroying:
@@ -76,7 +91,7 @@ func (r *statusReport) write() error {
 	}
 	fmt.Fprintln(r.out)
 	if h := r.Holder; h != nil {
-		fmt.Fprintf(r.out, "A run is under way: %s by %s since %s (%s)\n", h.Purpose, h.Actor, h.Since.Local().Format(time.DateTime), elapsed(r.now.Sub(h.Since)))
+		fmt.Fprintf(r.out, "A run is under way: %s by %s since %s (%s); see trivet lock\n", h.Purpose, h.Actor, h.Since.Local().Format(time.DateTime), elapsed(r.now.Sub(h.Since)))
 	}
 	w := tabwriter.NewWriter(r.out, 0, 0, 2, ' ', 0)
 	r.hosts(w)
@@ -100,6 +115,17 @@ func (r *statusReport) write() error {
 		return err
 	}
 	return nil
+}
+
+// silent counts the control planes that do not answer.
+func (r *statusReport) silent() int {
+	n := 0
+	for _, h := range r.Hosts {
+		if h.Error != "" && slices.Contains(h.Roles, string(topology.RoleControlPlane)) {
+			n++
+		}
+	}
+	return n
 }
 
 func (r *statusReport) sums() string {
@@ -248,11 +274,17 @@ func (r *statusReport) troubles() []trouble {
 			bad("etcd member %s follows no leader: too few members reach each other for a quorum, or an election is under way", m.Name)
 		}
 	}
+	for _, o := range r.Objects {
+		bad("API: %s: %s (trivet apply mends it)", o, o.What())
+	}
 	if r.EtcdError != "" {
 		bad("etcd: %s", r.EtcdError)
 	}
 	if r.APIError != "" {
 		bad("API: %s", r.APIError)
+	}
+	if r.ObjectsError != "" {
+		bad("objects of the API: %s", r.ObjectsError)
 	}
 	return out
 }

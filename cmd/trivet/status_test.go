@@ -34,6 +34,7 @@ func TestStatusReport(t *testing.T) {
 	unit := hostapi.ID{Kind: hostapi.KindUnit, Name: "kubelet.service"}
 	ill.Hosts[0].Units[0] = bootstrap.UnitStatus{Name: "kubelet.service", State: "not running (failed)"}
 	ill.Hosts[0].Drift = []hostapi.Drift{{ID: unit, What: "not running (failed)"}, {ID: hostapi.ID{Kind: hostapi.KindFile, Name: "/etc/x"}, What: "missing"}}
+	ill.Objects = []bootstrap.ObjectDrift{{Kind: "Deployment", Namespace: "kube-system", Name: "coredns", Fields: []string{"spec.replicas", "spec.template"}}, {Kind: "Node", Name: "d", Missing: true}}
 	ill.Hosts[0].Node = "NodeStatusUnknown: Kubelet stopped posting node status."
 
 	for _, c := range []struct {
@@ -55,7 +56,7 @@ a            3.7.3    leader  3.0 MiB   8.0 GiB  5           -
 ✓ All is well: 4 hosts as recorded, 4 nodes Ready, 1 etcd member healthy.
 `},
 		{"ill", ill, `Cluster "main", Kubernetes 1.37.2, id c1
-A run is under way: apply by ops@desk[7] since ` + ill.Holder.Since.Format(time.DateTime) + ` (1 min 30 s)
+A run is under way: apply by ops@desk[7] since ` + ill.Holder.Since.Format(time.DateTime) + ` (1 min 30 s); see trivet lock
 
 REGION  SITE  HOST  ADDRESS   ROLES   UNITS       NODE               CERTIFICATES        DRIFT
 north   n1    a     10.0.0.1  worker  1/2         NodeStatusUnknown  10 d left           2 items
@@ -78,6 +79,8 @@ c            3.7.3      no leader  -         -      4           -
 ✗ etcd member a: NOSPACE
 ✗ etcd member b: time-out
 ✗ etcd member c follows no leader: too few members reach each other for a quorum, or an election is under way
+✗ API: Deployment kube-system/coredns: differs in spec.replicas, spec.template (trivet apply mends it)
+✗ API: Node d: missing (trivet apply mends it)
 ✗ API: no control plane answers
 `},
 	} {

@@ -35,12 +35,13 @@ one, and lost SSH connections are made anew.`,
 				return fmt.Errorf("the tunnel cannot listen: %w; choose another --address", err)
 			}
 			defer l.Close()
-			e, err := s.connectSome(cmd.Context())
+			e, err := s.connectOnly(cmd.Context(), none) // the dialer connects to one, and to others as it needs them
 			if err != nil {
 				return err
 			}
 			api := e.APIDialer()
 			defer api.Close()
+			s.view.status("connecting to a control plane")
 			if err := answers(cmd.Context(), api); err != nil {
 				return err
 			}

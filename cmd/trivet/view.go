@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -27,6 +26,7 @@ type view struct {
 	hosts    map[string]*hostLine // at work in the present phase
 	waits    map[string]string    // last message of each gate
 	waited   time.Time            // when a plain output last said what is waited for
+	deadline time.Time            // of the present wait; zero when there is none
 	expected map[string]int64     // bytes that each phase transfers, by its name
 	sent     map[string]int64     // bytes of the present phase, by host and item
 	total    int64                // of the present phase
@@ -209,6 +209,12 @@ func (v *view) event(e event.Event) {
 		v.waiting(e)
 	case event.Warning:
 		v.print("%s %s", v.paint(yellow, "!"), named(e))
+	case event.CheckFailed:
+		where := ""
+		if e.Host != "" {
+			where = e.Host + ": "
+		}
+		v.print("%s %s%s", v.paint(red, "✗"), where, e.Item) // the report tells the rest
 	case event.Message:
 		v.print("  %s", named(e))
 	}
@@ -238,8 +244,16 @@ func (v *view) waiting(e event.Event) {
 	if len(v.waits) == 0 {
 		v.waited, v.since = time.Now(), time.Now()
 	}
-	v.waits[e.Item] = e.Message
+	v.waits[e.Item], v.deadline = e.Message, e.Deadline
 	v.head = v.phase + ": waiting for " + e.Message // its time is that of the whole wait
+}
+
+// left says how long it is until the present wait is given up; "" where nothing is waited for or it has no end.
+func (v *view) left(now time.Time, before string) string {
+	if len(v.waits) == 0 || v.deadline.IsZero() || !v.deadline.After(now) {
+		return ""
+	}
+	return before + "gives up in " + elapsed(v.deadline.Sub(now))
 }
 
 // sayWait repeats on a plain output what a gate has been waiting for, now and then.
@@ -248,7 +262,7 @@ func (v *view) sayWait(now time.Time) {
 		return
 	}
 	v.waited = now
-	v.print("  %s (%s)", v.head, elapsed(now.Sub(v.since)))
+	v.print("  %s (%s%s)", v.head, elapsed(now.Sub(v.since)), v.left(now, ", "))
 }
 
 // itemName writes "file:/etc/x" as "/etc/x" and "unit:x.service" as "unit x.service".
@@ -322,5 +336,3 @@ type shortError struct {
 func (e *shortError) Error() string { return e.text }
 
 func (e *shortError) Unwrap() error { return e.err }
-
-var errNoTerminal = errors.New("there is no terminal to ask on")

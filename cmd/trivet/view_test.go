@@ -142,12 +142,13 @@ func TestPlainViewSaysWhatTakesLong(t *testing.T) {
 	v.event(event.Event{Kind: event.PhaseStarted, Message: "Nodes Ready"})
 	v.event(event.Event{Kind: event.Waiting, Item: "nodes-ready", Message: "node w1: the kubelet has not reported yet"})
 	v.mu.Lock()
+	v.deadline = v.since.Add(10 * time.Minute)
 	v.sayWait(v.since.Add(sayEvery / 2))
 	v.sayWait(v.since.Add(sayEvery))
 	v.sayWait(v.since.Add(sayEvery + time.Second))
 	v.mu.Unlock()
 	v.close()
-	want := "Nodes Ready …\n  Nodes Ready: waiting for node w1: the kubelet has not reported yet (15 s)\n"
+	want := "Nodes Ready …\n  Nodes Ready: waiting for node w1: the kubelet has not reported yet (15 s, gives up in 9 min 45 s)\n"
 	if diff := cmp.Diff(want, out.String()); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}

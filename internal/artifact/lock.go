@@ -153,6 +153,22 @@ func (l *Lock) Pinned(e Entry) bool {
 	return ok
 }
 
+// Pins lists what is pinned for a want, of every provenance. A lock file has no sizes.
+func (l *Lock) Pins(w Want) []Entry {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var out []Entry
+	for k, p := range l.pins {
+		if (Want{Name: k.Name, Version: k.Version, Arch: k.Arch, Kind: k.Kind}) == w {
+			out = append(out, Entry{Want: w, SHA256: p.SHA256, Provenance: k.Provenance, Reference: p.Reference, Distribution: k.Distribution})
+		}
+	}
+	slices.SortFunc(out, func(a, b Entry) int {
+		return cmp.Or(cmp.Compare(a.Provenance, b.Provenance), cmp.Compare(a.Distribution, b.Distribution), cmp.Compare(a.Reference, b.Reference), cmp.Compare(a.SHA256, b.SHA256))
+	})
+	return out
+}
+
 // Pin remembers e's digest, in place of any other: it is also how a difference is accepted.
 func (l *Lock) Pin(e Entry) error {
 	if err := e.validate(); err != nil {

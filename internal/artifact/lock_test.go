@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -47,6 +48,9 @@ func TestLockPinsAndTells(t *testing.T) {
 	for _, x := range []Entry{e, lib, main} {
 		if err := l.Check(x); err != nil || !l.Pinned(x) {
 			t.Errorf("%s after loading: %v", x, err)
+		}
+		if !slices.Contains(l.Pins(x.Want), x) {
+			t.Errorf("the pins of %s are %v", x.Want, l.Pins(x.Want))
 		}
 	}
 	changed := e

@@ -30,6 +30,10 @@ type Handler interface {
 	Dial(ctx context.Context, to *Endpoint) (net.Conn, error)
 	// Logs returns the last lines of a unit's journal.
 	Logs(ctx context.Context, req *Logs) (string, error)
+	// Probe looks closer at the host than Observe, and tries its way to others. It changes nothing.
+	Probe(ctx context.Context, req *ProbeRequest) (*ProbeResult, error)
+	// ProbeListen answers probes until ctx ends; listening is called once, when all ports have been tried.
+	ProbeListen(ctx context.Context, req *ProbeListen, listening func(ProbeListening)) error
 }
 
 // ObserveRequest says what to look at besides facts and record.
@@ -40,7 +44,7 @@ type ObserveRequest struct {
 	Paths []string `json:"paths,omitempty"`
 	// Contents asks for the present content of recorded files that are not secret, for diffs.
 	Contents bool `json:"contents,omitempty"`
-	// Verify re-reads store blobs and compares digests; otherwise their size is compared.
+	// Verify reads every blob of the store and compares digests; otherwise only those that were written to since they came.
 	Verify bool `json:"verify,omitempty"`
 }
 
@@ -51,7 +55,9 @@ type Observation struct {
 	Record *Record `json:"record,omitempty"`
 	// Drift lists recorded items that differ on the host, sorted by ID.
 	Drift []Drift `json:"drift,omitempty"`
-	// Blobs lists what the store holds.
+	// Overrides lists foreign files that change what a recorded item does, by the item. They are shown and never mended: who put them there removes them.
+	Overrides []Drift `json:"overrides,omitempty"`
+	// Blobs lists what the store holds; those that are not what they are called are left out.
 	Blobs []Blob `json:"blobs,omitempty"`
 	// Documents are the cluster's documents kept on this host, by name.
 	Documents map[string]Document `json:"documents,omitempty"`

@@ -127,15 +127,22 @@ const (
 type Claim struct {
 	What Claimed `json:"what"`
 	Name string  `json:"name"`
+	// Unit makes the thing when it starts, and needs it while it runs: missing then, it is drift, which a restart mends. So the claim has to be among the unit's inputs.
+	Unit string `json:"unit,omitempty"`
+	// Routes says of a link with a Unit that there have to be routes through it: who deleted a link, and made it again, has deleted them.
+	Routes bool `json:"routes,omitempty"`
 }
 
-// Directory is a folder. Data folders are removed with what is in them; others only when empty.
+// Directory is a folder. Data folders are removed with what is in them; others only when empty. A data folder that has content which is not recorded is somebody else's
+// and refused.
 type Directory struct {
 	Path  string      `json:"path"`
 	Mode  fs.FileMode `json:"mode"`
 	Owner string      `json:"owner"`
 	Group string      `json:"group"`
 	Data  bool        `json:"data,omitempty"`
+	// Precious data cannot be made again: once it was there and is gone, that is drift, which Ensure refuses to pass over. Removing the item first accepts the loss.
+	Precious bool `json:"precious,omitempty"`
 }
 
 // Artifact is a symbolic link from Path to a blob in the host's store, switched atomically.

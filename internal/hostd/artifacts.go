@@ -16,23 +16,35 @@ type artifactKind struct{}
 
 func blobPath(digest string) string { return path.Join(storeDir, digest) }
 
-func (artifactKind) prepare(_ context.Context, s *stepper, e *entry, full *hostapi.Item) (bool, error) {
+func (artifactKind) prepare(ctx context.Context, s *stepper, e *entry, full *hostapi.Item) (bool, error) {
 	a := full.Artifact
-	if err := s.haveBlob(a.Blob); err != nil {
+	if err := s.haveBlob(ctx, a.Blob); err != nil {
 		return false, err
+	}
+	if noExec(s.path(storeDir)) {
+		return false, fail(hostapi.CodeFailed, "mount it without noexec, or give "+trivetDir+" a file system of its own, and apply again",
+			"the store %s is on a file system mounted noexec, from which no program runs", storeDir)
 	}
 	if err := s.capture(e, a.Path); err != nil {
 		return false, err
 	}
 	s.needParents(a.Path)
 	target, err := os.Readlink(s.path(a.Path))
-	return err != nil || target != blobPath(a.Blob.SHA256), nil
+	return err != nil || target != blobPath(a.Blob.SHA256) || s.transferredAnew(e, a), nil
+}
+
+// transferredAnew says whether the blob that a link leads to came again since the link was made: what was there before was lost or damaged, and whatever runs
+// from it has to be restarted.
+func (h *Host) transferredAnew(e *entry, a *hostapi.Artifact) bool {
+	return e.Inode != 0 && e.Item.Artifact != nil && e.Item.Artifact.Blob == a.Blob && e.Inode != h.inodeOf(a.Blob)
 }
 
 func (artifactKind) apply(_ context.Context, s *stepper, e *entry, full *hostapi.Item) (bool, error) {
 	a := full.Artifact
+	anew := s.transferredAnew(e, a)
+	e.Inode = s.inodeOf(a.Blob)
 	if target, err := os.Readlink(s.path(a.Path)); err == nil && target == blobPath(a.Blob.SHA256) {
-		return false, nil
+		return anew, nil
 	}
 	if err := s.makeParents(a.Path); err != nil {
 		return false, err
@@ -65,6 +77,9 @@ func (artifactKind) drift(o *observer, e *entry) string {
 		return "not a link to the store"
 	case target != blobPath(a.Blob.SHA256):
 		return "points to " + target
+	}
+	if why := o.blobDrift(a.Blob); why != "" {
+		return why
 	}
 	b, ok := o.blobs[a.Blob.SHA256]
 	switch {

@@ -136,7 +136,9 @@ func (s *stepper) prepareEnsure(ctx context.Context, p planned, full *hostapi.It
 		s.rec.Items = append(s.rec.Items, e)
 	}
 	s.rec.Seq++
-	e.ChangedSeq = s.rec.Seq
+	if q, ok := kinds[id.Kind].(quiet); !ok || p.before == nil || p.before.Pending != "" || !q.quiet(s, p.before, full) {
+		e.ChangedSeq = s.rec.Seq
+	}
 	e.Pending = pendingEnsure
 	p.seq, p.intent, s.dirty = s.rec.Seq, true, true
 	if ownsUnitFile(next) {

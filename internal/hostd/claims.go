@@ -62,20 +62,21 @@ func matches(pattern, name string) bool {
 
 func (claimKind) prepare(ctx context.Context, s *stepper, e *entry, full *hostapi.Item) (bool, error) {
 	if e.Prior.Captured {
-		return false, nil
+		why, err := s.claimAstray(ctx, full.Claim)
+		if why != "" {
+			s.astray = append(s.astray, full.ID())
+		}
+		return why != "", err
 	}
-	found, err := s.claimed(ctx, full.Claim)
-	if err != nil {
+	if err := s.foreignClaim(ctx, full.Claim); err != nil {
 		return false, err
 	}
-	if len(found) > 0 {
-		return false, fail(hostapi.CodeForeign, "it belongs to something else on the host, perhaps another Kubernetes: remove that first",
-			"the %s %s exists already", full.Claim.What, strings.Join(found, ", "))
-	}
 	if full.Claim.What == hostapi.ClaimChains {
-		if e.Prior.Tables, err = s.priorTables(ctx); err != nil {
+		tables, err := s.priorTables(ctx)
+		if err != nil {
 			return false, err
 		}
+		e.Prior.Tables = tables
 	}
 	e.Prior.Captured = true
 	return true, nil
@@ -85,7 +86,75 @@ func (claimKind) apply(context.Context, *stepper, *entry, *hostapi.Item) (bool, 
 	return true, nil
 }
 
-func (claimKind) drift(*observer, *entry) string { return "" }
+func (claimKind) drift(o *observer, e *entry) string { return o.claims[e.id()] }
+
+// foreignClaim is an error where something is there that is to be claimed.
+func (s *stepper) foreignClaim(ctx context.Context, c *hostapi.Claim) error {
+	found, err := s.claimed(ctx, c)
+	if err != nil || len(found) == 0 {
+		return err
+	}
+	return fail(hostapi.CodeForeign, "it belongs to something else on the host, perhaps another Kubernetes: remove that first",
+		"the %s %s exists already", c.What, strings.Join(found, ", "))
+}
+
+// quiet: what is known of a claim changed, and nothing on the host.
+func (claimKind) quiet(s *stepper, before *entry, full *hostapi.Item) bool {
+	return !sameItem(before.Item, *full) && !slices.Contains(s.astray, full.ID())
+}
+
+// lookAtClaims finds out about claims whose unit runs.
+func (o *observer) lookAtClaims(ctx context.Context, rec *record) error {
+	o.claims = map[hostapi.ID]string{}
+	for _, e := range rec.of(hostapi.KindClaim) {
+		c := e.item().Claim
+		if c.Unit == "" || o.states[c.Unit].Active != "active" {
+			continue
+		}
+		why, err := o.amiss(ctx, c)
+		if err != nil {
+			return err
+		}
+		o.claims[e.id()] = why
+	}
+	return nil
+}
+
+// claimAstray says what is wrong with a recorded claim, "" when nothing is.
+func (s *stepper) claimAstray(ctx context.Context, c *hostapi.Claim) (string, error) {
+	if c.Unit == "" {
+		return "", nil
+	}
+	st, err := s.freshState(ctx, c.Unit)
+	if err != nil || st.Active != "active" {
+		return "", err
+	}
+	return s.amiss(ctx, c)
+}
+
+// amiss says what a running unit lacks of its claim.
+func (h *Host) amiss(ctx context.Context, c *hostapi.Claim) (string, error) {
+	found, err := h.claimed(ctx, c)
+	if err != nil {
+		return "", err
+	}
+	if len(found) == 0 {
+		return "missing, while " + c.Unit + " runs, which makes it", nil
+	}
+	if c.What != hostapi.ClaimLink || !c.Routes {
+		return "", nil
+	}
+	routes, err := h.Kernel.Routes(ctx)
+	if err != nil {
+		return "", err
+	}
+	for _, link := range found {
+		if routes[link] == 0 {
+			return "no route leads through it, while " + c.Unit + " runs, which makes them", nil
+		}
+	}
+	return "", nil
+}
 
 // claimed lists what is there of a claim.
 func (h *Host) claimed(ctx context.Context, c *hostapi.Claim) ([]string, error) {

@@ -3,6 +3,7 @@ package hostd
 import (
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -22,6 +23,10 @@ func (directoryKind) prepare(_ context.Context, s *stepper, e *entry, full *host
 			return false, err
 		}
 		e.Prior.Paths = map[string]priorPath{d.Path: pp}
+	}
+	if d.Precious && e.Filled && s.empty(d.Path) {
+		return false, fail(hostapi.CodeFailed, "bring its content back, from a backup or another disk; or give up what used it, and remove it from what it was a member of, first",
+			"the data in %s is gone", d.Path)
 	}
 	s.needParents(d.Path)
 	fi, err := os.Lstat(s.path(d.Path))
@@ -43,26 +48,59 @@ func (s *stepper) captureDir(d *hostapi.Directory) (priorPath, error) {
 	if !fi.IsDir() {
 		return priorPath{}, fail(hostapi.CodeForeign, "move it away and apply again", "%s exists and is not a folder", d.Path)
 	}
-	if d.Data {
-		foreign, err := s.foreignContent(d.Path)
-		if err != nil {
-			return priorPath{}, err
-		}
-		if foreign != "" {
-			return priorPath{}, fail(hostapi.CodeForeign, "look at what it is, and move it away or delete it; Trivet never deletes what it did not make",
-				"the data folder %s has content that is not Trivet's, such as %s", d.Path, foreign)
-		}
+	if err := s.foreignData(d); err != nil {
+		return priorPath{}, err
 	}
 	pp := priorPath{Exists: true, Mode: fi.Mode()}
 	pp.UID, pp.GID = ownerOf(fi)
 	return pp, nil
 }
 
+// foreignData is an error where a data folder has somebody else's data in it.
+func (s *stepper) foreignData(d *hostapi.Directory) error {
+	if !d.Data {
+		return nil
+	}
+	foreign, err := s.foreignContent(d.Path)
+	if err != nil || foreign == "" {
+		return err
+	}
+	return fail(hostapi.CodeForeign, "look at what it is, and move it away or delete it; Trivet never deletes what it did not make",
+		"the data folder %s has content that is not Trivet's, such as %s", d.Path, foreign)
+}
+
+// empty says whether there is nothing in a folder, or no folder.
+func (h *Host) empty(dir string) bool {
+	f, err := os.Open(h.path(dir))
+	if err != nil {
+		return errors.Is(err, fs.ErrNotExist)
+	}
+	defer f.Close()
+	for {
+		names, err := f.Readdirnames(2)
+		if err != nil {
+			return errors.Is(err, io.EOF)
+		}
+		if slices.ContainsFunc(names, func(n string) bool { return n != "lost+found" }) {
+			return false
+		}
+	}
+}
+
+// noteFilled remembers which folders of precious data have some, so that its loss can be told.
+func (s *stepper) noteFilled() {
+	for _, e := range s.rec.of(hostapi.KindDirectory) {
+		if d := e.Item.Directory; d != nil && d.Precious && !e.Filled && !s.empty(d.Path) {
+			e.Filled, s.dirty = true, true
+		}
+	}
+}
+
 // foreignContent names something in a folder that is not recorded, "" when there is nothing.
 func (s *stepper) foreignContent(dir string) (string, error) {
 	names, err := os.ReadDir(s.path(dir))
 	if err != nil {
-		return "", err
+		return "", ignoreMissing(err)
 	}
 	for _, n := range names {
 		p := path.Join(dir, n.Name())
@@ -151,6 +189,9 @@ func (directoryKind) remove(ctx context.Context, s *stepper, e *entry) error {
 func (directoryKind) drift(o *observer, e *entry) string {
 	d := e.Item.Directory
 	fi, err := os.Lstat(o.path(d.Path))
+	if d.Precious && e.Filled && o.empty(d.Path) {
+		return "its data is gone"
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return "missing"
 	}

@@ -27,6 +27,14 @@
 // Units are restarted because of sequence numbers: every intent takes the next number, an item's is when it last changed, a unit's is when
 // it was last started; a unit is stale while an input's number is above its own.
 //
+// An input's number is raised by what its readers have to know: not by a mode or an owner that was put right around the same content.
+//
+// Folders made on the way to the record are synced before the record is, and what was written is synced before systemd is told of it, since systemd's own links are not
+// ours to order. Blobs of the store have one fixed modification time: a blob with another one was written to, and its digest is taken before it is used or offered.
+//
+// What belongs to somebody else is looked for before the first operation of a step: data folders with content, interfaces, control groups. A step that is refused for it
+// leaves nothing on a host that had no record.
+//
 // The record is never guessed. A record that does not read, or is gone while its previous version is there, is an error, and the helper
 // then refuses to change anything.
 package hostd

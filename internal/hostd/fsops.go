@@ -42,8 +42,8 @@ func (h *Host) writeSynced(real string, content []byte, mode fs.FileMode, o *own
 	if err == nil {
 		err = h.setOwnerMode(f, mode, o)
 	}
-	if err == nil && !h.NoSync {
-		err = f.Sync()
+	if err == nil {
+		err = h.sync(f)
 	}
 	if cerr := f.Close(); err == nil {
 		err = cerr
@@ -91,7 +91,19 @@ func (h *Host) syncDir(dir string) error {
 		return err
 	}
 	defer f.Close()
-	return f.Sync()
+	return h.sync(f)
+}
+
+// sync makes a file's content, or a folder's names, durable.
+func (h *Host) sync(f *os.File) error {
+	if h.NoSync {
+		return nil
+	}
+	err := f.Sync()
+	if err == nil && h.OnSync != nil {
+		h.OnSync(f.Name())
+	}
+	return err
 }
 
 // unstage removes what an interruption may have left beside a path.
@@ -139,7 +151,7 @@ func (h *Host) capturePath(p string) (priorPath, error) {
 // backup copies a file below prior/, durably, under a name made of its path.
 func (h *Host) backup(p string) (string, error) {
 	name := hostapi.Digest([]byte(p))[:32]
-	if err := os.MkdirAll(h.path(priorDir), 0o700); err != nil {
+	if err := h.makeDir(priorDir, 0o700); err != nil {
 		return "", err
 	}
 	src, err := os.Open(h.path(p))
@@ -153,8 +165,8 @@ func (h *Host) backup(p string) (string, error) {
 		return "", err
 	}
 	_, err = io.Copy(dst, src)
-	if err == nil && !h.NoSync {
-		err = dst.Sync()
+	if err == nil {
+		err = h.sync(dst)
 	}
 	if cerr := dst.Close(); err == nil {
 		err = cerr
@@ -215,8 +227,12 @@ func digestFile(real string) (string, error) {
 		return "", err
 	}
 	defer f.Close()
+	return digestOf(f)
+}
+
+func digestOf(r io.Reader) (string, error) {
 	d := sha256.New()
-	if _, err := io.Copy(d, f); err != nil {
+	if _, err := io.CopyBuffer(d, r, make([]byte, 256<<10)); err != nil {
 		return "", err
 	}
 	return hex.EncodeToString(d.Sum(nil)), nil

@@ -43,6 +43,8 @@ type Options struct {
 	NoSync bool
 	// Hook, when set, is called at each point where an interruption is interesting. Tests panic in it.
 	Hook func(point string)
+	// OnSync, when set, is told of each file and folder that was made durable. Tests work out from it what a power cut leaves.
+	OnSync func(real string)
 }
 
 // UnitManager is systemd.
@@ -96,6 +98,8 @@ type Kernel interface {
 	// Interfaces lists every network interface.
 	Interfaces(ctx context.Context) ([]hostapi.Interface, error)
 	DeleteLink(ctx context.Context, name string) error
+	// Routes counts, by interface, the routes through it that were not made by the kernel itself for its addresses.
+	Routes(ctx context.Context) (map[string]int, error)
 	// Counters lists netfilter's accounting objects (nfacct).
 	Counters(ctx context.Context) ([]string, error)
 	DeleteCounter(ctx context.Context, name string) error
@@ -195,6 +199,8 @@ func (h *Host) wrap(err error, id hostapi.ID) *hostapi.Error {
 	case isDiskFull(err):
 		he.Code = hostapi.CodeDiskFull
 		he.Remedy = "free space on the host and apply again"
+	case isReadOnly(err):
+		he.Remedy = "the file system is mounted read-only, which the kernel does by itself after errors of the disk: look at dmesg on the host, mend it, and apply again"
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		he.Code = hostapi.CodeCancelled
 		he.Remedy = "apply again to go on"
@@ -231,6 +237,7 @@ type noKernel struct{}
 
 func (noKernel) Interfaces(context.Context) ([]hostapi.Interface, error) { return nil, nil }
 func (noKernel) DeleteLink(context.Context, string) error                { return errors.ErrUnsupported }
+func (noKernel) Routes(context.Context) (map[string]int, error)          { return nil, nil }
 func (noKernel) Counters(context.Context) ([]string, error)              { return nil, nil }
 func (noKernel) DeleteCounter(context.Context, string) error             { return errors.ErrUnsupported }
 func (noKernel) Unmount(context.Context, string) error                   { return errors.ErrUnsupported }

@@ -76,7 +76,7 @@ func (s *stepper) listImages(ctx context.Context, im *hostapi.Image, fresh bool)
 
 func (imageKind) prepare(ctx context.Context, s *stepper, e *entry, full *hostapi.Item) (bool, error) {
 	im := full.Image
-	if err := s.haveBlob(im.Archive); err != nil {
+	if err := s.haveBlob(ctx, im.Archive); err != nil {
 		return false, err
 	}
 	have, err := s.listImages(ctx, im, false)
@@ -170,6 +170,9 @@ func (s *stepper) nameImage(ctx context.Context, e *entry, im *hostapi.Image, ha
 }
 
 func (s *stepper) containerdError(im *hostapi.Image, err error) error {
+	if errors.Is(err, ErrNoCommand) {
+		return fail(hostapi.CodeFailed, "apply again: a program of Trivet's that is missing is put back first", "%s, which asks containerd, is missing on the host", im.Tool)
+	}
 	return fail(hostapi.CodeFailed, "look at journalctl -u containerd on the host, and apply again", "containerd at %s: %v", im.Address, err)
 }
 
@@ -260,8 +263,11 @@ func (imageKind) remove(ctx context.Context, s *stepper, e *entry) error {
 
 func (imageKind) drift(o *observer, e *entry) string {
 	im := e.Item.Image
+	if errors.Is(o.imagesErr, ErrNoCommand) {
+		return "not known: " + im.Tool + " is missing"
+	}
 	if o.imagesErr != nil {
-		return "containerd does not answer"
+		return "not known: containerd does not answer"
 	}
 	st, ok := o.images[im.Namespace+" "+im.Reference]
 	switch {
@@ -272,5 +278,5 @@ func (imageKind) drift(o *observer, e *entry) string {
 	case st.digest != e.Digests[im.Reference]:
 		return "content differs"
 	}
-	return ""
+	return o.blobDrift(im.Archive)
 }

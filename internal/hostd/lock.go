@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path"
+	"slices"
 
 	"github.com/trivet-dev/trivet/internal/hostapi"
 )
@@ -60,6 +62,31 @@ func (h *Host) lockStep(ctx context.Context) (*lock, error) {
 		return nil, fail(hostapi.CodeCancelled, "apply again to go on", "cancelled while waiting for another step on the host to end")
 	}
 	return nil, h.wrap(err, hostapi.ID{})
+}
+
+// leaveUntouched, called with the step lock held, leaves a host that has no record as it was before the lock was taken: a step that was refused has done nothing.
+// Where somebody holds the run lock, the end of that does it.
+func (h *Host) leaveUntouched() {
+	for _, p := range []string{recordPath, previousPath, runLockPath, trivetDir} {
+		if _, err := os.Lstat(h.path(p)); !errors.Is(err, fs.ErrNotExist) {
+			return
+		}
+	}
+	names, err := os.ReadDir(h.path(stateDir))
+	if err != nil || slices.ContainsFunc(names, func(n fs.DirEntry) bool {
+		return n.Name() != path.Base(stepLockPath) && n.Name() != path.Base(parentsPath)
+	}) {
+		return // there is something of worth in it
+	}
+	made := h.notedParents()
+	_ = os.Remove(h.path(stepLockPath))
+	_ = os.Remove(h.path(parentsPath))
+	if os.Remove(h.path(stateDir)) != nil {
+		return
+	}
+	for _, d := range slices.Backward(made) {
+		_ = os.Remove(h.path(d))
+	}
 }
 
 // RaiseEpoch sets the host's epoch under the step lock, so that no step of an older epoch is running once it returns.

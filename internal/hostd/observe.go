@@ -18,9 +18,11 @@ type observer struct {
 	states    map[string]UnitState
 	packages  map[string]string
 	blobs     map[string]hostapi.Blob
+	damaged   map[string]bool       // digests of blobs that are not what they are called
 	images    map[string]imageState // by "namespace reference"
 	imagesErr error
 	sysctls   []byte
+	claims    map[hostapi.ID]string // what is wrong with claims that have a unit
 }
 
 // Observe reads the host. It takes no lock and writes nothing.
@@ -36,10 +38,10 @@ func (h *Host) Observe(ctx context.Context, req hostapi.ObserveRequest) (*hostap
 	if obs.Holder, err = h.holder(); err != nil {
 		return nil, h.wrap(err, hostapi.ID{})
 	}
-	if obs.Blobs, err = h.blobs(ctx, req.Verify); err != nil {
+	o := &observer{Host: h, acc: h.accounts()}
+	if obs.Blobs, o.damaged, err = h.blobs(ctx, req.Verify); err != nil {
 		return nil, h.wrap(err, hostapi.ID{})
 	}
-	o := &observer{Host: h, acc: h.accounts()}
 	var wg sync.WaitGroup
 	wg.Go(func() { obs.Facts = h.facts(ctx, req) })
 	if rec != nil {
@@ -57,6 +59,7 @@ func (h *Host) Observe(ctx context.Context, req hostapi.ObserveRequest) (*hostap
 	}
 	obs.Record = rec.public()
 	obs.Drift = o.drift(rec)
+	obs.Overrides = o.overrides(rec)
 	if req.Contents {
 		obs.Contents = h.contents(rec)
 	}
@@ -77,6 +80,9 @@ func (o *observer) gather(ctx context.Context, rec *record, blobs []hostapi.Blob
 		if o.states, err = o.Units.States(ctx, names); err != nil {
 			return err
 		}
+	}
+	if err := o.lookAtClaims(ctx, rec); err != nil {
+		return err
 	}
 	if len(rec.of(hostapi.KindPackage)) > 0 {
 		var err error

@@ -106,7 +106,7 @@ func (s *stepper) wouldInstall(ctx context.Context, p *hostapi.Package) ([]strin
 	var names []string
 	if len(p.Archives) > 0 {
 		for _, b := range p.Archives {
-			if err := s.haveBlob(b); err != nil {
+			if err := s.haveBlob(ctx, b); err != nil {
 				return nil, err
 			}
 			out, err := s.command(ctx, "dpkg-deb", "--field", s.path(blobPath(b.SHA256)), "Package")
@@ -305,6 +305,10 @@ func (packageKind) remove(ctx context.Context, s *stepper, e *entry) error {
 		return err
 	}
 	s.rec.ReloadOwed = true
+	// Before, since the purge takes what names them; this may be repeated.
+	for _, dir := range s.runtimeDirs(purge) {
+		_ = os.Remove(s.path(dir)) // only where it is empty
+	}
 	cmd := Command{Name: "dpkg", Args: append([]string{"--purge", "--"}, purge...), Env: debianEnv}
 	if err := s.runDpkg(ctx, cmd); err != nil {
 		return fail(hostapi.CodeFailed, "if something else on the host needs them now, remove that first", "the packages %s cannot be removed: %v", strings.Join(purge, ", "), err)
@@ -324,6 +328,11 @@ func (s *stepper) inDpkg(name string, have map[string]string) bool {
 func (packageKind) drift(o *observer, e *entry) string {
 	if _, ok := o.packages[e.id().Name]; !ok {
 		return "missing"
+	}
+	for _, b := range e.Item.Package.Archives {
+		if why := o.blobDrift(b); why != "" {
+			return why
+		}
 	}
 	return ""
 }

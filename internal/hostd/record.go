@@ -57,10 +57,14 @@ type entry struct {
 	Next    *hostapi.Item `json:"next,omitempty"`
 	Pending string        `json:"pending,omitempty"`
 	// Digests, by path, of what was written, secret or not: this record is readable by root only and never leaves the host.
-	Digests    map[string]string `json:"digests,omitempty"`
-	ChangedSeq uint64            `json:"changedSeq"`
-	StartedSeq uint64            `json:"startedSeq,omitempty"`
-	Prior      prior             `json:"prior"`
+	Digests map[string]string `json:"digests,omitempty"`
+	// Inode is the number of the file of an artifact's blob.
+	Inode      uint64 `json:"inode,omitempty"`
+	ChangedSeq uint64 `json:"changedSeq"`
+	StartedSeq uint64 `json:"startedSeq,omitempty"`
+	Prior      prior  `json:"prior"`
+	// Filled: a folder of precious data has had some.
+	Filled bool `json:"filled,omitempty"`
 	// Skipped: an optional item that the host did not allow.
 	Skipped bool `json:"skipped,omitempty"`
 }
@@ -235,12 +239,19 @@ func unseal(b []byte, v any) error {
 		return errors.New("it has no header line")
 	}
 	if hd.Format != recordFormat {
-		return fmt.Errorf("it has format %d, this helper reads format %d", hd.Format, recordFormat)
+		return &formatError{hd.Format}
 	}
 	if hostapi.Digest(body) != hd.SHA256 {
 		return errors.New("its checksum does not match: it is torn or was edited")
 	}
 	return json.Unmarshal(body, v)
+}
+
+// formatError reports a file of another version of Trivet.
+type formatError struct{ format int }
+
+func (e *formatError) Error() string {
+	return fmt.Sprintf("it has format %d, this version of trivet reads format %d", e.format, recordFormat)
 }
 
 // loadRecord returns nil on a host without one.
@@ -257,7 +268,12 @@ func (h *Host) loadRecord() (*record, error) {
 		return nil, fail(hostapi.CodeRecord, "nothing was changed", "the record %s cannot be read: %v", recordPath, err)
 	}
 	r := &record{}
-	if err := unseal(b, r); err != nil {
+	err = unseal(b, r)
+	var other *formatError
+	if errors.As(err, &other) && other.format > recordFormat {
+		return nil, fail(hostapi.CodeRecord, "nothing was changed; use the newer version of trivet that wrote it", "the record %s is not for this version: %v", recordPath, err)
+	}
+	if err != nil {
 		return nil, fail(hostapi.CodeRecord, fmt.Sprintf("nothing was changed; compare with %s, the version before, and copy it over if it is whole", previousPath),
 			"the record %s is unreadable: %v", recordPath, err)
 	}
@@ -297,13 +313,27 @@ func (h *Host) ensureState() error {
 		return nil
 	}
 	made := h.missingDirs(path.Dir(stateDir))
-	if err := os.MkdirAll(h.path(path.Dir(stateDir)), 0o755); err != nil {
-		return err
-	}
-	if err := os.Mkdir(h.path(stateDir), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := h.makeDir(stateDir, 0o700); err != nil {
 		return err
 	}
 	return h.noteParents(made)
+}
+
+// makeDir makes one of Trivet's own folders, durably, with its parents.
+func (h *Host) makeDir(p string, mode fs.FileMode) error {
+	for _, d := range h.missingDirs(p) {
+		m := fs.FileMode(0o755)
+		if d == p {
+			m = mode
+		}
+		if err := os.Mkdir(h.path(d), m); err != nil && !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+		if err := h.syncDir(path.Dir(d)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // ensureStore makes the store, and the state folder, which remembers the parents of both.
@@ -317,7 +347,7 @@ func (h *Host) ensureStore() error {
 	if err := h.noteParents(h.missingDirs(path.Dir(trivetDir))); err != nil {
 		return err
 	}
-	return os.MkdirAll(h.path(storeDir), 0o755)
+	return h.makeDir(storeDir, 0o755)
 }
 
 // noteParents adds folders to the list of those made for Trivet's own.

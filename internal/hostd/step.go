@@ -22,6 +22,11 @@ type kind interface {
 	drift(o *observer, e *entry) string
 }
 
+// quiet is implemented by kinds that can tell a change which is no reason to restart what uses the item. before is the entry as it was.
+type quiet interface {
+	quiet(s *stepper, before *entry, full *hostapi.Item) bool
+}
+
 // kinds is the table of what a host can own.
 var kinds = map[hostapi.Kind]kind{
 	hostapi.KindPackage:   packageKind{},
@@ -54,6 +59,7 @@ func (h *Host) Step(ctx context.Context, step *hostapi.Step, emit func(hostapi.E
 		return err
 	}
 	defer l.release()
+	defer h.leaveUntouched()
 	rec, err := h.loadRecord()
 	if err != nil {
 		return err
@@ -89,7 +95,9 @@ type stepper struct {
 	// states caches unit states while a batch is prepared.
 	states map[string]UnitState
 	// images caches containerd's images, by socket and namespace, until a unit or an image is touched.
-	images    map[string]map[string]imageState
+	images map[string]map[string]imageState
+	// astray are claims of which something is missing that a running unit needs.
+	astray    []hostapi.ID
 	forgotten bool
 	// backups: entries went, so files below prior/ may be needed no more.
 	backups bool
@@ -120,6 +128,9 @@ func (s *stepper) run(ctx context.Context) error {
 	if err := s.recoverGuard(); err != nil {
 		return s.wrap(err, hostapi.ID{})
 	}
+	if op, err := s.foreign(ctx); err != nil {
+		return s.failed(ctx, err, op, nil)
+	}
 	for next := 0; next < len(s.step.Ops); {
 		if ctx.Err() != nil {
 			return s.cancelled(ctx, next, nil)
@@ -147,6 +158,7 @@ func (s *stepper) run(ctx context.Context) error {
 		next += len(batch)
 	}
 	if !s.forgotten {
+		s.noteFilled()
 		if err := s.settle(ctx, nil); err != nil {
 			return s.wrap(err, hostapi.ID{})
 		}
@@ -217,12 +229,9 @@ func (s *stepper) settle(ctx context.Context, batch []planned) error {
 			return err
 		}
 	}
-	for dir := range s.dirs {
-		if err := s.syncDir(dir); err != nil && !os.IsNotExist(err) {
-			return err
-		}
+	if err := s.syncDirs(); err != nil {
+		return err
 	}
-	clear(s.dirs)
 	s.hook("settling")
 	if err := s.save(false); err != nil {
 		return err
@@ -334,6 +343,17 @@ func (s *stepper) remove(ctx context.Context, p *planned) error {
 // command runs a program that is not cut off by a cancelled step.
 func (s *stepper) command(ctx context.Context, name string, args ...string) ([]byte, error) {
 	return s.Host.run(context.WithoutCancel(ctx), name, args...)
+}
+
+// syncDirs makes durable what was written so far.
+func (s *stepper) syncDirs() error {
+	for dir := range s.dirs {
+		if err := s.syncDir(dir); err != nil && !os.IsNotExist(err) {
+			return err
+		}
+	}
+	clear(s.dirs)
+	return nil
 }
 
 // wrote remembers a folder that has to be synced before the record is completed.

@@ -277,32 +277,6 @@ func TestEpochAndCluster(t *testing.T) {
 	wantCode(t, m.Host().RaiseEpoch(t.Context(), &hostapi.RaiseEpoch{Epoch: 99, ClusterID: "id-other"}), hostapi.CodeOtherCluster)
 }
 
-func TestUnreadableRecord(t *testing.T) {
-	const rec = "/var/lib/trivet/record.json"
-	for name, spoil := range map[string]func(t *testing.T, p string){
-		"torn":    func(t *testing.T, p string) { must(t, os.Truncate(p, 300)) },
-		"edited":  func(t *testing.T, p string) { b, _ := os.ReadFile(p); must(t, os.WriteFile(p, append(b, ' '), 0o600)) },
-		"empty":   func(t *testing.T, p string) { must(t, os.Truncate(p, 0)) },
-		"missing": func(t *testing.T, p string) { must(t, os.Remove(p)) },
-	} {
-		t.Run(name, func(t *testing.T) {
-			m := newMachine(t)
-			run(t, m, ensure(hostapi.Item{Directory: &hostapi.Directory{Path: "/etc/a", Mode: 0o755}})...)
-			run(t, m, ensure(hostapi.Item{Directory: &hostapi.Directory{Path: "/etc/b", Mode: 0o755}})...)
-			spoil(t, m.Path(rec))
-			before := tree(t, m.Root)
-			_, err := m.Host().Observe(t.Context(), hostapi.ObserveRequest{})
-			wantCode(t, err, hostapi.CodeRecord)
-			err = stepErr(m, t.Context(), append(remove(hostapi.ID{Kind: hostapi.KindDirectory, Name: "/etc/a"}), hostapi.Operation{Forget: true})...)
-			he := wantCode(t, err, hostapi.CodeRecord)
-			if he.Remedy == "" {
-				t.Error("the error has no remedy")
-			}
-			sameTree(t, "a host whose record is unreadable", before, tree(t, m.Root))
-		})
-	}
-}
-
 func TestStepsSerialise(t *testing.T) {
 	m := newMachine(t)
 	inFirst, goOn := make(chan struct{}), make(chan struct{})

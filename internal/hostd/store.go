@@ -11,7 +11,6 @@ import (
 	"os"
 	"path"
 	"regexp"
-	"slices"
 	"strings"
 
 	"github.com/trivet-dev/trivet/internal/hostapi"
@@ -23,24 +22,6 @@ const blobMode fs.FileMode = 0o555
 const incoming = ".incoming-"
 
 var hexDigest = regexp.MustCompile(`^[0-9a-f]{64}$`)
-
-// haveBlob wants a blob in the store, of the right size.
-func (h *Host) haveBlob(b hostapi.Blob) error {
-	if !hexDigest.MatchString(b.SHA256) {
-		return fmt.Errorf("%q is not a SHA-256 digest", b.SHA256)
-	}
-	fi, err := os.Lstat(h.path(blobPath(b.SHA256)))
-	if errors.Is(err, fs.ErrNotExist) {
-		return fail(hostapi.CodeFailed, "it has to be transferred before the step; apply again", "the blob %s is not in the host's store", b.SHA256)
-	}
-	if err != nil {
-		return err
-	}
-	if b.Size > 0 && fi.Size() != b.Size {
-		return fail(hostapi.CodeDigest, "remove "+blobPath(b.SHA256)+" on the host and apply again", "the blob %s in the store has %d bytes, not %d", b.SHA256, fi.Size(), b.Size)
-	}
-	return nil
-}
 
 // storeWriter writes a blob into the store under its digest, once all of it is there and right.
 type storeWriter struct {
@@ -90,8 +71,11 @@ func (w *storeWriter) commit() error {
 		return fail(hostapi.CodeDigest, "check the artifact's source; nothing was kept", "the bytes have digest %s, not %s", got, w.blob.SHA256)
 	}
 	err := w.f.Chmod(blobMode)
-	if err == nil && !w.h.NoSync {
-		err = w.f.Sync()
+	if err == nil {
+		err = os.Chtimes(w.f.Name(), blobTime, blobTime)
+	}
+	if err == nil {
+		err = w.h.sync(w.f)
 	}
 	if err == nil {
 		err = os.Rename(w.f.Name(), w.h.path(blobPath(w.blob.SHA256)))
@@ -158,34 +142,6 @@ func (r readerContext) Read(p []byte) (int, error) {
 	return r.r.Read(p)
 }
 
-// blobs lists the store. With verify, blobs that do not have their digest are left out.
-func (h *Host) blobs(ctx context.Context, verify bool) ([]hostapi.Blob, error) {
-	names, err := os.ReadDir(h.path(storeDir))
-	if err != nil {
-		return nil, ignoreMissing(err)
-	}
-	var out []hostapi.Blob
-	for _, n := range names {
-		if !hexDigest.MatchString(n.Name()) {
-			continue
-		}
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		fi, err := n.Info()
-		if err != nil || !fi.Mode().IsRegular() {
-			continue
-		}
-		if verify {
-			if d, err := digestFile(h.path(blobPath(n.Name()))); err != nil || d != n.Name() {
-				continue
-			}
-		}
-		out = append(out, hostapi.Blob{SHA256: n.Name(), Size: fi.Size()})
-	}
-	return out, nil
-}
-
 // pruneStore removes blobs that no recorded item refers to, and what interrupted transfers left.
 func (s *stepper) pruneStore() error {
 	keep := map[string]bool{}
@@ -235,94 +191,6 @@ func itemBlobs(it hostapi.Item) []hostapi.Blob {
 		return []hostapi.Blob{it.Artifact.Blob}
 	case it.Image != nil:
 		return []hostapi.Blob{it.Image.Archive}
-	}
-	return nil
-}
-
-// putDocument keeps a cluster document.
-func (s *stepper) putDocument(d *hostapi.Document) (changed bool, err error) {
-	p := path.Join(documentsDir, d.Name)
-	if err := os.MkdirAll(s.path(documentsDir), 0o700); err != nil {
-		return false, err
-	}
-	b, err := seal(d)
-	if err != nil {
-		return false, err
-	}
-	if have, err := os.ReadFile(s.path(p)); err == nil && slices.Equal(have, b) {
-		return false, nil
-	}
-	return true, s.replaceFile(p, b, 0o600)
-}
-
-func (h *Host) documents() (map[string]hostapi.Document, error) {
-	names, err := os.ReadDir(h.path(documentsDir))
-	if err != nil {
-		return nil, ignoreMissing(err)
-	}
-	docs := map[string]hostapi.Document{}
-	for _, n := range names {
-		if strings.HasSuffix(n.Name(), tempSuffix) {
-			continue
-		}
-		b, err := os.ReadFile(h.path(path.Join(documentsDir, n.Name())))
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		var d hostapi.Document
-		if err == nil {
-			err = unseal(b, &d)
-		}
-		if err != nil {
-			return nil, fail(hostapi.CodeRecord, "nothing was changed; other control planes have a copy of it", "the document %s is unreadable: %v", path.Join(documentsDir, n.Name()), err)
-		}
-		docs[d.Name] = d
-	}
-	return docs, nil
-}
-
-// forget removes every trace of Trivet from a host whose items are all gone.
-func (s *stepper) forget(ctx context.Context) error {
-	if n := len(s.rec.Items); n > 0 {
-		return fail(hostapi.CodeFailed, "remove them first", "the host still has %d recorded items, such as %s", n, s.rec.Items[0].id())
-	}
-	if err := s.reloadUnits(ctx); err != nil {
-		return err
-	}
-	if err := s.bringBackForeign(ctx); err != nil {
-		return err
-	}
-	if err := os.RemoveAll(s.path(trivetDir)); err != nil {
-		return err
-	}
-	s.hook("forgot the store")
-	made := append(s.notedParents(), s.rec.MadeDirs...)
-	names, err := os.ReadDir(s.path(stateDir))
-	if err != nil {
-		return err
-	}
-	// The record goes last, so that an interruption leaves a host that is still known to be Trivet's.
-	for _, n := range names {
-		if p := path.Join(stateDir, n.Name()); p != recordPath {
-			if err := os.RemoveAll(s.path(p)); err != nil {
-				return err
-			}
-		}
-	}
-	s.hook("forgot the state")
-	if err := ignoreMissing(os.Remove(s.path(recordPath))); err != nil {
-		return err
-	}
-	s.forgotten = true
-	if err := os.Remove(s.path(stateDir)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	slices.Sort(made)
-	for _, d := range slices.Backward(made) {
-		_ = os.Remove(s.path(d)) // only where it is empty
-	}
-	if s.Staging != "" {
-		return os.RemoveAll(s.Staging)
 	}
 	return nil
 }

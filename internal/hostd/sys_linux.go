@@ -70,6 +70,13 @@ func ownerOf(fi fs.FileInfo) (uid, gid int) {
 	return 0, 0
 }
 
+func inode(fi fs.FileInfo) uint64 {
+	if st, ok := fi.Sys().(*syscall.Stat_t); ok {
+		return st.Ino
+	}
+	return 0
+}
+
 func sameFile(a, b fs.FileInfo) bool { return os.SameFile(a, b) }
 
 func linkCount(fi fs.FileInfo) uint64 {
@@ -91,6 +98,16 @@ func writable(path string) bool { return unix.Access(path, unix.W_OK) == nil }
 
 func isDiskFull(err error) bool {
 	return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) || strings.Contains(err.Error(), "No space left on device")
+}
+
+func isReadOnly(err error) bool {
+	return errors.Is(err, unix.EROFS) || strings.Contains(err.Error(), "Read-only file system")
+}
+
+// noExec says whether programs on the file system of a path may not be run.
+func noExec(path string) bool {
+	var st unix.Statfs_t
+	return unix.Statfs(path, &st) == nil && st.Flags&unix.ST_NOEXEC != 0
 }
 
 const openNoFollow = unix.O_NOFOLLOW

@@ -15,11 +15,14 @@ func lockFile(context.Context, *os.File, bool) (bool, error) { return false, err
 func locked(*os.File) (bool, error)                          { return false, errors.ErrUnsupported }
 func lockAccounts(*os.File) error                            { return errors.ErrUnsupported }
 func ownerOf(fs.FileInfo) (uid, gid int)                     { return 0, 0 }
+func inode(fs.FileInfo) uint64                               { return 0 }
 func sameFile(a, b fs.FileInfo) bool                         { return os.SameFile(a, b) }
 func linkCount(fs.FileInfo) uint64                           { return 0 }
 func freeBytes(string) (int64, error)                        { return 0, errors.ErrUnsupported }
 func writable(string) bool                                   { return false }
 func isDiskFull(error) bool                                  { return false }
+func isReadOnly(error) bool                                  { return false }
+func noExec(string) bool                                     { return false }
 func copyLabel(from, to string)                              {}
 func processStart(int) (string, error)                       { return "", errors.ErrUnsupported }
 func terminate(int) error                                    { return errors.ErrUnsupported }

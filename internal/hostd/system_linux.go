@@ -97,6 +97,29 @@ func (linuxKernel) Interfaces(context.Context) ([]hostapi.Interface, error) {
 	return out, nil
 }
 
+// Routes looks at the main tables.
+func (linuxKernel) Routes(context.Context) (map[string]int, error) {
+	routes, err := netlink.RouteList(nil, netlink.FAMILY_ALL)
+	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
+		return nil, err
+	}
+	links, err := netlink.LinkList()
+	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
+		return nil, err
+	}
+	names := map[int]string{}
+	for _, l := range links {
+		names[l.Attrs().Index] = l.Attrs().Name
+	}
+	out := map[string]int{}
+	for _, r := range routes {
+		if r.Protocol != unix.RTPROT_KERNEL {
+			out[names[r.LinkIndex]]++
+		}
+	}
+	return out, nil
+}
+
 func (linuxKernel) DeleteLink(_ context.Context, name string) error {
 	l, err := netlink.LinkByName(name)
 	if errors.As(err, &netlink.LinkNotFoundError{}) {

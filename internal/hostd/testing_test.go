@@ -257,7 +257,7 @@ func bringUp(t testing.TB, m *hostdtest.Machine) []hostapi.Item {
 	return []hostapi.Item{
 		{Package: &hostapi.Package{Name: "haproxy", Archives: []hostapi.Blob{
 			blob(hostdtest.Deb("liblua", "5.3", map[string]string{"/usr/lib/liblua.so": "lua"})),
-			blob(hostdtest.Deb("haproxy", "2.6", map[string]string{"/usr/sbin/haproxy": "bin", "/lib/systemd/system/haproxy.service": "[Service]\n"})),
+			blob(hostdtest.Deb("haproxy", "2.6", map[string]string{"/usr/sbin/haproxy": "bin", "/usr/lib/tmpfiles.d/haproxy.conf": "d /run/haproxy 2775 haproxy haproxy -\n", "/lib/systemd/system/haproxy.service": "[Service]\n"})),
 		}}},
 		{Package: &hostapi.Package{Name: "base-files"}},
 		{User: &hostapi.User{Name: "etcd", Home: "/var/lib/etcd"}},

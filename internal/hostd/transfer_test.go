@@ -8,7 +8,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -115,24 +114,6 @@ func TestFetch(t *testing.T) {
 		r.ServerName = "someone-else"
 		wantCode(t, newMachine(t).Host().Fetch(t.Context(), r, nil), hostapi.CodeFailed)
 	})
-}
-
-func TestVerifyFindsASpoiltBlob(t *testing.T) {
-	m := newMachine(t)
-	b, err := m.PutBlob([]byte("binary"))
-	must(t, err)
-	run(t, m, ensure(hostapi.Item{Artifact: &hostapi.Artifact{Path: "/usr/local/bin/x", Blob: b}})...)
-	p := m.Path("/opt/trivet/store/sha256/" + b.SHA256)
-	must(t, os.Chmod(p, 0o755))
-	must(t, os.WriteFile(p, []byte("BINARY"), 0o755))
-	if d := observe(t, m).Drift; len(d) != 0 {
-		t.Errorf("drift without Verify: %v", d)
-	}
-	o, err := m.Host().Observe(t.Context(), hostapi.ObserveRequest{Verify: true})
-	must(t, err)
-	if len(o.Drift) != 1 || o.Drift[0].What != "blob missing from the store" && !strings.Contains(o.Drift[0].What, "blob") {
-		t.Errorf("drift with Verify: %v", o.Drift)
-	}
 }
 
 func TestReceive(t *testing.T) {
@@ -270,16 +251,7 @@ func TestDialTLSWithKeysOfTheHost(t *testing.T) {
 
 // TestDiskFull works on a small file system, so it needs the rights to mount one.
 func TestDiskFull(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("TestDiskFull mounts a small tmpfs, which takes root")
-	}
-	root := t.TempDir()
-	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", root).CombinedOutput(); err != nil {
-		t.Skipf("TestDiskFull: no tmpfs can be mounted here: %v: %s", err, out)
-	}
-	t.Cleanup(func() { _ = exec.Command("umount", "-l", root).Run() })
-	m, err := hostdtest.New(root, "node1")
-	must(t, err)
+	m := smallDisk(t, "1m")
 	small := hostapi.Item{File: &hostapi.File{Path: "/etc/a/small", Mode: 0o644, Content: []byte("x")}}
 	large := hostapi.Item{File: &hostapi.File{Path: "/etc/a/large", Mode: 0o644, Content: bytes.Repeat([]byte("x"), 2<<20)}}
 	he := wantCode(t, stepErr(m, t.Context(), ensure(small, large)...), hostapi.CodeDiskFull)
@@ -293,7 +265,7 @@ func TestDiskFull(t *testing.T) {
 	if len(o.Record.Items) != 2 || o.Record.Items[0].Pending || !o.Record.Items[1].Pending {
 		t.Errorf("recorded: %+v", o.Record.Items)
 	}
-	_, err = m.PutBlob(bytes.Repeat([]byte("y"), 600<<10))
+	_, err := m.PutBlob(bytes.Repeat([]byte("y"), 600<<10))
 	wantCode(t, err, hostapi.CodeDiskFull)
 	large.File.Content = []byte("fits")
 	run(t, m, ensure(small, large)...)

@@ -86,6 +86,10 @@ func (h *Host) freshState(ctx context.Context, name string) (UnitState, error) {
 
 func (unitKind) apply(ctx context.Context, s *stepper, e *entry, full *hostapi.Item) (bool, error) {
 	u := full.Unit
+	// systemd's link to the unit's file must not outlive that, nor a running unit its files.
+	if err := s.syncDirs(); err != nil {
+		return false, err
+	}
 	if err := s.reloadUnits(ctx); err != nil {
 		return false, err
 	}

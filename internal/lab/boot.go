@@ -82,6 +82,11 @@ func (m *machine) launch(root string) error {
 	if err != nil {
 		return err
 	}
+	// The host outlives this command: what the command was started with, such as the lock of
+	// a script that called it, must not live as long.
+	if err := unix.CloseRange(3, ^uint(0)>>1, unix.CLOSE_RANGE_CLOEXEC); err != nil {
+		return fmt.Errorf("close what is not the host's: %w", err)
+	}
 	console, err := os.OpenFile(m.console(), os.O_CREATE|os.O_WRONLY|os.O_APPEND|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
@@ -135,10 +140,11 @@ func (m *machine) arguments(root string) []string {
 	return append(args, "--console=read-only", "--boot")
 }
 
-// waitReady watches a booting host until systemd has finished and its operator can log in.
-func (m *machine) waitReady(ctx context.Context, access Access, operatorCut bool) error {
+// waitReady watches a booting host until its operator can log in, or could but for the
+// network where that is silent.
+func (m *machine) waitReady(ctx context.Context, access Access, silent bool) error {
 	err := m.watchBoot(ctx)
-	if err == nil && !operatorCut {
+	if err == nil && !silent {
 		err = m.login(ctx, access)
 	}
 	if err != nil {
@@ -149,13 +155,13 @@ func (m *machine) waitReady(ctx context.Context, access Access, operatorCut bool
 	return deleteNamespace(hostNamespace(m.lab, m.Name))
 }
 
-// watchBoot waits until the host's systemd reports that it is up. There is nothing to
-// watch before its bus answers, hence the ticks.
+// watchBoot waits until the host lets its operator log in. It does not wait for systemd to
+// report that all is up: after a power cut, units of one host may wait for another host that
+// is still off. It looks at files, which cost nothing; a tool run each time would slow the boot.
 func (m *machine) watchBoot(ctx context.Context) error {
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
-	last := "systemd has not started"
-	for {
+	for n := 0; ; n++ {
 		running, err := m.running()
 		if err != nil {
 			return err
@@ -163,22 +169,33 @@ func (m *machine) watchBoot(ctx context.Context) error {
 		if !running {
 			return errors.New("it ended while booting")
 		}
-		if out, err := m.exec(ctx, "systemctl", "is-system-running", "--wait"); !errors.Is(err, errNoInit) {
-			switch state := strings.TrimSpace(string(out)); state {
-			case "running", "degraded":
-				return nil
-			case "maintenance", "stopping":
+		pid, err := m.group.findInit()
+		if err != nil {
+			return err
+		}
+		if pid != 0 && loginOpen(filepath.Join("/proc", strconv.Itoa(pid), "root")) {
+			return nil
+		}
+		if n%20 == 19 {
+			out, _ := m.exec(ctx, "systemctl", "is-system-running")
+			if state := strings.TrimSpace(string(out)); state == "maintenance" || state == "stopping" {
 				return fmt.Errorf("systemd is in the state %q", state)
-			default:
-				last = "systemd has not finished booting"
 			}
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("%s: %w", last, ctx.Err())
+			return fmt.Errorf("sshd has not started: %w", ctx.Err())
 		case <-tick.C:
 		}
 	}
+}
+
+// loginOpen tells whether a host's sshd listens, which is when it writes its pid, and whether
+// systemd has let users in, which is when it removes nologin.
+func loginOpen(root string) bool {
+	_, listens := os.Stat(filepath.Join(root, "run/sshd.pid"))
+	_, closed := os.Stat(filepath.Join(root, "run/nologin"))
+	return listens == nil && errors.Is(closed, os.ErrNotExist)
 }
 
 // login checks over SSH, from where operators dial, that they get in and may use sudo.
@@ -230,6 +247,9 @@ const powerOffLimit = 3 * time.Minute
 
 // stop powers the host off and waits for its end.
 func (m *machine) stop(ctx context.Context) error {
+	if frozen, err := m.group.frozen(); err != nil || frozen {
+		return errors.Join(err, fmt.Errorf("host %s is frozen and cannot power off: thaw it first (trivet lab thaw %s), or cut its power (trivet lab kill %s)", m.Name, m.Name, m.Name))
+	}
 	pid, err := m.group.findInit()
 	if err != nil {
 		return err
@@ -264,7 +284,7 @@ func (m *machine) kill(ctx context.Context) error {
 	if pid != 0 {
 		if p, err := openProcess(pid); err == nil {
 			if m.group.has(pid) {
-				err = p.signal(unix.SIGKILL)
+				err = p.signal(unix.SIGKILL) // waits in the queue of a process that is frozen
 			}
 			p.close()
 			if err != nil && !errors.Is(err, unix.ESRCH) {
@@ -277,6 +297,13 @@ func (m *machine) kill(ctx context.Context) error {
 
 // clear removes what is left of a host that has ended, or has not properly begun.
 func (m *machine) clear(ctx context.Context) error {
+	if frozen, err := m.group.frozen(); err != nil {
+		return err
+	} else if frozen {
+		if err := m.group.freeze(ctx, false); err != nil {
+			return fmt.Errorf("host %s: %w", m.Name, err)
+		}
+	}
 	if err := m.group.kill(ctx); err != nil {
 		return fmt.Errorf("host %s: %w", m.Name, err)
 	}

@@ -227,6 +227,72 @@ func (g group) has(pid int) bool {
 	return false
 }
 
+// freezer finds the file that freezes the group, and its words. On v1 each controller is
+// a tree, on v2 every group can be frozen.
+func (g group) freezer() (file, freeze, thaw string) {
+	for _, dir := range g.paths() {
+		if _, err := os.Stat(filepath.Join(dir, "freezer.state")); err == nil {
+			return filepath.Join(dir, "freezer.state"), "FROZEN", "THAWED"
+		}
+	}
+	for _, h := range g.in {
+		if dir := filepath.Join(h.path, g.name); h.unified {
+			if _, err := os.Stat(filepath.Join(dir, "cgroup.freeze")); err == nil {
+				return filepath.Join(dir, "cgroup.freeze"), "1", "0"
+			}
+		}
+	}
+	return "", "", ""
+}
+
+// frozen tells whether the group is frozen, or is about to be.
+func (g group) frozen() (bool, error) {
+	file, _, thaw := g.freezer()
+	if file == "" {
+		return false, nil
+	}
+	data, err := os.ReadFile(file)
+	if err != nil && !vanished(err) {
+		return false, err
+	}
+	word := strings.TrimSpace(string(data))
+	return word != "" && word != thaw, nil
+}
+
+// freeze stops or goes on with every process of the group, and waits until all are there.
+func (g group) freeze(ctx context.Context, stop bool) error {
+	file, word, thaw := g.freezer()
+	if file == "" && stop {
+		return fmt.Errorf("control group %s cannot be frozen: this machine has no freezer", g.name)
+	}
+	if file == "" {
+		return nil
+	}
+	if !stop {
+		word = thaw
+	}
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		// On v1 a group can stay half frozen until it is told again.
+		if err := os.WriteFile(file, []byte(word), 0); err != nil {
+			return fmt.Errorf("control group: %w", err)
+		}
+		data, err := os.ReadFile(file)
+		if err != nil {
+			return fmt.Errorf("control group: %w", err)
+		}
+		if strings.TrimSpace(string(data)) == word {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("control group %s: %w", g.name, ctx.Err())
+		case <-tick.C:
+		}
+	}
+}
+
 // kill ends every process of the group at once, and waits until none is left. Membership
 // is asked again once the process is held by a pidfd, so a reused pid is never killed.
 func (g group) kill(ctx context.Context) error {

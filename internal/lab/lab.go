@@ -70,7 +70,7 @@ type Lab struct {
 func (l *Lab) Access() Access { return l.access }
 
 // Up brings up what does not run of a lab, over whatever an interrupted command left.
-// Sites that are cut off stay so. A host that the spec no longer has stays in the lab.
+// Sites that are cut off stay so, and so does every other fault. A host that the spec no longer has stays in the lab.
 func Up(ctx context.Context, spec Spec, o Options) (*Lab, error) {
 	o, err := o.withDefaults()
 	if err != nil {
@@ -104,7 +104,7 @@ func Up(ctx context.Context, spec Spec, o Options) (*Lab, error) {
 	if err := ensureRouter(r.Spec, r.Gateways); err != nil {
 		return nil, err
 	}
-	if err := applyCuts(ctx, l.name, r.Cuts); err != nil {
+	if err := applyFirewall(ctx, l.name, r); err != nil {
 		return nil, err
 	}
 	return l, l.bootAll(ctx, r)
@@ -148,7 +148,8 @@ func (l *Lab) settle(spec Spec) (record, error) {
 	if err != nil {
 		return record{}, err
 	}
-	r := record{Version: recordVersion, Spec: merged, Gateways: gateways, Cuts: old.Cuts}
+	r := old
+	r.Version, r.Spec, r.Gateways = recordVersion, merged, gateways
 	if err := l.refuseMoves(old, r); err != nil {
 		return record{}, err
 	}
@@ -266,10 +267,19 @@ func (l *Lab) boot(ctx context.Context, r record, name string) error {
 			return fmt.Errorf("host %s: %w", name, err)
 		}
 	}
+	unplugged := slices.Contains(r.Unplugged, name)
+	if unplugged {
+		if err := setCarrier(ctx, l.name, name, false); err != nil {
+			return err
+		}
+	}
+	if frozen, err := m.group.frozen(); err != nil || frozen {
+		return err // it is left as it is
+	}
 	limited, cancel := context.WithTimeout(ctx, l.options.BootTimeout)
 	defer cancel()
-	operatorCut := slices.ContainsFunc(r.Cuts, func(c cut) bool { return c.Site == m.site && c.Operator })
-	if err := m.waitReady(limited, l.access, operatorCut); err != nil {
+	silent := unplugged || slices.ContainsFunc(r.Cuts, func(c cut) bool { return c.Site == m.site && c.Operator })
+	if err := m.waitReady(limited, l.access, silent); err != nil {
 		return err
 	}
 	if !running {

@@ -69,6 +69,7 @@ func dial(ctx context.Context, a Access, address netip.Addr) (*ssh.Client, error
 	if err != nil {
 		return nil, err
 	}
+	defer context.AfterFunc(ctx, func() { conn.Close() })()
 	c, channels, requests, err := ssh.NewClientConn(conn, target, &ssh.ClientConfig{
 		User: a.User, Auth: []ssh.AuthMethod{ssh.PublicKeys(signer)}, HostKeyCallback: check,
 		HostKeyAlgorithms: []string{ssh.KeyAlgoED25519},
@@ -182,6 +183,12 @@ func TestLab(t *testing.T) {
 	})
 	t.Run("cut", func(t *testing.T) { testCut(t, l, o, spec) })
 	t.Run("kill and start", func(t *testing.T) { testKill(t, l, b, a) })
+	t.Run("units that wait for peers", func(t *testing.T) { testWaitingUnit(t, l, b) })
+	t.Run("exit code", func(t *testing.T) { testExitCode(t, l, a) })
+	t.Run("unplug", func(t *testing.T) { testUnplug(t, l, b, a) })
+	t.Run("lose packets", func(t *testing.T) { testLoss(t, l, a, b, far) })
+	t.Run("freeze", func(t *testing.T) { testFreeze(t, l, b) })
+	t.Run("full disk", func(t *testing.T) { testFull(t, l, b) })
 	t.Run("power off inside", func(t *testing.T) { testPowerOffInside(t, l, b, a) })
 	t.Run("stop and wipe", func(t *testing.T) { testWipe(t, l, far) })
 	t.Run("unknown host", func(t *testing.T) {
@@ -267,6 +274,11 @@ func bootIDs(t *testing.T, l *Lab, spec Spec) map[string]string {
 }
 
 func testHosts(t *testing.T, l *Lab, spec Spec) {
+	for _, site := range spec.Sites {
+		for _, h := range site.Hosts {
+			run(t, l, h.Name, "systemctl", "is-system-running", "--wait") // up means that one can log in
+		}
+	}
 	status, err := l.Status(t.Context())
 	if err != nil {
 		t.Fatal(err)

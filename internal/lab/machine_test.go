@@ -16,8 +16,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func TestCutRules(t *testing.T) {
-	got := cutRules([]cut{{Site: "bj1"}, {Site: "sh1", Operator: true}})
+func TestFirewall(t *testing.T) {
+	got := firewall([]cut{{Site: "bj1"}, {Site: "sh1", Operator: true}}, []loss{{Site: "bj2", Percent: 20}})
 	want := `table inet trivet_lab {}
 delete table inet trivet_lab
 table inet trivet_lab {
@@ -27,6 +27,8 @@ table inet trivet_lab {
 		oifname "b-bj1" iifname != { "b-bj1", "operator" } drop
 		iifname "b-sh1" oifname != { "b-sh1" } drop
 		oifname "b-sh1" iifname != { "b-sh1" } drop
+		iifname "b-bj2" oifname != "b-bj2" numgen random mod 100 < 20 drop
+		oifname "b-bj2" iifname != "b-bj2" numgen random mod 100 < 20 drop
 	}
 }
 `

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
@@ -253,9 +254,15 @@ type cut struct {
 	Operator bool   `json:"operator,omitempty"`
 }
 
-// cutRules is the router's whole firewall as one nft transaction. Packets are dropped,
+// loss says which percentage of the packets at a site's border is lost.
+type loss struct {
+	Site    string `json:"site"`
+	Percent int    `json:"percent"`
+}
+
+// firewall is the router's whole firewall as one nft transaction. Packets are dropped,
 // not refused: a lost line says nothing.
-func cutRules(cuts []cut) string {
+func firewall(cuts []cut, losses []loss) string {
 	var b strings.Builder
 	b.WriteString("table inet trivet_lab {}\ndelete table inet trivet_lab\n")
 	b.WriteString("table inet trivet_lab {\n\tchain forward {\n\t\ttype filter hook forward priority filter; policy accept;\n")
@@ -268,19 +275,24 @@ func cutRules(cuts []cut) string {
 		fmt.Fprintf(&b, "\t\tiifname %q oifname != %s drop\n", bridge, inside)
 		fmt.Fprintf(&b, "\t\toifname %q iifname != %s drop\n", bridge, inside)
 	}
+	for _, x := range losses {
+		bridge := bridgeName(x.Site)
+		fmt.Fprintf(&b, "\t\tiifname %q oifname != %q numgen random mod 100 < %d drop\n", bridge, bridge, x.Percent)
+		fmt.Fprintf(&b, "\t\toifname %q iifname != %q numgen random mod 100 < %d drop\n", bridge, bridge, x.Percent)
+	}
 	b.WriteString("\t}\n}\n")
 	return b.String()
 }
 
-// applyCuts replaces the router's firewall.
-func applyCuts(ctx context.Context, lab string, cuts []cut) error {
+// applyFirewall replaces the router's firewall by what is recorded.
+func applyFirewall(ctx context.Context, lab string, r record) error {
 	nft, err := findTool("nft")
 	if err != nil {
 		return err
 	}
 	return inNetwork(namespacePath(routerNamespace(lab)), func() error {
 		cmd := exec.CommandContext(ctx, nft, "-f", "-")
-		cmd.Stdin = strings.NewReader(cutRules(cuts))
+		cmd.Stdin = strings.NewReader(firewall(r.Cuts, r.Losses))
 		var stderr bytes.Buffer
 		cmd.Stderr = &stderr
 		if err := cmd.Run(); err != nil {
@@ -288,4 +300,43 @@ func applyCuts(ctx context.Context, lab string, cuts []cut) error {
 		}
 		return nil
 	})
+}
+
+// setCarrier takes the router's end of a host's link up or down, and the host's end with it,
+// and waits until the bridge has noticed: the kernel tells it a moment later.
+func setCarrier(ctx context.Context, lab, host string, up bool) error {
+	router, err := openNetwork(routerNamespace(lab))
+	if err != nil {
+		return err
+	}
+	defer router.close()
+	port := portName(host)
+	l, err := router.LinkByName(port)
+	if err != nil {
+		return fmt.Errorf("interface %s: %w", port, err)
+	}
+	set, want := router.LinkSetDown, netlink.LinkOperState(netlink.OperDown)
+	if up {
+		set, want = router.LinkSetUp, netlink.OperUp
+	}
+	if err := set(l); err != nil {
+		return fmt.Errorf("interface %s: %w", port, err)
+	}
+	limited, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if l, err = router.LinkByName(port); err != nil {
+			return fmt.Errorf("interface %s: %w", port, err)
+		}
+		if l.Attrs().OperState == want {
+			return nil
+		}
+		select {
+		case <-limited.Done():
+			return fmt.Errorf("interface %s is %s and shall be %s: %w", port, l.Attrs().OperState, want, limited.Err())
+		case <-tick.C:
+		}
+	}
 }

@@ -14,15 +14,19 @@ import (
 
 // HostStatus is what is seen of a host now.
 type HostStatus struct {
-	Name    string     `json:"name"`
-	Site    string     `json:"site"`
-	Address netip.Addr `json:"address"`
-	Running bool       `json:"running"`
-	System  string     `json:"system,omitempty"`   // systemd's word: running, degraded, starting, …
-	Init    int        `json:"init,omitempty"`     // pid of its systemd on this machine
-	Memory  uint64     `json:"memory,omitempty"`   // bytes, page cache included
-	SiteCut bool       `json:"site_cut,omitempty"` // its site is cut off
-	Console string     `json:"console"`            // path of its console log
+	Name      string     `json:"name"`
+	Site      string     `json:"site"`
+	Address   netip.Addr `json:"address"`
+	Running   bool       `json:"running"`
+	System    string     `json:"system,omitempty"`   // systemd's word: running, degraded, starting, …
+	Init      int        `json:"init,omitempty"`     // pid of its systemd on this machine
+	Memory    uint64     `json:"memory,omitempty"`   // bytes, page cache included
+	SiteCut   bool       `json:"site_cut,omitempty"` // its site is cut off
+	Loss      int        `json:"loss,omitempty"`     // percentage of packets lost at its site's border
+	Unplugged bool       `json:"unplugged,omitempty"`
+	Frozen    bool       `json:"frozen,omitempty"`
+	Full      []string   `json:"full,omitempty"` // folders that FillDisk filled
+	Console   string     `json:"console"`        // path of its console log
 }
 
 // Status looks at every host.
@@ -40,22 +44,41 @@ func (l *Lab) Status(ctx context.Context) ([]HostStatus, error) {
 				return nil, err
 			}
 			s := HostStatus{Name: h.Name, Site: site.Name, Address: h.Address, SiteCut: isCut, Console: m.console()}
-			if s.Running, err = m.running(); err != nil {
-				return nil, err
-			}
-			if s.Running {
-				if s.Init, err = m.group.findInit(); err != nil {
-					return nil, err
+			s.Unplugged = slices.Contains(r.Unplugged, h.Name)
+			for _, x := range r.Losses {
+				if x.Site == site.Name {
+					s.Loss = x.Percent
 				}
-				s.Memory = m.group.memory()
-				// Its exit code is not zero for most states, so only the word counts.
-				out, _ := m.exec(ctx, "systemctl", "is-system-running")
-				s.System = strings.TrimSpace(string(out))
+			}
+			if err := m.look(ctx, &s); err != nil {
+				return nil, err
 			}
 			all = append(all, s)
 		}
 	}
 	return all, ctx.Err()
+}
+
+// look sees what of a host's status is not recorded.
+func (m *machine) look(ctx context.Context, s *HostStatus) error {
+	var err error
+	if s.Running, err = m.running(); err != nil || !s.Running {
+		return err
+	}
+	if s.Init, err = m.group.findInit(); err != nil {
+		return err
+	}
+	s.Memory = m.group.memory()
+	if mountinfo, err := os.ReadFile(fmt.Sprintf("/proc/%d/mountinfo", s.Init)); err == nil {
+		s.Full = fullFolders(mountinfo)
+	}
+	if s.Frozen, err = m.group.frozen(); err != nil || s.Frozen {
+		return err // it would never say how it is
+	}
+	// Its exit code is not zero for most states, so only the word counts.
+	out, _ := m.exec(ctx, "systemctl", "is-system-running")
+	s.System = strings.TrimSpace(string(out))
+	return nil
 }
 
 // change runs fn under the lab's lock with its present record.
@@ -138,30 +161,6 @@ func (l *Lab) WipeHost(ctx context.Context, name string, options ...WipeOption) 
 			return err
 		}
 		return writeKnownHosts(l.dir, r)
-	})
-}
-
-// CutSite drops all that goes between a site and the rest of the fleet; with
-// Options.OperatorCut also what goes between it and the operator.
-func (l *Lab) CutSite(ctx context.Context, site string) error {
-	return l.setCut(ctx, site, []cut{{Site: site, Operator: l.options.OperatorCut}})
-}
-
-// JoinSite undoes CutSite.
-func (l *Lab) JoinSite(ctx context.Context, site string) error {
-	return l.setCut(ctx, site, nil)
-}
-
-func (l *Lab) setCut(ctx context.Context, site string, now []cut) error {
-	return l.change(ctx, func(r record) error {
-		if err := r.Spec.hasSite(site); err != nil {
-			return err
-		}
-		r.Cuts = append(slices.DeleteFunc(r.Cuts, func(c cut) bool { return c.Site == site }), now...)
-		if err := writeJSON(filepath.Join(l.dir, "lab.json"), r); err != nil {
-			return err
-		}
-		return applyCuts(ctx, l.name, r.Cuts)
 	})
 }
 

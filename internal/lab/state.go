@@ -23,10 +23,12 @@ const recordVersion = 1
 // record is lab.json: what the lab consists of. It is written before anything is made.
 // What runs is not in it: control groups and namespaces tell that.
 type record struct {
-	Version  int                         `json:"version"`
-	Spec     Spec                        `json:"spec"`
-	Gateways map[netip.Prefix]netip.Addr `json:"gateways"`
-	Cuts     []cut                       `json:"cuts,omitempty"`
+	Version   int                         `json:"version"`
+	Spec      Spec                        `json:"spec"`
+	Gateways  map[netip.Prefix]netip.Addr `json:"gateways"`
+	Cuts      []cut                       `json:"cuts,omitempty"`
+	Losses    []loss                      `json:"losses,omitempty"`
+	Unplugged []string                    `json:"unplugged,omitempty"` // hosts whose link is down
 }
 
 // hostRecord is host.json: a host's identity, written once its disk is complete.

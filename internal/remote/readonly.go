@@ -12,7 +12,8 @@ import (
 // ErrReadOnly is what a read-only host answers to everything that could change it.
 var ErrReadOnly = errors.New("the host is opened for reading only")
 
-// ReadOnly returns h without what could change it. Dial is left: observing asks etcd and the API server through it.
+// ReadOnly returns h without what could change it. Dial is left: observing asks etcd and the API server through it. So
+// are probes, which leave nothing behind.
 func ReadOnly(h Host) Host { return readOnly{h} }
 
 type readOnly struct{ Host }

@@ -17,6 +17,7 @@ type Observer interface {
 
 // Stepper changes a host.
 type Stepper interface {
+	// Step returns, when ctx ends, once the host has ended the operation at hand: with a *wire.CancelledError, or a *wire.BusyError when it takes too long.
 	Step(ctx context.Context, step *hostapi.Step, progress func(hostapi.Event)) error
 	RaiseEpoch(ctx context.Context, req hostapi.RaiseEpoch) error
 }
@@ -41,10 +42,18 @@ type Locker interface {
 	Hold(ctx context.Context, req hostapi.Hold) (release io.Closer, lost <-chan struct{}, err error)
 }
 
+// Prober finds out whether hosts reach one another, and what is in the way of a cluster on them. It leaves nothing behind.
+type Prober interface {
+	Probe(ctx context.Context, req *hostapi.ProbeRequest) (*hostapi.ProbeResult, error)
+	// ProbeListen returns once the host listens; closing the returned Closer ends it.
+	ProbeListen(ctx context.Context, req *hostapi.ProbeListen) (listening hostapi.ProbeListening, stop io.Closer, err error)
+}
+
 // Host is one connected host.
 type Host interface {
 	Name() string
 	Observer
+	Prober
 	Stepper
 	Transferrer
 	Dialer

@@ -5,13 +5,17 @@ package e2e
 
 import (
 	"bytes"
+	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -22,6 +26,21 @@ type operator struct {
 	fleet string
 	dir   string // of the topology
 	bin   string
+	said  *transcript
+
+	outside []string // a prefix for the command, where it does not run with --lab
+}
+
+// transcript is all that the command has written, to search it for what it must not say.
+type transcript struct {
+	mu   sync.Mutex
+	text []string
+}
+
+func (t *transcript) add(text string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.text = append(t.text, text)
 }
 
 type result struct {
@@ -46,12 +65,12 @@ func newOperator(t *testing.T, fleet, topology string) *operator {
 	if os.Getuid() != 0 {
 		t.Skip("needs root: the lab makes namespaces and starts systemd in them")
 	}
-	root, err := filepath.Abs("../..")
+	bin, err := filepath.Abs(cmp.Or(os.Getenv("TRIVET_E2E_BIN"), "../../bin"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	// In a fixed place, so that a lab that was kept, or left by a killed run, can be looked at and taken down.
-	o := &operator{t: t, fleet: fleet, dir: filepath.Join(os.TempDir(), "trivet-"+fleet), bin: filepath.Join(root, "bin/trivet")}
+	o := &operator{t: t, fleet: fleet, dir: filepath.Join(os.TempDir(), "trivet-"+fleet), bin: filepath.Join(bin, "trivet"), said: &transcript{}}
 	if err := os.MkdirAll(o.dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -82,11 +101,19 @@ func (o *operator) write(topology string) {
 	}
 }
 
+// command is how the command is run: on a lab, or from outside of it as on a fleet of one's own.
+func (o *operator) command(ctx context.Context, args ...string) *exec.Cmd {
+	argv := append([]string{o.bin, "-f", o.dir, "--lab"}, args...)
+	if o.outside != nil && !slices.Contains(args, "lab") {
+		argv = slices.Concat(o.outside, []string{o.bin, "-f", o.dir}, args)
+	}
+	return exec.CommandContext(ctx, argv[0], argv[1:]...)
+}
+
 // run runs a subcommand and returns whatever comes of it.
 func (o *operator) run(args ...string) result {
 	o.t.Helper()
-	args = append([]string{"-f", o.dir, "--lab"}, args...)
-	cmd := exec.Command(o.bin, args...)
+	cmd := o.command(context.Background(), args...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	start := time.Now()
@@ -96,7 +123,8 @@ func (o *operator) run(args ...string) result {
 		o.t.Fatal(err)
 	}
 	r := result{cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()}
-	o.t.Logf("trivet %.100q: exit %d in %.1f s", strings.Join(args[3:], " "), r.code, time.Since(start).Seconds())
+	o.said.add(r.stdout + r.stderr)
+	o.t.Logf("trivet %.100q: exit %d in %.1f s", strings.Join(args, " "), r.code, time.Since(start).Seconds())
 	return r
 }
 
@@ -129,4 +157,12 @@ func decode[T any](t *testing.T, text string) T {
 		t.Fatalf("not the JSON expected: %v\n%s", err, text)
 	}
 	return v
+}
+
+// sh runs a script on this machine.
+func (o *operator) sh(script string, args ...string) {
+	o.t.Helper()
+	if out, err := exec.Command("sh", append([]string{"-ec", script, "sh"}, args...)...).CombinedOutput(); err != nil {
+		o.t.Fatalf("%s: %v\n%s", script, err, out)
+	}
 }

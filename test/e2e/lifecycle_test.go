@@ -33,7 +33,11 @@ func TestLifecycle(t *testing.T) {
 	o.unchanged()
 }
 
-func (o *operator) at(t *testing.T) *operator { return &operator{t, o.fleet, o.dir, o.bin} }
+func (o *operator) at(t *testing.T) *operator {
+	c := *o
+	c.t = t
+	return &c
+}
 
 // inspectAll inspects hosts, to compare with later.
 func (o *operator) inspectAll(hosts []string) map[string]string {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -66,15 +67,22 @@ func fromArtifacts(t *testing.T, name string) (string, error) {
 	return path, os.WriteFile(path, content, 0o755)
 }
 
-// Port finds a TCP port of the loopback address that is free now.
+// Port finds a TCP port of the loopback address that is free now. It is below those that the kernel gives to outgoing connections, so that none of these takes it
+// before it is listened on.
 func Port(t *testing.T) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	const first, count, tries = 20000, 12000, 100
+	var err error
+	for range tries {
+		port := first + rand.IntN(count)
+		var l net.Listener
+		if l, err = net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
+			_ = l.Close() // it only tried the number
+			return port
+		}
 	}
-	defer l.Close() //nolint:errcheck // it only reserved the number
-	return l.Addr().(*net.TCPAddr).Port
+	t.Fatalf("no free port of the loopback address: %v", err)
+	return 0
 }
 
 // Member is a running member.

@@ -52,10 +52,26 @@ func Start(t *testing.T) *Server {
 func (s *Server) Stop() { s.process.Stop() }
 
 // Endpoint reaches the server as a member of system:masters.
-func (s *Server) Endpoint(name string) kube.Endpoint {
+func (s *Server) Endpoint(name string) kube.Endpoint { return s.endpoint(name, s.admin) }
+
+// EndpointAs reaches the server as a user of groups.
+func (s *Server) EndpointAs(t *testing.T, name, user string, groups ...string) kube.Endpoint {
+	t.Helper()
+	return s.endpoint(name, s.issue(t, "user-"+user, user, groups...))
+}
+
+// EndpointAsStranger reaches the server with a certificate of an authority that it does not know.
+func (s *Server) EndpointAsStranger(t *testing.T, name string) kube.Endpoint {
+	t.Helper()
+	other := &Server{dir: t.TempDir()}
+	other.authority(t)
+	return s.endpoint(name, other.issue(t, "admin", "trivet-test", "system:masters"))
+}
+
+func (s *Server) endpoint(name string, certificate tls.Certificate) kube.Endpoint {
 	return kube.Endpoint{Name: name, Dial: func(ctx context.Context) (net.Conn, error) {
 		// The server made its own certificate; what is tested here is not TLS.
-		d := tls.Dialer{Config: &tls.Config{Certificates: []tls.Certificate{s.admin}, InsecureSkipVerify: true}}
+		d := tls.Dialer{Config: &tls.Config{Certificates: []tls.Certificate{certificate}, InsecureSkipVerify: true}}
 		return d.DialContext(ctx, "tcp", s.address)
 	}}
 }

@@ -49,6 +49,8 @@ type Client struct {
 	session *yamux.Session
 	rw      *transport
 	trips   atomic.Int64
+	// patience bounds how long a cancelled step is waited for.
+	patience time.Duration
 }
 
 // NewClient greets the helper on rw. ctx bounds the greeting only. rw belongs to the client, and is closed on error.
@@ -81,7 +83,7 @@ func NewClient(ctx context.Context, rw io.ReadWriteCloser) (*Client, error) {
 		_ = rw.Close()
 		return nil, &VersionError{Ours: Version, Theirs: g.version}
 	}
-	c := &Client{rw: newTransport(rw)}
+	c := &Client{rw: newTransport(rw), patience: stopPatience}
 	var err error
 	if c.session, err = yamux.Client(c.rw, sessionConfig()); err != nil {
 		_ = rw.Close()
@@ -147,10 +149,12 @@ type pending struct {
 	failed chan error // gets one error when the stream ends without an answer
 	quit   chan struct{}
 	once   sync.Once
+	sent   atomic.Bool // the whole request
 
 	mu     sync.Mutex
 	stream *yamux.Stream
 	r      *bufio.Reader
+	ended  bool // closeStream was called
 }
 
 // start sends a request from a goroutine of its own, so that nothing here can keep a caller from returning when its context ends.
@@ -180,17 +184,18 @@ func (p *pending) run(payload []byte) {
 	}
 	p.mu.Lock()
 	p.stream, p.r = stream, bufio.NewReaderSize(stream, 32<<10)
+	ended := p.ended
 	p.mu.Unlock()
-	select {
-	case <-p.quit:
+	if ended {
 		_ = stream.Close()
+		p.failed <- yamux.ErrStreamClosed
 		return
-	default:
 	}
 	if err := writeFrame(stream, kindRequest, payload); err != nil {
 		p.failed <- err
 		return
 	}
+	p.sent.Store(true)
 	for {
 		f, err := readFrame(p.r)
 		if err != nil {
@@ -212,13 +217,19 @@ func (p *pending) run(payload []byte) {
 func (p *pending) stop() {
 	p.once.Do(func() {
 		close(p.quit)
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		if p.stream != nil {
-			// Sending the end may wait for the transport, the caller must not.
-			go p.stream.Close()
-		}
+		p.closeStream()
 	})
+}
+
+// closeStream ends what is sent: the helper cancels what it is doing. Its answer can still be read.
+func (p *pending) closeStream() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.ended = true
+	if p.stream != nil {
+		// Sending the end may wait for the transport, the caller must not.
+		go p.stream.Close()
+	}
 }
 
 // next returns the next event or result frame. An error frame is returned as its error.
@@ -232,7 +243,7 @@ func (p *pending) next(ctx context.Context) (frame, error) {
 	case err := <-p.failed:
 		return frame{}, p.c.lost(err)
 	case <-ctx.Done():
-		return frame{}, context.Cause(ctx)
+		return frame{}, &givenUp{context.Cause(ctx)}
 	}
 }
 
@@ -246,7 +257,7 @@ func decodeError(payload []byte) error {
 
 // call sends a request and waits for its result; events go to onEvent on the caller's goroutine.
 func (c *Client) call(ctx context.Context, method string, body, result any, onEvent func(hostapi.Event)) error {
-	if err := ctx.Err(); err != nil {
+	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
 	p, err := c.start(method, body)
@@ -254,6 +265,14 @@ func (c *Client) call(ctx context.Context, method string, body, result any, onEv
 		return err
 	}
 	defer p.stop()
+	if err := p.collect(ctx, result, onEvent); !errors.As(err, new(*givenUp)) {
+		return err
+	}
+	return context.Cause(ctx)
+}
+
+// collect waits for the result and decodes it, unless it is nil. Its error is a *givenUp when ctx ended before.
+func (p *pending) collect(ctx context.Context, result any, onEvent func(hostapi.Event)) error {
 	for {
 		f, err := p.next(ctx)
 		if err != nil {
@@ -286,11 +305,6 @@ func (c *Client) Observe(ctx context.Context, req hostapi.ObserveRequest) (*host
 		return nil, err
 	}
 	return o, nil
-}
-
-// Step calls Handler.Step.
-func (c *Client) Step(ctx context.Context, step *hostapi.Step, emit func(hostapi.Event)) error {
-	return c.call(ctx, methodStep, step, nil, emit)
 }
 
 // Receive calls Handler.Receive.

@@ -1,6 +1,10 @@
 package wire
 
-import "encoding/json"
+import (
+	"encoding/json"
+
+	"github.com/trivet-dev/trivet/internal/hostapi"
+)
 
 // Methods of hostapi.Handler, as they are called on the wire.
 const (
@@ -13,6 +17,8 @@ const (
 	methodRaiseEpoch = "raise-epoch"
 	methodDial       = "dial"
 	methodLogs       = "logs"
+	methodProbe      = "probe"
+	methodListen     = "probe-listen"
 )
 
 type request struct {
@@ -20,7 +26,8 @@ type request struct {
 	Body   json.RawMessage `json:"body"`
 }
 
-// ready is the event of Serve (with a port) and of Hold.
+// ready is the event of Serve (with a port), of ProbeListen (with all ports) and of Hold.
 type ready struct {
-	Port int `json:"port,omitempty"`
+	Port      int                    `json:"port,omitempty"`
+	Listening hostapi.ProbeListening `json:"listening,omitzero"`
 }

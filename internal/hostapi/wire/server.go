@@ -218,6 +218,12 @@ func (x *exchange) dispatch(h hostapi.Handler, req request) (any, error) {
 		return call(req.Body, func(v *hostapi.RaiseEpoch) (any, error) { return nil, h.RaiseEpoch(x.ctx, v) })
 	case methodLogs:
 		return call(req.Body, func(v *hostapi.Logs) (any, error) { return h.Logs(x.ctx, v) })
+	case methodProbe:
+		return call(req.Body, func(v *hostapi.ProbeRequest) (any, error) { return h.Probe(x.ctx, v) })
+	case methodListen:
+		return call(req.Body, func(v *hostapi.ProbeListen) (any, error) {
+			return nil, h.ProbeListen(x.ctx, v, func(l hostapi.ProbeListening) { _ = x.send(kindEvent, ready{Listening: l}) })
+		})
 	}
 	return nil, fmt.Errorf("unknown method %q", req.Method)
 }

@@ -163,6 +163,12 @@ func (c *Commands) installDeb(d *deb) error {
 			return err
 		}
 		list = append(list, p)
+		// As systemd-tmpfiles does, which maintainer scripts call.
+		if f := strings.Fields(content); filepath.Dir(p) == "/usr/lib/tmpfiles.d" && len(f) > 1 && f[0] == "d" {
+			if err := os.MkdirAll(c.m.Path(f[1]), 0o755); err != nil {
+				return err
+			}
+		}
 	}
 	sort.Strings(list)
 	if err := write(c.m.Path("/var/lib/dpkg/info/"+d.Name+".list"), strings.Join(list, "\n")+"\n"); err != nil {

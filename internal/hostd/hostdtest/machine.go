@@ -5,6 +5,7 @@ package hostdtest
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -31,6 +32,8 @@ type Machine struct {
 	Hook func(point string)
 	// NoSync leaves out fsync, for simulations of many hosts.
 	NoSync bool
+	// OnSync is handed to hostd, see hostd.Options.
+	OnSync func(real string)
 	// Clock is the machine's clock; nil for the real one.
 	Clock func() time.Time
 }
@@ -76,7 +79,7 @@ func skeleton(name string) map[string]string {
 
 var folders = []string{
 	"/opt", "/run", "/root", "/usr/lib", "/usr/sbin", "/usr/local/bin", "/var/lib/dpkg/info", "/etc/systemd/system", "/lib/systemd/system",
-	"/etc/sysctl.d", "/etc/modules-load.d", "/sys/module", "/sys/fs/cgroup/system.slice", "/var/tmp", "/tmp",
+	"/etc/sysctl.d", "/etc/modules-load.d", "/usr/lib/tmpfiles.d", "/sys/module", "/sys/fs/cgroup/system.slice", "/var/tmp", "/tmp",
 }
 
 // New makes a machine of a name in an empty folder.
@@ -114,7 +117,7 @@ func Open(root string) *Machine {
 func (m *Machine) Options() hostd.Options {
 	return hostd.Options{
 		Root: m.Root, Units: m.Units, Commands: m.Commands, Kernel: m.Kernel,
-		Architecture: "amd64", Clock: m.Clock, NoSync: m.NoSync, Hook: m.Hook,
+		Architecture: "amd64", Clock: m.Clock, NoSync: m.NoSync, Hook: m.Hook, OnSync: m.OnSync,
 	}
 }
 
@@ -147,6 +150,8 @@ type Kernel struct {
 	mu     sync.Mutex
 	Links  []hostapi.Interface
 	Killed []int
+	// LinkRoutes counts the routes through interfaces.
+	LinkRoutes map[string]int
 	// Acct are netfilter's accounting objects. The fake programs' rules refer to them by "--nfacct-name".
 	Acct  []string
 	inUse func(counter string) bool
@@ -176,6 +181,13 @@ func (k *Kernel) DeleteLink(_ context.Context, name string) error {
 		return fmt.Errorf("hostdtest: there is no link %s", name)
 	}
 	return nil
+}
+
+// Routes gives LinkRoutes.
+func (k *Kernel) Routes(context.Context) (map[string]int, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return maps.Clone(k.LinkRoutes), nil
 }
 
 // Counters lists Acct.

@@ -72,6 +72,10 @@ func (u *Units) state(name string) hostd.UnitState {
 		return st
 	}
 	st.Load, st.File = "loaded", "disabled"
+	if target, _ := os.Readlink(filepath.Join(u.root, "/etc/systemd/system", name)); target == "/dev/null" {
+		st.Load, st.File = "masked", "masked"
+		return st
+	}
 	if _, err := os.Lstat(u.wants(name)); err == nil {
 		st.File = "enabled"
 	}
@@ -93,8 +97,11 @@ func (u *Units) DaemonReload(context.Context) error {
 }
 
 func (u *Units) need(name string) error {
-	if u.state(name).Load == "not-found" {
+	switch u.state(name).Load {
+	case "not-found":
 		return fmt.Errorf("Unit %s not found.", name) //nolint:staticcheck // systemd's words
+	case "masked":
+		return fmt.Errorf("Unit %s is masked.", name) //nolint:staticcheck // systemd's words
 	}
 	return nil
 }

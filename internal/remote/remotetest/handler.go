@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -17,7 +18,7 @@ import (
 )
 
 // Handler is a hostapi.Handler that keeps a host in memory: record, documents, digests of blobs, epoch and run lock. Effects on a real file system are
-// hostd's business. Set the functions to look in or to take over; Serve and Fetch fail unless they are set.
+// hostd's business. Set the functions to look in or to take over; Serve, Fetch, Probe and ProbeListen fail unless they are set.
 type Handler struct {
 	// OnStep is called for each operation, before it takes effect.
 	OnStep func(ctx context.Context, op int, step *hostapi.Step) error
@@ -25,6 +26,8 @@ type Handler struct {
 	OnObserve func(ctx context.Context) error
 	OnServe   func(ctx context.Context, req *hostapi.Serve, ready func(int)) error
 	OnFetch   func(ctx context.Context, req *hostapi.Fetch, emit func(hostapi.Event)) error
+	OnProbe   func(ctx context.Context, req *hostapi.ProbeRequest) (*hostapi.ProbeResult, error)
+	OnListen  func(ctx context.Context, req *hostapi.ProbeListen, listening func(hostapi.ProbeListening)) error
 	// DialContext replaces the dialling.
 	DialContext func(ctx context.Context, to *hostapi.Endpoint) (net.Conn, error)
 
@@ -87,7 +90,11 @@ func (h *Handler) Step(ctx context.Context, step *hostapi.Step, emit func(hostap
 		if h.OnStep != nil {
 			if err := h.OnStep(ctx, i, step); err != nil {
 				emit(hostapi.Event{Op: i, State: "failed", Message: err.Error()})
-				return &hostapi.Error{Code: hostapi.CodeFailed, Op: i, Message: err.Error()}
+				code := hostapi.CodeFailed
+				if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+					code = hostapi.CodeCancelled
+				}
+				return &hostapi.Error{Code: code, Op: i, Message: err.Error()}
 			}
 		}
 		h.apply(step.Ops[i])
@@ -227,4 +234,20 @@ func (h *Handler) Dial(ctx context.Context, to *hostapi.Endpoint) (net.Conn, err
 // Logs implements hostapi.Handler.
 func (h *Handler) Logs(_ context.Context, req *hostapi.Logs) (string, error) {
 	return fmt.Sprintf("last %d lines of %s\n", req.Lines, req.Unit), nil
+}
+
+// Probe implements hostapi.Handler.
+func (h *Handler) Probe(ctx context.Context, req *hostapi.ProbeRequest) (*hostapi.ProbeResult, error) {
+	if h.OnProbe == nil {
+		return nil, failed(hostapi.CodeFailed, "unexpected Probe")
+	}
+	return h.OnProbe(ctx, req)
+}
+
+// ProbeListen implements hostapi.Handler.
+func (h *Handler) ProbeListen(ctx context.Context, req *hostapi.ProbeListen, listening func(hostapi.ProbeListening)) error {
+	if h.OnListen == nil {
+		return failed(hostapi.CodeFailed, "unexpected ProbeListen")
+	}
+	return h.OnListen(ctx, req, listening)
 }

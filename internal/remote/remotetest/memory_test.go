@@ -9,7 +9,9 @@ import (
 )
 
 func TestMemoryHost(t *testing.T) {
-	remotetest.TestHost(t, func(*testing.T) remote.Host { return remotetest.NewMemoryHost("mem1", new(remotetest.Handler)) })
+	remotetest.TestHost(t, func(*testing.T) remote.Host {
+		return remotetest.NewMemoryHost("mem1", remotetest.Held(new(remotetest.Handler)))
+	})
 }
 
 // TestHostd is the suite on the real helper's code, on a machine that is a folder.
@@ -21,6 +23,6 @@ func TestHostd(t *testing.T) {
 		}
 		h := m.Host()
 		t.Cleanup(func() { _ = h.Close() })
-		return remotetest.NewMemoryHostIn(m.Root, "machine1", h)
+		return remotetest.NewMemoryHostIn(m.Root, "machine1", remotetest.Held(h))
 	})
 }

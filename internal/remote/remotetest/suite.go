@@ -39,6 +39,8 @@ func TestHost(t *testing.T, newHost func(t *testing.T) remote.Host) {
 		{"dial refused", testDialRefused},
 		{"at once", testAtOnce},
 		{"cancelled before", testCancelledBefore},
+		{"step cancelled", testStepCancelled},
+		{"closed during a step", testClosedDuringStep},
 		{"upload cancelled", testUploadCancelled},
 		{"read only", testReadOnly},
 		{"closed", testClosed},
@@ -440,6 +442,55 @@ func testCancelledBefore(t *testing.T, h remote.Host) {
 	o, err := h.Observe(within(t), hostapi.ObserveRequest{})
 	if err != nil || o.Record != nil {
 		t.Errorf("record %v, %v", o, err)
+	}
+}
+
+// testStepCancelled: Step returns when the host has ended the operation at hand, with it recorded and nothing after it begun.
+func testStepCancelled(t *testing.T, h remote.Host) {
+	ctx, cancel := context.WithCancel(within(t))
+	defer cancel()
+	done := map[int]string{}
+	err := h.Step(ctx, step(h, 1, directory("/etc/suite"), file(HeldPath, []byte("1\n")), file("/etc/suite/after", []byte("2\n"))), func(e hostapi.Event) {
+		if done[e.Op] = e.State; e.Op == 1 && e.State == "started" {
+			cancel()
+		}
+	})
+	var he *hostapi.Error
+	if !errors.Is(err, context.Canceled) || !errors.As(err, &he) || he.Code != hostapi.CodeCancelled || he.Op != 2 {
+		t.Errorf("the cancelled step gave %v", err)
+	}
+	namesHost(t, h, err)
+	if diff := cmp.Diff(map[int]string{0: "done", 1: "done"}, done); diff != "" {
+		t.Errorf("last events of operations:\n%s", diff)
+	}
+	o, err := h.Observe(within(t), hostapi.ObserveRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o.Record == nil || len(o.Record.Items) != 2 || o.Record.Items[1].Item.ID().Name != HeldPath || o.Record.Items[1].Pending {
+		t.Errorf("record %+v", o.Record)
+	}
+}
+
+// testClosedDuringStep: closing the connection does not wait for a step, and the step says that its end is not known.
+func testClosedDuringStep(t *testing.T, h remote.Host) {
+	begun := make(chan struct{})
+	go func() {
+		<-begun
+		_ = h.Close()
+	}()
+	begin := time.Now()
+	err := h.Step(within(t), step(h, 1, directory("/etc/suite"), file(HeldPath, []byte("1\n"))), func(e hostapi.Event) {
+		if e.Op == 1 && e.State == "started" {
+			close(begun)
+		}
+	})
+	if !remote.IsLost(err) {
+		t.Errorf("a step whose connection was closed gave %v", err)
+	}
+	namesHost(t, h, err)
+	if d := time.Since(begin); d > 10*time.Second {
+		t.Errorf("it took %s", d)
 	}
 }
 

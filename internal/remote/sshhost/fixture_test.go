@@ -75,7 +75,7 @@ func (f *fixture) server(o remotetest.ServerOptions) *remotetest.Server {
 		o.Staging = f.t.TempDir()
 	}
 	if o.Helper == nil {
-		o.Helper = remotetest.ServeHandler(new(remotetest.Handler))
+		o.Helper = remotetest.ServeHandler(remotetest.Held(new(remotetest.Handler)))
 	}
 	s, err := remotetest.NewServer(o)
 	if err != nil {

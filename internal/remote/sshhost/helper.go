@@ -57,6 +57,14 @@ fi
 chmod 0700 "$1" && mv -f "$1" "$2"
 `
 
+// ScriptRoom tells how much room there is on a folder's file system: kilobytes, then inodes.
+const ScriptRoom = `# trivet room
+LC_ALL=C
+export LC_ALL
+df -Pk "$1" | tail -n 1
+df -Pi "$1" | tail -n 1
+`
+
 // ScriptDiscard removes an uploaded file.
 const ScriptDiscard = `# trivet discard
 rm -f "$1"
@@ -150,6 +158,9 @@ func (p *probe) checkDir(e *endpoint) error {
 	}
 	f := strings.Fields(p.stat)
 	switch {
+	case strings.Contains(p.mkdir, "Read-only file system"), strings.Contains(p.mkdir, "No space left"):
+		return &Error{Kind: ErrHelper, Target: e.String(), Message: fmt.Sprintf("staging folder %s cannot be made: %s", p.dir, oneLine(p.mkdir)),
+			Remedy: "mend the file system there, or set another folder with staging"}
 	case p.mkdir != "":
 		return refuse("cannot be made: " + oneLine(p.mkdir))
 	case len(f) < 4 || len(f[0]) < 10:
@@ -238,6 +249,10 @@ func place(ctx context.Context, c *conn, p *probe, f helperFile) error {
 	defer content.Close()
 	tmp := path.Join(p.dir, "upload-"+rand.Text())
 	if err := copyTo(ctx, c, content, tmp, f.size, nil); err != nil {
+		// The connection is about to end: what half came has to go before that.
+		if line, lerr := shell.Script(ScriptDiscard, tmp).Build(); lerr == nil && ctx.Err() == nil {
+			_, _, _ = c.run(ctx, line)
+		}
 		return fail("uploading the helper", err)
 	}
 	line, err := shell.Script(ScriptPlace, tmp, path.Join(p.dir, f.name()), f.sha256).Build()

@@ -56,6 +56,9 @@ func (k *hostKeys) prepare(e *endpoint) (*check, error) {
 	if e.HostKey != "" {
 		return pinned(e)
 	}
+	if e.Policy == Strict && !slices.ContainsFunc(e.KnownHosts, exists) {
+		return nil, noKnownHosts(e)
+	}
 	known, authority, err := k.known(e)
 	if err != nil {
 		return nil, err
@@ -73,6 +76,22 @@ func (k *hostKeys) prepare(e *endpoint) (*check, error) {
 	return &check{algorithms, func(address string, remote net.Addr, key ssh.PublicKey) error {
 		return k.verify(e, address, remote, key)
 	}}, nil
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
+// noKnownHosts: to contact a host whose key cannot be checked would only have its server count a broken-off login.
+func noKnownHosts(e *endpoint) error {
+	what := "the known hosts file " + e.KnownHosts[0] + " does not exist"
+	if len(e.KnownHosts) > 1 {
+		what = "none of the known hosts files " + strings.Join(e.KnownHosts, ", ") + " exists"
+	}
+	return &Error{Kind: ErrHostKey, Target: e.String(), Message: what,
+		Remedy: fmt.Sprintf("make it with `ssh-keyscan -p %d %s >> %s` and compare the keys with `ssh-keygen -lf` on the host's console, or pin the key with host_key, "+
+			"or have unknown keys learned once with host_keys = \"learn\"", e.Port, e.Address, e.KnownHosts[0])}
 }
 
 // anyAddress is a remote address for look-ups by name.

@@ -37,7 +37,8 @@ func TestKnownHosts(t *testing.T) {
 		{"hashed", []string{hashed(key.PublicKey())}, nil},
 		{"second type", []string{knownhosts.Line([]string{address}, second.PublicKey())}, nil},
 		{"wildcard", []string{"[127.0.0.*]:" + fmt.Sprint(s.Address().Port) + " " + strings.TrimSpace(s.HostKey())}, nil},
-		{"unknown", nil, []string{"host bj1-cp1", "is not known", ssh.FingerprintSHA256(key.PublicKey()), "host_key = ", "ssh-keygen -lf"}},
+		{"no file", nil, []string{"host bj1-cp1", "/known_hosts does not exist", "ssh-keyscan -p", "host_key", "learn"}},
+		{"unknown", []string{"# nobody yet"}, []string{"host bj1-cp1", "is not known", ssh.FingerprintSHA256(key.PublicKey()), "host_key = ", "ssh-keygen -lf"}},
 		{"other port known only", []string{knownhosts.Line([]string{"127.0.0.1"}, key.PublicKey())}, []string{"is not known"}},
 		{"changed", []string{knownhosts.Line([]string{address}, other.PublicKey())},
 			[]string{"host bj1-cp1", "HOST KEY CHANGED", ssh.FingerprintSHA256(key.PublicKey()), ssh.FingerprintSHA256(other.PublicKey()), "known_hosts:1"}},
@@ -52,7 +53,7 @@ func TestKnownHosts(t *testing.T) {
 			if tc.lines != nil {
 				write(t, cfg.KnownHosts[0], strings.Join(tc.lines, "\n")+"\n")
 			}
-			logins := s.Logins()
+			logins, connections := s.Logins(), s.Connections()
 			h, err := f.pool.Connect(within(t), cfg)
 			if tc.words == nil {
 				if err != nil {
@@ -64,6 +65,9 @@ func TestKnownHosts(t *testing.T) {
 			refused(t, err, sshhost.ErrHostKey, tc.words...)
 			if s.Logins() != logins {
 				t.Error("a key was offered to a server that is not trusted")
+			}
+			if tc.lines == nil && s.Connections() != connections {
+				t.Error("a host was contacted whose key could not have been checked")
 			}
 		})
 	}

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -96,7 +97,7 @@ func (s *SSHConfig) fill(h *Hop) error {
 	return nil
 }
 
-// jumps returns the bastions of ProxyJump. Policy is taken from the host.
+// jumps returns the bastions of ProxyJump. Policy and known hosts are taken from the host; what ssh itself would check the jump against is asked after them.
 func (s *SSHConfig) jumps(name string, host Hop) ([]Hop, error) {
 	v, err := s.get(name, "ProxyJump")
 	if err != nil || v == "" || strings.EqualFold(v, "none") {
@@ -109,6 +110,16 @@ func (s *SSHConfig) jumps(name string, host Hop) ([]Hop, error) {
 			return nil, fmt.Errorf("%s: ProxyJump for %s: %w", s.path, name, err)
 		}
 		h.Policy = host.Policy
+		if len(host.KnownHosts) > 0 {
+			own, err := s.get(alias(h), "UserKnownHostsFile")
+			if err != nil {
+				return nil, err
+			}
+			if own == "" {
+				own = "~/.ssh/known_hosts"
+			}
+			h.KnownHosts = append(slices.Clone(host.KnownHosts), strings.Fields(own)...)
+		}
 		hops = append(hops, h)
 	}
 	return hops, nil

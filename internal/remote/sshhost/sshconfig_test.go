@@ -57,6 +57,25 @@ Host *
 		_, err = f.pool.Connect(within(t), cfg)
 		refused(t, err, sshhost.ErrAuth, fmt.Sprint(gate.Address().Port), "user deploy")
 	})
+	t.Run("known hosts of the topology", func(t *testing.T) {
+		// ssh_config names the jump host and no file of known hosts: the topology's file has its key.
+		t.Setenv("HOME", t.TempDir())
+		jump := f.sshConfig(fmt.Sprintf("Host cp1.example\n  HostName 127.0.0.1\n  Port %d\n  ProxyJump jump@gate.example\nHost gate.example\n  HostName 127.0.0.1\n  Port %d\nHost *\n  IdentityFile %s\n",
+			s.Address().Port, gate.Address().Port, f.keyPath))
+		cfg := sshhost.Config{Name: "bj1-cp1", Address: "cp1.example", User: "deploy", PrivateKeys: []string{f.keyPath}, KnownHosts: []string{f.knownHosts}, SSHConfig: jump,
+			Helper: func(string) (string, error) { return f.helper, nil }}
+		f.connect(cfg)
+
+		// What ssh checks the jump host against counts too, after the topology's.
+		other := filepath.Join(t.TempDir(), "known")
+		write(t, other, fmt.Sprintf("[127.0.0.1]:%d %s", s.Address().Port, s.HostKey()))
+		cfg.KnownHosts = []string{other}
+		_, err := f.pool.Connect(within(t), cfg)
+		refused(t, err, sshhost.ErrHostKey, "bastion gate.example", "is not known", other)
+		cfg.SSHConfig = f.sshConfig(fmt.Sprintf("Host cp1.example\n  HostName 127.0.0.1\n  Port %d\n  ProxyJump jump@gate.example\nHost gate.example\n  HostName 127.0.0.1\n  Port %d\n  UserKnownHostsFile %s\nHost *\n  IdentityFile %s\n",
+			s.Address().Port, gate.Address().Port, f.knownHosts, f.keyPath))
+		f.connect(cfg)
+	})
 	t.Run("no jump", func(t *testing.T) {
 		cfg := f.config(s)
 		cfg.User = "deploy"

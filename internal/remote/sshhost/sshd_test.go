@@ -22,7 +22,7 @@ import (
 // TestMain is also the helper: the test program itself is placed on the "host" that a real sshd is, and started there as "trivet-host-… serve".
 func TestMain(m *testing.M) {
 	if len(os.Args) == 2 && os.Args[1] == "serve" && strings.HasPrefix(filepath.Base(os.Args[0]), "trivet-host-") {
-		if err := wire.Serve(context.Background(), stdio{}, new(remotetest.Handler)); err != nil {
+		if err := wire.Serve(context.Background(), stdio{}, remotetest.Held(new(remotetest.Handler))); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}

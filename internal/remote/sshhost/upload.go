@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -155,7 +156,46 @@ func copyTo(ctx context.Context, c *conn, content io.Reader, target string, size
 		}
 		return cause
 	}
+	if full := noRoom(ctx, c, target, size, err); full != nil {
+		return full
+	}
 	return copyError(c, err)
+}
+
+// noRoom asks, after scp failed, whether it was for want of room: what scp said of it is lost in go-scp, where the exit status comes first.
+func noRoom(ctx context.Context, c *conn, target string, size int64, err error) error {
+	var exit *ssh.ExitError
+	if !errors.As(err, &exit) || exit.ExitStatus() == 127 {
+		return nil
+	}
+	dir := path.Dir(target)
+	line, err := shell.Script(ScriptRoom, dir).Build()
+	if err != nil {
+		return nil
+	}
+	out, _, err := c.run(ctx, line)
+	if err != nil {
+		return nil // the first error says enough
+	}
+	// filesystem size used available capacity mount
+	var free []int64
+	for l := range strings.Lines(out) {
+		if f := strings.Fields(l); len(f) >= 6 {
+			if n, err := strconv.ParseInt(f[3], 10, 64); err == nil {
+				free = append(free, n)
+			}
+		}
+	}
+	what := ""
+	switch {
+	case len(free) > 0 && free[0]<<10 < size:
+		what = fmt.Sprintf("%d KiB are free in %s", free[0], dir)
+	case len(free) > 1 && free[1] == 0:
+		what = "no inode is free in " + dir
+	default:
+		return nil
+	}
+	return &hostapi.Error{Code: hostapi.CodeDiskFull, Op: -1, Message: "No space left on device: " + what, Remedy: "free space in " + dir + " on the host, or set another folder with staging, and apply again"}
 }
 
 func copyError(c *conn, err error) error {

@@ -1,0 +1,13 @@
+package bootstrap
+
+import (
+	"context"
+	"time"
+
+	"github.com/trivet-dev/trivet/internal/hostapi"
+)
+
+// StatusWithin is Status with another patience for hosts that went silent.
+func (e *Engine) StatusWithin(ctx context.Context, patience time.Duration) (*Status, error) {
+	return e.status(ctx, hostapi.ObserveRequest{}, patience)
+}

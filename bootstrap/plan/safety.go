@@ -1,0 +1,193 @@
+package plan
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/trivet-dev/trivet/bootstrap/desired"
+	"github.com/trivet-dev/trivet/bootstrap/inventory"
+	"github.com/trivet-dev/trivet/bootstrap/topology"
+	"github.com/trivet-dev/trivet/internal/hostapi"
+)
+
+// RefuseAway refuses what too many absent hosts forbid. A cluster that does not exist yet needs every etcd member and control plane. Of one that exists a majority of the
+// recorded control planes must answer: every inventory was kept by a majority, so that any other majority knows the newest.
+func RefuseAway(c *topology.Cluster, cur *inventory.Inventory, away map[string]string) error {
+	if len(away) == 0 {
+		return nil
+	}
+	if cur == nil || !cur.Initialised {
+		return refuseFresh(c, cur, away)
+	}
+	var recorded, missing []string
+	for _, h := range cur.Hosts {
+		if !hasRole(h.Roles, topology.RoleControlPlane) {
+			continue
+		}
+		recorded = append(recorded, h.Name)
+		if _, gone := away[h.Name]; gone {
+			missing = append(missing, h.Name)
+		}
+	}
+	have, need := len(recorded)-len(missing), majority(len(recorded))
+	if have >= need {
+		return nil
+	}
+	return fmt.Errorf("%d of %d control planes of cluster %q %s, %d are needed: with fewer nobody can know which inventory is the newest, nor keep a new one. Bring one of them back, then run the same command again: %s",
+		have, len(recorded), c.Name, verb(have, "answers", "answer"), need, reasons(missing, away))
+}
+
+// refuseFresh needs every etcd member and control plane of a cluster that is to be made, or that may exist already where nobody looked.
+func refuseFresh(c *topology.Cluster, cur *inventory.Inventory, away map[string]string) error {
+	var missing []string
+	for _, h := range c.Hosts {
+		if _, gone := away[h.Name]; gone && (h.Has(topology.RoleControlPlane) || h.Has(topology.RoleEtcd)) {
+			missing = append(missing, h.Name)
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	why := "the first bring-up is not finished and needs every etcd member and control plane"
+	if cur == nil {
+		why = "no host that answers has the cluster's inventory, so nobody can know whether it exists already, and a first bring-up needs every etcd member and control plane"
+	}
+	slices.Sort(missing)
+	return fmt.Errorf("cluster %q: %s, of which %d %s not answer. Bring them back, then run the same command again: %s",
+		c.Name, why, len(missing), verb(len(missing), "does", "do"), reasons(missing, away))
+}
+
+func majority(n int) int { return n/2 + 1 }
+
+func verb(n int, one, many string) string {
+	if n == 1 {
+		return one
+	}
+	return many
+}
+
+// reasons lists hosts with why they are away.
+func reasons(hosts []string, away map[string]string) string {
+	out := make([]string, len(hosts))
+	for i, h := range hosts {
+		out[i] = "host " + h + ": " + bare(h, away[h])
+	}
+	return strings.Join(out, "; ")
+}
+
+// bare takes the host's name, and the address that may follow it, off a reason that begins with them.
+func bare(host, reason string) string {
+	if rest, ok := strings.CutPrefix(reason, "host "+host+": "); ok {
+		return rest
+	}
+	if rest, ok := strings.CutPrefix(reason, "host "+host+" ("); ok {
+		if address, why, ok := strings.Cut(rest, "): "); ok {
+			return address + ": " + why
+		}
+	}
+	return reason
+}
+
+// leaveOutAway notes the hosts that were not seen.
+func (m *maker) leaveOutAway() {
+	for _, h := range m.Cluster.Hosts {
+		if m.Seen[h.Name] != nil {
+			m.hosts = append(m.hosts, h)
+			continue
+		}
+		m.skip(h, bare(h.Name, cmp.Or(m.Away[h.Name], "it was not observed")))
+	}
+}
+
+func (m *maker) skip(h *topology.Host, reason string) {
+	m.plan.Skipped = append(m.plan.Skipped, Skip{Host: h.Name, Site: h.Site().Name, Reason: reason})
+	slices.SortFunc(m.plan.Skipped, func(a, b Skip) int { return cmp.Or(strings.Compare(a.Site, b.Site), strings.Compare(a.Host, b.Host)) })
+}
+
+// holdBack leaves out the hosts of a running cluster whose changes would stop an etcd member that the others, as far as they were seen, could not bear to lose. What only raises
+// what is down there stays. API servers need no such sum here: a majority of several control planes was seen, so there is another one.
+func (m *maker) holdBack() {
+	for _, h := range m.hosts {
+		if m.dataGone(h) {
+			m.lost[h.Name] = true
+			m.skip(h, "the data of its etcd member, "+desired.EtcdData+", is gone: bring it back, from its disk or a copy of it; this version of trivet does not rebuild etcd members")
+		}
+	}
+	for _, h := range m.hosts {
+		raise, rest := m.raising(h)
+		if m.lost[h.Name] {
+			m.actions[h.Name] = slices.DeleteFunc(raise, func(a Action) bool { return a.Part != desired.PartAPIServer })
+			continue
+		}
+		if etcd, _ := disrupts(rest); !etcd {
+			continue
+		}
+		if why := m.withoutMember(h.Name); why != "" {
+			m.skip(h, why)
+			m.actions[h.Name] = raise
+		}
+	}
+}
+
+// dataGone says whether a member has lost what it keeps. Nothing can raise it: a member that forgot what it has voted for must not come back under its name.
+func (m *maker) dataGone(h *topology.Host) bool {
+	return h.Has(topology.RoleEtcd) && slices.ContainsFunc(m.Seen[h.Name].Drift, func(d hostapi.Drift) bool {
+		return d.ID == (hostapi.ID{Kind: hostapi.KindDirectory, Name: desired.EtcdData}) && strings.Contains(d.What, "data is gone")
+	})
+}
+
+// disrupts tells what a host's actions stop for a while: every action on a unit may, but for its first start.
+func disrupts(actions []Action) (etcd, api bool) {
+	for _, a := range actions {
+		if kindOf(a) != hostapi.KindUnit || a.Verb == Start {
+			continue
+		}
+		etcd = etcd || a.ID.Name == desired.EtcdUnit
+		api = api || a.ID.Name == apiServerUnit
+	}
+	return etcd, api
+}
+
+// recorded lists the hosts that the running cluster remembers with a role, and those of them that were not seen or have lost their data.
+func (m *maker) recorded(r topology.Role) (all, away []string) {
+	if m.Current == nil {
+		return nil, nil
+	}
+	for _, h := range m.Current.Hosts {
+		if !hasRole(h.Roles, r) {
+			continue
+		}
+		all = append(all, h.Name)
+		if m.Seen[h.Name] == nil || (r == topology.RoleEtcd && m.lost[h.Name]) {
+			away = append(away, h.Name)
+		}
+	}
+	return all, away
+}
+
+// withoutMember does the sum of etcd's members without the one on a host; "" when the others keep the quorum. Members that are down on hosts that were seen count: the plan raises
+// them first, and waits for them. The only member may stop: there is no quorum that others could keep.
+func (m *maker) withoutMember(host string) string {
+	members, away := m.recorded(topology.RoleEtcd)
+	left, need := len(members)-len(away)-1, majority(len(members))
+	if left >= need || len(members) <= 1 {
+		return ""
+	}
+	return fmt.Sprintf("held back, since its etcd would restart: of %d members %d %s away or lost (%s), without %s %d %s left, and %d are needed",
+		len(members), len(away), verb(len(away), "is", "are"), strings.Join(away, ", "), host, left, verb(left, "is", "are"), need)
+}
+
+// guards are what must be true at the moment a step begins: the same sums, done again by what etcd and the API servers say then.
+func (m *maker) guards(s Step) []Gate {
+	var out []Gate
+	etcd, api := disrupts(s.Actions)
+	if members, _ := m.recorded(topology.RoleEtcd); etcd && len(members) > 1 {
+		out = append(out, Gate{Kind: GuardEtcd, Hosts: []string{s.Host}})
+	}
+	if servers, _ := m.recorded(topology.RoleControlPlane); api && len(servers) > 1 {
+		out = append(out, Gate{Kind: GuardAPI, Hosts: []string{s.Host}})
+	}
+	return out
+}

@@ -1,0 +1,151 @@
+package bootstrap_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/trivet-dev/trivet/bootstrap"
+	"github.com/trivet-dev/trivet/bootstrap/topology"
+	"github.com/trivet-dev/trivet/internal/hostapi"
+	"github.com/trivet-dev/trivet/internal/remote"
+)
+
+// TestStatusOfObjects compares the API as a plan does, and gets nothing built or fetched for it.
+func TestStatusOfObjects(t *testing.T) {
+	f := newFleet(t, small)
+	apply(t, open(t, f))
+	e := open(t, f, func(o *bootstrap.Options) { o.Artifacts = nil })
+	s, err := e.Status(t.Context())
+	if err != nil || !s.Healthy() || len(s.Objects) > 0 {
+		t.Fatalf("after the bring-up: %+v, %v", s, err)
+	}
+	f.ForgetObject("Node/w1")
+	f.ForgetObject("Deployment/kube-system/coredns")
+	if s, err = e.Status(t.Context()); err != nil || s.Healthy() {
+		t.Fatalf("with objects gone: %+v, %v", s, err)
+	}
+	want := []bootstrap.ObjectDrift{{Kind: "Node", Name: "w1", Missing: true}, {Kind: "Deployment", Namespace: "kube-system", Name: "coredns", Missing: true}}
+	if d := cmp.Diff(want, s.Objects); d != "" {
+		t.Errorf("-want +got:\n%s", d)
+	}
+
+	// A host that is not set up yet has no Node that could be missing.
+	more := small
+	more.Hosts = append(slices.Clone(small.Hosts), small.Hosts[1])
+	more.Hosts[2].Name = "w2"
+	if err := f.Change(more); err != nil {
+		t.Fatal(err)
+	}
+	if s, err = open(t, f).Status(t.Context()); err != nil || len(s.Objects) != 2 || s.ObjectsError != "" {
+		t.Errorf("with a new host: %+v, %v", s, err)
+	}
+}
+
+// TestDeepStatus finds an artifact that was changed in place with its size kept.
+func TestDeepStatus(t *testing.T) {
+	f := newFleet(t, small)
+	apply(t, open(t, f))
+	blobs, err := filepath.Glob(f.Machines["w1"].Path("/opt/trivet/store/sha256") + "/*")
+	if err != nil || len(blobs) == 0 {
+		t.Fatalf("no blobs: %v", err)
+	}
+	o, err := f.Observe("w1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	damage := func(sha256 string) {
+		for _, b := range blobs {
+			if !strings.Contains(b, sha256) {
+				continue
+			}
+			content, err := os.ReadFile(b)
+			if err != nil {
+				t.Fatal(err)
+			}
+			content[0] ^= 1
+			if err := os.Chmod(b, 0o644); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(b, content, 0o644); err != nil {
+				t.Fatal(err)
+			}
+			return
+		}
+		t.Fatalf("no blob %s", sha256)
+	}
+	for _, r := range o.Record.Items {
+		if r.Item.Artifact != nil {
+			damage(r.Item.Artifact.Blob.SHA256)
+			break
+		}
+	}
+	e := open(t, f)
+	s, err := e.DeepStatus(t.Context())
+	if err != nil || s.Healthy() || !s.Deep || len(s.Hosts[1].Drift) == 0 {
+		t.Errorf("a deep status finds nothing: %+v, %v", s, err)
+	}
+}
+
+// TestStatusCertificates lists them by expiry.
+func TestStatusCertificates(t *testing.T) {
+	f := newFleet(t, small)
+	apply(t, open(t, f))
+	s, err := open(t, f).Status(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, h := range s.Hosts {
+		if len(h.Certificates) == 0 || *h.NextExpiry != h.Certificates[0] {
+			t.Errorf("host %s: %+v, first %+v", h.Name, h.Certificates, h.NextExpiry)
+		}
+		if !slices.IsSortedFunc(h.Certificates, func(a, b bootstrap.Expiry) int { return a.NotAfter.Compare(b.NotAfter) }) {
+			t.Errorf("host %s: not sorted: %+v", h.Name, h.Certificates)
+		}
+	}
+	late := func(o *bootstrap.Options) {
+		o.Now = func() time.Time { return s.Hosts[0].NextExpiry.NotAfter.Add(time.Second) }
+	}
+	if s, err := open(t, f, late).Status(t.Context()); err != nil || s.Healthy() {
+		t.Errorf("with an expired certificate all is well: %v", err)
+	}
+}
+
+// mute is a host that takes questions and never answers.
+type mute struct{ remote.Host }
+
+func (mute) Observe(ctx context.Context, _ hostapi.ObserveRequest) (*hostapi.Observation, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+// TestStatusOfSilentHost shows everything else, in bounded time.
+func TestStatusOfSilentHost(t *testing.T) {
+	f := newFleet(t, small)
+	apply(t, open(t, f))
+	e := open(t, f, func(o *bootstrap.Options) {
+		o.Connect = func(ctx context.Context, h *topology.Host) (remote.Host, error) {
+			conn, err := f.Connect(ctx, h)
+			if h.Name == "w1" && err == nil {
+				conn = mute{conn}
+			}
+			return conn, err
+		}
+	})
+	s, err := e.StatusWithin(t.Context(), 3*time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if cp1 := s.Hosts[0]; cp1.Error != "" || len(cp1.Units) == 0 || cp1.Node != "Ready" {
+		t.Errorf("cp1: %+v", cp1)
+	}
+	if w1 := s.Hosts[1]; !strings.Contains(w1.Error, "host w1: connected, and no answer for 3s") || s.Healthy() {
+		t.Errorf("w1: %+v", w1)
+	}
+}

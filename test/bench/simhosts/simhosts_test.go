@@ -1,0 +1,61 @@
+package simhosts_test
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/trivet-dev/trivet/bootstrap/fleettest"
+	"github.com/trivet-dev/trivet/test/bench/simhosts"
+)
+
+// TestPlanFindsNothingToDo plans a small running fleet over SSH, with what the operator knows of it passed on as the benchmark does.
+func TestPlanFindsNothingToDo(t *testing.T) {
+	helper := filepath.Join(t.TempDir(), "trivet-host")
+	if err := os.WriteFile(helper, []byte("stands in for the helper: the servers know it by name and size"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	servers, err := simhosts.Serve(t.Context(), fleettest.Dir(t), 12, helper, func(string) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer servers.Close()
+	description, err := json.Marshal(servers.Fleet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var fleet simhosts.Fleet
+	if err := json.Unmarshal(description, &fleet); err != nil {
+		t.Fatal(err)
+	}
+	m, err := simhosts.Plan(t.Context(), &fleet, helper, 32)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m.Hosts != 12 || m.Actions != 0 || m.RoundTrips < 1 || m.RoundTrips > 3 || m.BytesReceived == 0 {
+		t.Errorf("%+v", m)
+	}
+	if u := servers.Unexpected(); len(u) > 0 {
+		t.Errorf("unexpected commands: %q", u)
+	}
+}
+
+func TestPlanNeedsEveryHost(t *testing.T) {
+	helper := filepath.Join(t.TempDir(), "trivet-host")
+	if err := os.WriteFile(helper, nil, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	servers, err := simhosts.Serve(t.Context(), fleettest.Dir(t), 4, helper, func(string) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	fleet := servers.Fleet
+	if err := servers.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if m, err := simhosts.Plan(context.WithoutCancel(t.Context()), &fleet, helper, 32); err == nil {
+		t.Errorf("a plan of hosts that do not listen: %+v", m)
+	}
+}

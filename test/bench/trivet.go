@@ -1,0 +1,149 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/trivet-dev/trivet/bootstrap"
+	"github.com/trivet-dev/trivet/bootstrap/certs"
+	"github.com/trivet-dev/trivet/bootstrap/desired"
+	"github.com/trivet-dev/trivet/bootstrap/event"
+	"github.com/trivet-dev/trivet/bootstrap/plan"
+)
+
+// example is the text of an example topology.
+func example(name string) ([]byte, error) {
+	return os.ReadFile("examples/topologies/" + name + "/main.hcl")
+}
+
+// engine connects to a lab's hosts.
+func (l *labHosts) engine(ctx context.Context, s *store) (*bootstrap.Engine, error) {
+	e, err := bootstrap.Connect(ctx, bootstrap.Options{
+		Topology: l.topology, NetworkNamespace: l.access.NetworkNamespace, Artifacts: s, Helper: func(string) (string, error) { return l.helper(), nil },
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := e.Unreachable(); err != nil {
+		_ = e.Close()
+		return nil, err
+	}
+	return e, nil
+}
+
+// seed brings to every host the artifacts that an apply would transfer, so that it finds them there.
+func (l *labHosts) seed(ctx context.Context, s *store) error {
+	l.say("trivet: artifacts on every host")
+	e, err := l.engine(ctx, s)
+	if err != nil {
+		return err
+	}
+	defer e.Close()
+	p, err := e.Plan(ctx)
+	if err != nil {
+		return err
+	}
+	byHost := map[string][]*plan.TransferOf{}
+	for _, t := range transfers(p) {
+		byHost[t.host] = append(byHost[t.host], t.TransferOf)
+	}
+	return each(l.names(), func(host string) error {
+		for _, t := range byHost[host] {
+			if err := upload(ctx, e, s, host, t); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// transfer is a transfer to a host.
+type transfer struct {
+	host, site string
+	*plan.TransferOf
+}
+
+func transfers(p *plan.Plan) (out []transfer) {
+	for _, ph := range p.Phases {
+		for _, step := range ph.Steps {
+			for _, a := range step.Actions {
+				if a.Transfer != nil {
+					out = append(out, transfer{step.Host, step.Site, a.Transfer})
+				}
+			}
+		}
+	}
+	return out
+}
+
+func upload(ctx context.Context, e *bootstrap.Engine, s *store, host string, t *plan.TransferOf) error {
+	content, err := os.Open(s.blob(t.Blob.SHA256))
+	if err != nil {
+		return fmt.Errorf("%s: %w", t.Name, err)
+	}
+	defer content.Close()
+	return e.Hosts()[host].Upload(ctx, content, t.Blob, nil)
+}
+
+// applyTime says where the time of an apply went.
+type applyTime struct {
+	seconds float64
+	phases  []Phase
+}
+
+// apply runs `trivet apply`.
+func (l *labHosts) apply(ctx context.Context) (*applyTime, error) {
+	cmd := l.command(ctx, "apply", "--yes", "--json")
+	start := time.Now()
+	out, err := output(cmd)
+	end := time.Now()
+	if err != nil {
+		return nil, err
+	}
+	a := &applyTime{seconds: end.Sub(start).Seconds()}
+	lastEnd := start
+	for line := range bytes.Lines(out) {
+		var e event.Event
+		if err := json.Unmarshal(line, &e); err != nil {
+			return nil, fmt.Errorf("trivet apply --json: %w: %s", err, line)
+		}
+		switch e.Kind {
+		case event.PhaseStarted:
+			if lastEnd.Equal(start) {
+				a.phases = append(a.phases, Phase{"trivet apply", "connect, plan, lock", e.Time.Sub(start).Seconds()})
+			}
+			lastEnd = e.Time
+		case event.PhaseDone:
+			a.phases = append(a.phases, Phase{"trivet apply", e.Phase, e.Time.Sub(lastEnd).Seconds()})
+			lastEnd = e.Time
+		}
+	}
+	a.phases = append(a.phases, Phase{"trivet apply", "end", end.Sub(lastEnd).Seconds()})
+	return a, nil
+}
+
+// operatorKubectl is kubectl on a control plane, with the operator's certificate that lies there.
+func operatorKubectl() string {
+	return strings.Join([]string{"/usr/local/bin/kubectl", "--server=https://127.0.0.1:6443", "--tls-server-name=kubernetes", "--certificate-authority=" + desired.KubernetesCA,
+		"--client-certificate=" + certs.KubernetesDir + "/" + certs.Operator + ".crt", "--client-key=" + certs.KubernetesDir + "/" + certs.Operator + ".key"}, " ")
+}
+
+// answer deploys /etc/web.yaml from a host, and waits until one of its pods reaches the other by the Service's name. It is the same stop probe for both sides.
+func (l *labHosts) answer(ctx context.Context, host, kubectl string) error {
+	ctx, cancel := context.WithTimeout(ctx, 15*time.Minute)
+	defer cancel()
+	// Pods are refused until the service account of their namespace exists.
+	_, err := l.script(ctx, host, `
+until `+kubectl+` apply -f /etc/web.yaml > /var/log/web.log 2>&1; do sleep 0.1; done
+until `+kubectl+` get --raw "/api/v1/namespaces/default/pods/client:8080/proxy/dial?host=web&port=80&request=hostname&protocol=http&tries=1" 2>> /var/log/web.log | grep -q '"responses":\["web"\]'; do sleep 0.1; done`)
+	if err != nil {
+		out, _ := l.script(context.WithoutCancel(ctx), host, "tail -n 3 /var/log/web.log; "+kubectl+" get pods -A -o wide || true")
+		return fmt.Errorf("no pod answers by Service name: %w\n%s", err, out)
+	}
+	return nil
+}

@@ -1,0 +1,438 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/trivet-dev/trivet/bootstrap/event"
+	"github.com/trivet-dev/trivet/internal/artifact"
+	"github.com/trivet-dev/trivet/internal/lab"
+)
+
+// TestFaults breaks things, one after the other, in one lab with the example topology: before there is a cluster, during its bring-up, and once it runs. Each fault has to end
+// in a clear error or in a whole cluster, and the next apply in a whole cluster.
+func TestFaults(t *testing.T) {
+	o := newOperator(t, "e2e-faults", example(t, "two-places-three-centres"))
+	step := func(name string, fn func(*operator)) {
+		if t.Failed() && os.Getenv("TRIVET_E2E_KEEP") != "" {
+			t.FailNow() // as it is, for whoever wants to look
+		}
+		t.Run(name, func(t *testing.T) {
+			start := time.Now()
+			fn(o.at(t))
+			t.Logf("%s took %.1f s", name, time.Since(start).Seconds())
+		})
+	}
+	step("hosts that do not let us in", (*operator).shutOut)
+	step("port taken", (*operator).portTaken)
+	step("artifact with a wrong digest", (*operator).wrongDigest)
+	step("disk full", (*operator).diskFull)
+	step("etcd data of another cluster", (*operator).foreignData)
+	step("bring-up, killed and cut again and again", (*operator).brokenBringUp)
+	step("a host of another cluster", (*operator).otherCluster)
+	step("two applies at once", (*operator).twoApplies)
+	step("killed while rolling a change", (*operator).killedRoll)
+	step("packets lost while rolling a change", (*operator).lossyRoll)
+	step("a site cut off", (*operator).siteCut)
+	step("a worker that hangs", (*operator).frozenWorker)
+	step("wiped etcd data", (*operator).wipedData)
+	step("power lost everywhere", (*operator).powerLost)
+	step("in the end", func(o *operator) {
+		o.must("verify")
+		o.unchanged()
+	})
+}
+
+// The lab's hosts share the machine's clock and architecture: what depends on another one is tested without a lab.
+func TestFaultsThatNoLabMakes(t *testing.T) {
+	t.Run("clock skew", func(t *testing.T) {
+		t.Skip("the hosts of a lab share the machine's clock; bootstrap/preflight tests the check")
+	})
+	t.Run("no systemd", func(t *testing.T) {
+		t.Skip("every host of a lab runs systemd; internal/hostd tests the refusal")
+	})
+	t.Run("unsupported architecture", func(t *testing.T) {
+		t.Skip("every host of a lab has the machine's architecture; internal/remote/sshhost tests the refusal")
+	})
+}
+
+// edited is the example topology with the text of one line replaced.
+func (o *operator) edited(replace ...string) string {
+	o.t.Helper()
+	text := example(o.t, "two-places-three-centres")
+	for i := 0; i < len(replace); i += 2 {
+		if strings.Count(text, replace[i]) != 1 {
+			o.t.Fatalf("the example has %q not once", replace[i])
+		}
+		text = strings.Replace(text, replace[i], replace[i+1], 1)
+	}
+	return text
+}
+
+// pods changes the workers' kubelets, and them alone.
+func pods(n int) []string {
+	return []string{"  etcd {\n", fmt.Sprintf("  component \"kubelet\" {\n    role     = \"worker\"\n    settings = { maxPods = %d }\n  }\n\n  etcd {\n", n)}
+}
+
+// retention changes every etcd member.
+func retention(d string) []string {
+	return []string{"    accept_loss =", fmt.Sprintf("    compaction_retention = %q\n    accept_loss =", d)}
+}
+
+// both makes several changes, the first of which may have made the place for the next.
+func (o *operator) change(changes ...[]string) {
+	o.t.Helper()
+	o.write(o.edited(slices.Concat(changes...)...))
+}
+
+// says checks that an output names what it should.
+func (o *operator) says(text string, want ...string) {
+	o.t.Helper()
+	for _, w := range want {
+		if !strings.Contains(text, w) {
+			o.t.Errorf("it does not say %q:\n%s", w, text)
+		}
+	}
+}
+
+// shutOut makes every host refuse the operator, each for a reason of its own. One plan tells them all, and no host is touched.
+func (o *operator) shutOut() {
+	l, err := lab.Open(o.fleet)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	before := o.inspectAll([]string{"bj1-cp1", "bj1-w1", "bj2-cp1", "sh1-cp1"})
+	known, err := os.ReadFile(l.Access().KnownHosts)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	keys := map[string]string{}
+	for line := range strings.Lines(string(known)) {
+		names, key, _ := strings.Cut(line, " ")
+		_, name, _ := strings.Cut(names, ",")
+		keys[name] = key
+	}
+	forged := strings.Replace(string(known), keys["bj2-cp1"], keys["sh1-w1"], 1)
+	lines := slices.DeleteFunc(slices.Collect(strings.Lines(forged)), func(line string) bool { return strings.Contains(line, "bj1-cp1 ") })
+	if err := os.WriteFile(l.Access().KnownHosts, []byte(strings.Join(lines, "")), 0o600); err != nil {
+		o.t.Fatal(err)
+	}
+	o.on("bj1-w1", "mv", "/etc/sudoers.d/trivet-lab", "/etc/trivet-lab.sudoers")
+	o.on("sh1-cp1", "mv", "/home/ops/.ssh/authorized_keys", "/home/ops/.ssh/kept")
+	o.must("lab", "kill", "sh1-w1")
+
+	r := o.exits(1, "plan")
+	for _, host := range exampleHosts {
+		if n := strings.Count(r.stderr, "host "+host); n != 1 {
+			o.t.Errorf("host %s is named %d times, not once:\n%s", host, n, r.stderr)
+		}
+	}
+	o.says(r.stderr, "is not known", "HOST KEY CHANGED", "sudo", "NOPASSWD", "key")
+
+	o.must("lab", "start", "sh1-w1")
+	o.on("sh1-cp1", "mv", "/home/ops/.ssh/kept", "/home/ops/.ssh/authorized_keys")
+	o.on("bj1-w1", "mv", "/etc/trivet-lab.sudoers", "/etc/sudoers.d/trivet-lab")
+	if err := os.WriteFile(l.Access().KnownHosts, known, 0o600); err != nil {
+		o.t.Fatal(err)
+	}
+	o.asBefore(before)
+}
+
+// portTaken has something else listen where the API server is to.
+func (o *operator) portTaken() {
+	o.on("bj2-cp1", "systemd-run", "--unit=squatter", "--service-type=exec", "socat", "TCP-LISTEN:6443,fork,reuseaddr", "EXEC:/bin/true")
+	defer o.on("bj2-cp1", "systemctl", "stop", "squatter.service")
+	o.on("bj2-cp1", "timeout", "20", "sh", "-c", "until ss -Hltn | grep -q :6443; do sleep 0.1; done")
+	r := o.exits(4, "preflight")
+	o.says(r.stdout, "bj2-cp1", "6443", "socat")
+	r = o.exits(1, "apply", "--yes")
+	o.says(r.stdout+r.stderr, "bj2-cp1", "6443", "socat")
+}
+
+// wrongDigest takes artifacts from a folder in which one file was changed.
+func (o *operator) wrongDigest() {
+	dir, err := artifact.UserDir("artifacts")
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	folder := filepath.Join(o.dir, "mirror")
+	if err := os.RemoveAll(folder); err != nil {
+		o.t.Fatal(err)
+	}
+	defer os.RemoveAll(folder)
+	const script = `mkdir "$2" && cp -al "$1/blobs" "$1/index.json" "$2/" && mkdir -p "$2/tmp"`
+	o.sh(script, dir, folder)
+	blob := o.blobOf(folder, "runc")
+	data, err := os.ReadFile(blob)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	data[len(data)/2] ^= 1
+	if err := os.Remove(blob); err != nil { // the file of the cache has the same inode
+		o.t.Fatal(err)
+	}
+	if err := os.WriteFile(blob, data, 0o644); err != nil {
+		o.t.Fatal(err)
+	}
+	r := o.exits(1, "apply", "--yes", "--artifacts", folder)
+	o.says(r.stderr, "runc", filepath.Base(blob)[:12])
+	for _, h := range exampleHosts {
+		if out := o.on(h, "sh", "-c", "ls /opt/trivet/store/sha256 2>/dev/null || true"); strings.Contains(out, filepath.Base(blob)) {
+			o.t.Errorf("host %s took the wrong file into its store", h)
+		}
+	}
+}
+
+// blobOf finds the file of an artifact in a folder.
+func (o *operator) blobOf(folder, name string) string {
+	o.t.Helper()
+	data, err := os.ReadFile(filepath.Join(folder, "index.json"))
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	var index struct{ Entries []artifact.Entry }
+	if err := json.Unmarshal(data, &index); err != nil {
+		o.t.Fatal(err)
+	}
+	for _, e := range index.Entries {
+		if e.Name == name && e.Arch == runtime.GOARCH {
+			return filepath.Join(folder, "blobs/sha256", e.SHA256)
+		}
+	}
+	o.t.Fatalf("%s has no %s", folder, name)
+	return ""
+}
+
+// diskFull gives one host no room for the artifacts.
+func (o *operator) diskFull() {
+	o.must("lab", "fill", "bj1-cp1", "/opt/trivet", "--free", "30Mi")
+	r := o.exits(1, "apply", "--yes")
+	o.says(r.stderr, "bj1-cp1", "/opt")
+	if !strings.Contains(r.stderr, "space") && !strings.Contains(r.stderr, "free") {
+		o.t.Errorf("it does not say that the disk is full:\n%s", r.stderr)
+	}
+	o.must("lab", "empty", "bj1-cp1", "/opt/trivet")
+}
+
+// foreignData puts the data of an etcd that is not ours where a member is to be.
+func (o *operator) foreignData() {
+	o.on("sh1-cp1", "sh", "-ec", "mkdir -p /var/lib/etcd/member/wal /var/lib/etcd/member/snap && echo 'of another cluster' | tee /var/lib/etcd/member/wal/0.wal >/var/lib/etcd/member/snap/db && chmod -R go= /var/lib/etcd")
+	list := func() string {
+		return o.on("sh1-cp1", "sh", "-c", "find /var/lib/etcd -printf '%p %M %u %g %s %T@\n' | sort; cat /var/lib/etcd/member/*/*")
+	}
+	before := list()
+	r := o.exits(1, "apply", "--yes")
+	o.says(r.stdout+r.stderr, "sh1-cp1", "/var/lib/etcd")
+	if diff := cmp.Diff(before, list()); diff != "" {
+		o.t.Errorf("the data of another cluster was touched:\n%s", diff)
+	}
+	o.on("sh1-cp1", "rm", "-r", "/var/lib/etcd")
+}
+
+// brokenBringUp kills the command at one point after the other, and cuts hosts off in between. Each run goes on where the last one was stopped.
+func (o *operator) brokenBringUp() {
+	o.killAt("the first transfer", starts("seed"))
+	o.killAt("half a transfer", amid("seed"))
+	o.unplugAt("sh1-cp1", "a transfer", func(e event.Event) bool { return e.Phase == "seed" && e.Host == "sh1-cp1" && e.Kind == event.Progress })
+	o.killAt("artifacts inside the sites", amid("spread"))
+	o.killAt("the identity", starts("identity"))
+	o.killAt("the first steps", starts("configure"))
+	o.killAt("half the files", amid("configure"))
+	o.unplugAt("bj2-cp1", "a step", amid("configure"))
+	o.killAt("the first units", amid("start"))
+	o.unplugAt("sh1-cp1", "the start of etcd", starts("start"))
+	o.killAt("the images", starts("images"))
+	o.killAt("half the images", amid("images"))
+	o.killAt("the wait for a quorum", starts("quorum"))
+	o.killAt("the guard", starts("seal"))
+	o.killAt("the objects of the API", starts("objects"))
+	o.killAt("half the objects of the API", amid("objects"))
+	o.killAt("the last wait", starts("ready"))
+	o.must("apply", "--yes")
+	o.unchanged()
+	o.must("verify")
+}
+
+// unplugAt pulls a host's cable during an apply, which has to end with an error that names the host, and puts it back.
+func (o *operator) unplugAt(host, what string, at func(event.Event) bool) {
+	o.t.Helper()
+	r := o.begin("apply", "--yes")
+	if !r.until(at) {
+		res := r.end()
+		o.t.Errorf("the apply that was to lose %s during %s ended before, with exit code %d: %s\n%s", host, what, res.code, res.message(), r.phases())
+		return
+	}
+	o.must("lab", "unplug", host)
+	start := time.Now()
+	res := r.end()
+	o.t.Logf("%s unplugged during %s: exit %d after %.1f s: %s", host, what, res.code, time.Since(start).Seconds(), res.message())
+	if res.code != 1 || !strings.Contains(res.message(), host) {
+		o.t.Errorf("with %s unplugged during %s: exit code %d, want 1 and an error that names it: %s", host, what, res.code, res.message())
+	}
+	o.must("lab", "plug", host)
+}
+
+// otherCluster has a second topology name the hosts of the first.
+func (o *operator) otherCluster() {
+	other := o.at(o.t)
+	other.dir = o.dir + "-other"
+	if err := os.MkdirAll(other.dir, 0o700); err != nil {
+		o.t.Fatal(err)
+	}
+	defer os.RemoveAll(other.dir)
+	other.write(o.edited(`cluster "main"`, `cluster "other"`))
+	r := other.exits(1, "apply", "--yes")
+	o.says(r.stderr, `belongs to cluster "main"`, "bj1-cp1", "destroy")
+	o.unchanged()
+}
+
+// twoApplies runs one saved plan twice at the same time: one wins, the other does nothing.
+func (o *operator) twoApplies() {
+	o.change(pods(100))
+	file := filepath.Join(o.dir, "plan.json")
+	defer os.Remove(file)
+	o.exits(2, "plan", "--out", file)
+	first := o.begin("apply", "--plan", file)
+	if !first.until(starts("workers")) {
+		o.t.Fatalf("the first apply ended: %s", first.end().message())
+	}
+	second := o.begin("apply", "--plan", file).end()
+	if second.code == 0 {
+		o.t.Error("both applies went on")
+	}
+	o.says(second.message(), "lock", "trivet lock")
+	if res := first.end(); res.code != 0 {
+		o.t.Errorf("the first apply: exit code %d: %s", res.code, res.message())
+	}
+	o.unchanged()
+}
+
+// killedRoll kills the command while it changes one etcd member after the other.
+func (o *operator) killedRoll() {
+	o.change(pods(100), retention("10m"))
+	o.killAt("the first member", amid("control-planes"))
+	seen := map[string]bool{}
+	o.killAt("the second member", func(e event.Event) bool {
+		if e.Phase == "control-planes" && e.Kind == event.HostStarted {
+			seen[e.Host] = true
+		}
+		return len(seen) == 2
+	})
+	o.must("apply", "--yes")
+	o.unchanged()
+	o.everyMemberHas("10m0s")
+}
+
+func (o *operator) everyMemberHas(retention string) {
+	o.t.Helper()
+	for _, h := range []string{"bj1-cp1", "bj2-cp1", "sh1-cp1"} {
+		if args := o.on(h, "sh", "-c", "cat /etc/etcd/*; tr '\\0' ' ' </proc/$(pidof -s etcd)/cmdline"); !strings.Contains(args, retention) {
+			o.t.Errorf("the member on %s has not the retention %s:\n%s", h, retention, args)
+		}
+	}
+}
+
+// lossyRoll loses packets while etcd members are changed.
+func (o *operator) lossyRoll() {
+	o.change(pods(100))
+	r := o.begin("apply", "--yes")
+	if !r.until(starts("control-planes")) {
+		o.t.Fatalf("the apply ended: %s", r.end().message())
+	}
+	o.must("lab", "lose", "sh1", "20")
+	mended := time.AfterFunc(90*time.Second, func() { o.must("lab", "lose", "sh1", "0") })
+	res := r.end()
+	mended.Stop()
+	o.t.Logf("with a fifth of the packets lost: exit %d: %s", res.code, res.message())
+	o.must("lab", "lose", "sh1", "0")
+	if res.code != 0 {
+		o.says(res.message(), "host ")
+		o.must("apply", "--yes")
+	}
+	o.unchanged()
+}
+
+// siteCut loses a site with one of three members, from the others and from the operator, with changes to make on both sides of the cut.
+func (o *operator) siteCut() {
+	started := func(h, unit string) string {
+		return o.on(h, "systemctl", "show", "--property=ActiveEnterTimestampMonotonic", unit)
+	}
+	etcd := []string{started("bj1-cp1", "etcd"), started("bj2-cp1", "etcd")}
+	o.must("lab", "cut", "--operator", "sh1")
+	o.must("kubectl", "create", "configmap", "written-while-cut-off")
+	o.change(pods(90), retention("20m"))
+	r := o.exits(2, "plan")
+	o.says(r.stdout, "sh1-cp1", "sh1-w1", "bj1-cp1", "bj2-cp1")
+	r = o.exits(5, "apply", "--yes")
+	o.says(r.stderr, "sh1-cp1", "sh1-w1", "bj1-cp1", "bj2-cp1", "2 are needed")
+	o.says(o.on("bj1-w1", "cat", "/etc/kubernetes/kubelet.yaml"), "maxPods: 90")
+	if diff := cmp.Diff(etcd, []string{started("bj1-cp1", "etcd"), started("bj2-cp1", "etcd")}); diff != "" {
+		o.t.Errorf("an etcd member was restarted while another one was away:\n%s", diff)
+	}
+	o.exits(5, "plan") // nothing more can be done
+	o.must("kubectl", "delete", "configmap", "written-while-cut-off")
+
+	o.must("lab", "join", "sh1")
+	o.must("apply", "--yes")
+	o.unchanged()
+	o.everyMemberHas("20m0s")
+}
+
+// frozenWorker has a worker that takes connections and never answers.
+func (o *operator) frozenWorker() {
+	o.must("lab", "freeze", "sh1-w1")
+	o.change(pods(80), retention("20m"))
+	start := time.Now()
+	r := o.exits(5, "apply", "--yes")
+	if took := time.Since(start); took > 3*time.Minute {
+		o.t.Errorf("an apply with a worker that hangs took %s", took)
+	}
+	o.says(r.stderr, "sh1-w1")
+	o.says(o.on("bj1-w1", "cat", "/etc/kubernetes/kubelet.yaml"), "maxPods: 80")
+	o.must("lab", "thaw", "sh1-w1")
+	o.must("apply", "--yes")
+	o.unchanged()
+}
+
+// wipedData takes a member's data away. It must not come back as another member, nor bring the others down.
+func (o *operator) wipedData() {
+	o.on("sh1-cp1", "sh", "-ec", "systemctl stop etcd && mkdir /var/lib/kept && mv /var/lib/etcd/* /var/lib/kept/")
+	r := o.exits(5, "apply", "--yes")
+	o.says(r.stderr, "sh1-cp1", "/var/lib/etcd")
+	o.on("sh1-cp1", "sh", "-c", "! systemctl start etcd || ! systemctl is-active etcd") // by hand neither
+	if left := o.on("sh1-cp1", "ls", "-A", "/var/lib/etcd"); strings.TrimSpace(left) != "" {
+		o.t.Errorf("a member without data made some: %s", left)
+	}
+	o.must("kubectl", "create", "configmap", "written-by-two")
+	o.must("kubectl", "delete", "configmap", "written-by-two")
+	o.on("sh1-cp1", "sh", "-ec", "mv /var/lib/kept/* /var/lib/etcd/ && rmdir /var/lib/kept")
+	o.must("apply", "--yes")
+	o.unchanged()
+}
+
+// powerLost ends every host at once and starts them one by one, the etcd members among them waiting for each other.
+func (o *operator) powerLost() {
+	for _, h := range exampleHosts {
+		o.must("lab", "kill", h)
+	}
+	for _, h := range exampleHosts {
+		start := time.Now()
+		o.must("lab", "start", h)
+		if took := time.Since(start); took > time.Minute {
+			o.t.Errorf("the start of %s took %s", h, took)
+		}
+	}
+	o.must("apply", "--yes")
+	o.unchanged()
+}
