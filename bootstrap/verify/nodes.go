@@ -53,7 +53,7 @@ func (r *run) nodes(ctx context.Context) (ready []string) {
 			version.Detail, version.Remedy = check.Detail, check.Remedy
 		case s.why != "":
 			check.OK, check.Detail = false, "the Node is not Ready: "+s.why
-			check.Remedy = "look at the units kubelet and containerd on " + name
+			check.Remedy = fmt.Sprintf("look at the units kubelet and containerd on %s, and whether it reaches the control planes", name)
 			if !r.connected(name) {
 				check.Remedy = "bring the host " + name + " back"
 			}

@@ -185,8 +185,12 @@ func (p *probing) missing(ctx context.Context, err error) {
 		if why == "" {
 			why = fmt.Sprintf("the API did not tell: %v", err)
 		}
-		if check.Detail = "the test pod did not start: " + why; !p.connected(node) {
+		check.Detail = "the test pod did not start: " + why
+		switch {
+		case !p.connected(node):
 			check.Remedy = "bring the host " + node + " back: nothing answers there"
+		case p.isLost(node) != "":
+			check.Remedy = fmt.Sprintf("look at the unit kubelet on %s, and whether it reaches the control planes", node)
 		}
 		p.add(check)
 	}

@@ -79,7 +79,7 @@ const (
 	usualPatience  = 15 * time.Second
 	leastPatience  = 2 * time.Second // of one check, when the common patience is at its end
 	// nodePatience bounds the wait for nodes to be ready.
-	nodePatience = 30 * time.Second
+	nodePatience = 15 * time.Second
 	// startPatience bounds the start of pods, awayPatience that of pods on hosts that are away once all others run.
 	startPatience = 60 * time.Second
 	awayPatience  = 5 * time.Second

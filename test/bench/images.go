@@ -27,7 +27,7 @@ const packetTools = `
 export LC_ALL=C
 programs="/usr/sbin/nft /usr/sbin/iptables /usr/sbin/iptables-save /usr/sbin/iptables-restore /usr/sbin/ip6tables /usr/sbin/ip6tables-save /usr/sbin/ip6tables-restore"
 libraries=$(ldd $programs | sed -n 's/^.*=> \(\/[^ ]*\) .*$/\1/p; s/^\t\(\/[^ ]*\) .*$/\1/p' | sort -u)
-tar -c -h -C / $(for f in $programs $libraries /usr/lib/*/xtables; do echo ".$f"; done)
+tar -c -h --hard-dereference -C / $(for f in $programs $libraries /usr/lib/*/xtables; do echo ".$f"; done)
 `
 
 // imageSet makes the archives of the images that kubeadm starts, from the very binaries that Trivet starts.
