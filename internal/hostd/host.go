@@ -59,6 +59,7 @@ type UnitManager interface {
 	// Start, Stop, Restart and Reload queue a job; with wait they return when it is done, or with an error when it failed or ctx ended.
 	Start(ctx context.Context, name string, wait bool) error
 	Stop(ctx context.Context, name string, wait bool) error
+	// Restart without wait returns once the former run has ended: it must not be taken for the new one.
 	Restart(ctx context.Context, name string, wait bool) error
 	Reload(ctx context.Context, name string, wait bool) error
 	// Kill sends SIGKILL to every process of the unit. With syscall.EIO in the error's tree it did not get to all of them and may be repeated.

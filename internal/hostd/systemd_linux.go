@@ -1,6 +1,7 @@
 package hostd
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/coreos/go-systemd/v22/dbus"
 	godbus "github.com/godbus/dbus/v5"
@@ -169,7 +171,56 @@ func (s *systemd) Stop(ctx context.Context, name string, wait bool) error {
 }
 
 func (s *systemd) Restart(ctx context.Context, name string, wait bool) error {
-	return s.job(ctx, "restart", name, wait, (*dbus.Conn).RestartUnitContext)
+	if wait {
+		return s.job(ctx, "restart", name, true, (*dbus.Conn).RestartUnitContext)
+	}
+	c, err := s.connect()
+	if err != nil {
+		return err
+	}
+	before, err := invocation(ctx, c, name)
+	if err != nil {
+		return err
+	}
+	if err := s.job(ctx, "restart", name, false, (*dbus.Conn).RestartUnitContext); err != nil {
+		return err
+	}
+	return waitStopped(ctx, c, name, before)
+}
+
+// invocation names the run of a unit: systemd gives every start a new one.
+func invocation(ctx context.Context, c *dbus.Conn, unit string) ([]byte, error) {
+	p, err := c.GetUnitPropertyContext(ctx, unit, "InvocationID")
+	if err != nil {
+		return nil, fmt.Errorf("systemd does not say which run of %s this is: %w", unit, err)
+	}
+	id, _ := p.Value.Value().([]byte)
+	return id, nil
+}
+
+// waitStopped waits until a unit that is being restarted has ended its former run. That one answers until then, while it shuts down: whoever asks whether the unit is well
+// must not hear it. It ends by itself or is killed, in the time that the unit file gives it.
+func waitStopped(ctx context.Context, c *dbus.Conn, unit string, former []byte) error {
+	tick := time.NewTicker(20 * time.Millisecond) // a start that follows at once leaves no state to wait for
+	defer tick.Stop()
+	for {
+		now, err := invocation(ctx, c, unit)
+		if err != nil || !bytes.Equal(now, former) {
+			return err
+		}
+		p, err := c.GetUnitPropertyContext(ctx, unit, "Job")
+		if err != nil {
+			return fmt.Errorf("systemd does not say whether %s is still being restarted: %w", unit, err)
+		}
+		if job, ok := p.Value.Value().([]any); ok && len(job) > 0 && job[0] == uint32(0) {
+			return nil // called off, or refused: the unit's state tells
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+	}
 }
 
 func (s *systemd) Reload(ctx context.Context, name string, wait bool) error {

@@ -49,6 +49,14 @@ type result struct {
 	stderr string
 }
 
+// inFull leaves a test to make e2e-full.
+func inFull(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skipf("%s is run by make e2e-full only, for the time that it takes", t.Name())
+	}
+}
+
 // example is the text of an example topology.
 func example(t *testing.T, name string) string {
 	t.Helper()

@@ -22,6 +22,7 @@ import (
 	"filippo.io/age"
 	"filippo.io/age/armor"
 
+	"github.com/trivet-dev/trivet/internal/hostapi"
 	"github.com/trivet-dev/trivet/internal/lab"
 )
 
@@ -81,16 +82,21 @@ func TestPlantedSecrets(t *testing.T) {
 	o.must("verify")
 	o.must("status")
 	o.must("--json", "status")
-	o.write(strings.Replace(topology, "age_recipients", "certificates {\n    leaf_lifetime = \"200d\"\n    renew_before = \"180d\"\n  }\n  age_recipients", 1))
-	o.run("plan", "--full", "--out", file)
-	o.must("apply", "--yes")
+	o.write(strings.Replace(topology, "age_recipients", "certificates {\n    leaf_lifetime = \"500d\"\n    renew_before = \"400d\"\n  }\n  age_recipients", 1))
+	o.exits(2, "plan", "--full", "--out", file) // every certificate is to be renewed
+	if r := o.must("apply", "--yes"); !strings.Contains(r.stdout, "kube-apiserver") {
+		t.Errorf("no certificate was renewed:\n%s", r.stdout)
+	}
+	o.must("plan")
 	o.must("kubeconfig", "--out", filepath.Join(o.dir, "kubeconfig"))
 	processes := seen()
 
 	secrets := o.secrets(access, password)
 	t.Logf("%d secrets, %d command lines and environments", len(secrets), len(processes))
-	if len(processes) < 100 {
-		t.Errorf("the watcher saw %d processes only", len(processes))
+	for _, want := range []string{"kube-apiserver\x00", "trivet-host"} { // it did see what it was to see
+		if !slices.ContainsFunc(processes, func(p string) bool { return strings.Contains(p, want) }) {
+			t.Errorf("the watcher saw no process of %q", want)
+		}
 	}
 	plan, err := os.ReadFile(file)
 	if err != nil {
@@ -107,8 +113,16 @@ func TestPlantedSecrets(t *testing.T) {
 			}
 		}
 	}
+	found := map[string]bool{}
 	for _, h := range smallHosts {
-		o.searchFiles(h, secrets)
+		o.searchFiles(h, secrets, found)
+	}
+	for _, s := range secrets {
+		for _, place := range s.allowed { // the search finds what is there
+			if !found[place] {
+				t.Errorf("%s was not found in %s", s.name, place)
+			}
+		}
 	}
 }
 
@@ -244,7 +258,9 @@ func (o *operator) sealedSecrets(identity string) []secret {
 	if err != nil {
 		o.t.Fatal("the age identity of the lab cannot be read")
 	}
-	plain, err := age.Decrypt(armor.NewReader(strings.NewReader(o.inside("cp", "cat", "/var/lib/trivet/documents/identity.age"))), keys...)
+	_, body, _ := strings.Cut(o.inside("cp", "cat", "/var/lib/trivet/documents/identity.age"), "\n") // the first line is a checksum
+	sealed := decode[hostapi.Document](o.t, body)
+	plain, err := age.Decrypt(armor.NewReader(bytes.NewReader(sealed.Content)), keys...)
 	if err != nil {
 		o.t.Fatal(err)
 	}
@@ -299,8 +315,8 @@ func (o *operator) merged(all []secret) []secret {
 	return out
 }
 
-// searchFiles looks for secrets in all files of a host that are not programs or images by digest.
-func (o *operator) searchFiles(host string, secrets []secret) {
+// searchFiles looks for secrets in all files of a host that are not programs or images by digest, and notes the places that may have one and do.
+func (o *operator) searchFiles(host string, secrets []secret, found map[string]bool) {
 	o.t.Helper()
 	root := o.rootOf(host)
 	files := 0
@@ -328,7 +344,11 @@ func (o *operator) searchFiles(host string, secrets []secret) {
 			}
 			files++
 			for _, s := range secrets {
-				if bytes.Contains(data, []byte(s.text)) && !slices.Contains(s.allowed, host+":"+where) {
+				if !bytes.Contains(data, []byte(s.text)) {
+					continue
+				}
+				found[host+":"+where] = true
+				if !slices.Contains(s.allowed, host+":"+where) {
 					o.t.Errorf("%s is in %s of host %s", s.name, where, host)
 				}
 			}

@@ -72,6 +72,7 @@ func TestBridgeIPTables(t *testing.T) {
 
 // TestFlannelIPTables does the same with flannel, which has chains of its own.
 func TestFlannelIPTables(t *testing.T) {
+	inFull(t)
 	o := newOperator(t, "e2e-flannel", small("flannel", ""))
 	o.iptables(func() {
 		if rules := o.on("w1", "iptables-save"); !strings.Contains(rules, "-j FLANNEL-POSTRTG") {
