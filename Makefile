@@ -58,7 +58,7 @@ BENCH ?=
 bench: PACKAGES += ansible-core
 bench: requirements build
 	bin/trivet mirror --with kubectl,kubeadm > /dev/null
-	go build -trimpath -o bin/bench ./test/bench
+	CGO_ENABLED=0 go build -trimpath -o bin/bench ./test/bench
 	bin/bench -only '$(BENCH)' -json bin/bench.json
 
 demo: requirements build

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"embed"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -70,15 +69,6 @@ func runAnsible(ctx context.Context, e *env, r *Result) (err error) {
 	r.note("%s, 20 forks, pipelining, ControlPersist, no gathering of facts: one task for the folder, one that loops over the files, one for the unit's file, one for the unit.", head)
 	r.note("Trivet: a program that does what `trivet apply` does below Kubernetes (observe, diff, execute, over SSH, by the helper) with the same items. It places its helper in the first run.")
 	return nil
-}
-
-// cleanUp takes the lab down, unless it failed and is to be kept.
-func (l *labHosts) cleanUp(err *error) {
-	if *err != nil && l.keep {
-		l.say("kept: %s lab status -f %s", l.env.trivet(), l.folder)
-		return
-	}
-	*err = errors.Join(*err, l.down())
 }
 
 // firstAndAgain times a first run and, several times, one that has nothing to do.

@@ -83,6 +83,21 @@ func (l *labHosts) down() error {
 	return err
 }
 
+// cleanUp takes the lab down, unless it failed and is to be kept.
+func (l *labHosts) cleanUp(err *error) {
+	if l.after != "" {
+		cmd := exec.Command("sh", "-c", l.after)
+		cmd.Env = append(os.Environ(), "LAB="+l.folder, "TRIVET="+l.env.trivet())
+		cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
+		*err = errors.Join(*err, cmd.Run())
+	}
+	if *err != nil && l.keep {
+		l.say("kept: %s lab status -f %s", l.env.trivet(), l.folder)
+		return
+	}
+	*err = errors.Join(*err, l.down())
+}
+
 // trivet runs the command on the lab's topology and returns its standard output.
 func (l *labHosts) trivet(ctx context.Context, args ...string) ([]byte, error) {
 	return output(l.command(ctx, args...))

@@ -38,6 +38,7 @@ type env struct {
 	runs    int    // of what is cheap to repeat
 	profile string
 	keep    bool
+	after   string // shell command
 }
 
 func (e *env) trivet() string { return filepath.Join(e.bin, "trivet") }
@@ -63,6 +64,8 @@ func run(ctx context.Context, args []string) error {
 		switch args[0] {
 		case "simulated-hosts":
 			return serveSimulated(ctx, args[1:])
+		case "ask":
+			return ask(ctx, args[1:])
 		case "apply-items":
 			return applyItems(ctx, args[1:])
 		case "plan-simulated":
@@ -78,6 +81,7 @@ func run(ctx context.Context, args []string) error {
 	f.IntVar(&e.runs, "runs", 3, "runs of what is cheap to repeat; the median counts")
 	f.StringVar(&e.profile, "profile", "", "folder for profiles of the plan over simulated hosts")
 	f.BoolVar(&e.keep, "keep", false, "keep the lab of a benchmark that failed")
+	f.StringVar(&e.after, "after", "", "shell command to run before each lab goes down, with its topology's folder in LAB: to look at journals")
 	if err := f.Parse(args); err != nil {
 		return err
 	}

@@ -6,12 +6,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/trivet-dev/trivet/bootstrap"
-	"github.com/trivet-dev/trivet/bootstrap/certs"
-	"github.com/trivet-dev/trivet/bootstrap/desired"
 	"github.com/trivet-dev/trivet/bootstrap/event"
 	"github.com/trivet-dev/trivet/bootstrap/plan"
 )
@@ -125,25 +122,4 @@ func (l *labHosts) apply(ctx context.Context) (*applyTime, error) {
 	}
 	a.phases = append(a.phases, Phase{"trivet apply", "end", end.Sub(lastEnd).Seconds()})
 	return a, nil
-}
-
-// operatorKubectl is kubectl on a control plane, with the operator's certificate that lies there.
-func operatorKubectl() string {
-	return strings.Join([]string{"/usr/local/bin/kubectl", "--server=https://127.0.0.1:6443", "--tls-server-name=kubernetes", "--certificate-authority=" + desired.KubernetesCA,
-		"--client-certificate=" + certs.KubernetesDir + "/" + certs.Operator + ".crt", "--client-key=" + certs.KubernetesDir + "/" + certs.Operator + ".key"}, " ")
-}
-
-// answer deploys /etc/web.yaml from a host, and waits until one of its pods reaches the other by the Service's name. It is the same stop probe for both sides.
-func (l *labHosts) answer(ctx context.Context, host, kubectl string) error {
-	ctx, cancel := context.WithTimeout(ctx, 15*time.Minute)
-	defer cancel()
-	// Pods are refused until the service account of their namespace exists.
-	_, err := l.script(ctx, host, `
-until `+kubectl+` apply -f /etc/web.yaml > /var/log/web.log 2>&1; do sleep 0.1; done
-until `+kubectl+` get --raw "/api/v1/namespaces/default/pods/client:8080/proxy/dial?host=web&port=80&request=hostname&protocol=http&tries=1" 2>> /var/log/web.log | grep -q '"responses":\["web"\]'; do sleep 0.1; done`)
-	if err != nil {
-		out, _ := l.script(context.WithoutCancel(ctx), host, "tail -n 3 /var/log/web.log; "+kubectl+" get pods -A -o wide || true")
-		return fmt.Errorf("no pod answers by Service name: %w\n%s", err, out)
-	}
-	return nil
 }
