@@ -32,7 +32,7 @@ type world struct {
 
 	mu       sync.Mutex
 	pods     map[netip.Addr]*fakePod
-	services map[string]string // "address" to name
+	services map[string]service // by address
 	next     int
 
 	translate string          // a node whose pods are seen under another address
@@ -43,6 +43,9 @@ type world struct {
 	unrouted  string          // a node without routes to the pods of others, and they have none to it
 	dead      map[string]bool // nodes that start no pods
 }
+
+// service is a Service, which leads to pods of its own namespace.
+type service struct{ space, name string }
 
 type fakePod struct {
 	space      string
@@ -93,8 +96,8 @@ func (w *world) dial(node string, from netip.Addr, address string) (net.Conn, er
 func (w *world) route(node string, to netip.AddrPort) (*fakePod, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	service := w.services[to.Addr().String()]
-	if service == "" {
+	s, ok := w.services[to.Addr().String()]
+	if !ok {
 		pod := w.pods[to.Addr()]
 		if pod == nil || pod.node != node && (pod.node == w.unrouted || node == w.unrouted) {
 			return nil, errors.New("connect: no route to host")
@@ -105,7 +108,7 @@ func (w *world) route(node string, to netip.AddrPort) (*fakePod, error) {
 		return nil, errors.New("connect: connection refused")
 	}
 	for _, pod := range w.pods {
-		if strings.HasPrefix(pod.name, probeName+"-") && (service != localName || pod.node == node && w.noHairpin != node) {
+		if pod.space == s.space && strings.HasPrefix(pod.name, probeName+"-") && (s.name != localName || pod.node == node && w.noHairpin != node) {
 			return pod, nil
 		}
 	}
@@ -153,9 +156,10 @@ func (w *world) answer(conn net.Conn, pod *fakePod, port uint16, from string) {
 func (w *world) relay(out *httptest.ResponseRecorder, pod *fakePod, query url.Values) {
 	host := query.Get("host")
 	w.mu.Lock()
-	for address, name := range w.services {
-		if host == name || strings.HasPrefix(host, name+".trivet-verify-") && strings.HasSuffix(host, ".svc.cluster.test") {
+	for address, s := range w.services {
+		if s.space == pod.space && (host == s.name || host == s.name+"."+s.space+".svc.cluster.test") {
 			host = address
+			break
 		}
 	}
 	w.mu.Unlock()
@@ -278,7 +282,7 @@ func (w *world) start(ctx context.Context, pod *corev1.Pod) {
 	w.next++
 	p := &fakePod{space: pod.Namespace, name: pod.Name, node: pod.Spec.NodeName, hostname: pod.Name, ip: netip.AddrFrom4([4]byte{10, 128, 0, byte(w.next)}), env: make(map[string]string)}
 	for _, s := range services.Items {
-		w.services[s.Spec.ClusterIP] = s.Name
+		w.services[s.Spec.ClusterIP] = service{s.Namespace, s.Name}
 		if !w.unset[p.node] {
 			p.env[strings.ToUpper(s.Name)+"_SERVICE_HOST"] = s.Spec.ClusterIP
 			p.env[strings.ToUpper(s.Name)+"_SERVICE_PORT"] = strconv.Itoa(int(s.Spec.Ports[0].Port))

@@ -53,7 +53,7 @@ func TestVerify(t *testing.T) {
 	server.ControllerManager(t, "serviceaccount-controller,daemonset-controller,namespace-controller,endpointslice-controller")
 	server.Scheduler(t)
 	prepare(t, client, 3)
-	w := &world{t: t, client: client, pods: make(map[netip.Addr]*fakePod), services: make(map[string]string), unset: make(map[string]bool), dead: make(map[string]bool)}
+	w := &world{t: t, client: client, pods: make(map[netip.Addr]*fakePod), services: make(map[string]service), unset: make(map[string]bool), dead: make(map[string]bool)}
 	go w.kubelets(t.Context())
 	t.Run("healthy", func(t *testing.T) { healthy(t, w) })
 	t.Run("broken", func(t *testing.T) { broken(t, w) })
