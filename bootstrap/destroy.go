@@ -10,9 +10,7 @@ import (
 	"github.com/trivet-dev/trivet/bootstrap/inventory"
 	"github.com/trivet-dev/trivet/bootstrap/observe"
 	"github.com/trivet-dev/trivet/bootstrap/plan"
-	"github.com/trivet-dev/trivet/bootstrap/topology"
 	"github.com/trivet-dev/trivet/internal/hostapi"
-	"github.com/trivet-dev/trivet/internal/remote"
 )
 
 // PlanDestroy says what a destroy would remove. It changes nothing.
@@ -62,13 +60,7 @@ func (e *Engine) destroy(ctx context.Context, epoch uint64) error {
 
 // memory reads the cluster's inventory from those control planes that answer; nil before the first bring-up.
 func (e *Engine) memory(ctx context.Context) (*inventory.Inventory, error) {
-	hosts := map[string]remote.Host{}
-	for _, h := range e.cluster.HostsWith(topology.RoleControlPlane) {
-		if conn := e.hosts[h.Name]; conn != nil {
-			hosts[h.Name] = conn
-		}
-	}
-	seen, failed := observe.Hosts(ctx, hosts, hostapi.ObserveRequest{}, e.parallel())
+	seen, failed := observe.Hosts(ctx, e.connectedVoters(), hostapi.ObserveRequest{}, e.parallel())
 	if len(seen) == 0 {
 		return nil, errors.Join(append([]error{errors.New("no control plane answers"), e.Unreachable()}, slices.Collect(maps.Values(failed))...)...)
 	}

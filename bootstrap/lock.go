@@ -59,7 +59,7 @@ func (e *HeldError) Error() string {
 		who = DescribeHolder(e.Holder, e.Age)
 	}
 	return fmt.Sprintf("the run lock of cluster %q is held: on host %s %s. A run needs a majority of the control planes, %d of %d. Nothing was changed; wait until that run has ended, or, when nobody is at it any more, end it with `trivet lock --take-over`",
-		e.Cluster, e.Host, who, majority(e.Voters), e.Voters)
+		e.Cluster, e.Host, who, topology.Majority(e.Voters), e.Voters)
 }
 
 // Unwrap returns what the host answered.
@@ -83,8 +83,6 @@ type lostError struct{ host string }
 func (e *lostError) Error() string {
 	return fmt.Sprintf("the run lock on host %s was lost, by a lost connection or because somebody took it over, so this run stopped; what was done is recorded on the hosts. Look with `trivet lock` who holds it, then plan and apply again", e.host)
 }
-
-func majority(n int) int { return n/2 + 1 }
 
 // context derives a context that ends when the lock is lost.
 func (l *lock) context(ctx context.Context) (context.Context, context.CancelCauseFunc) {
@@ -146,6 +144,17 @@ func (e *Engine) voters() []string {
 	}
 	slices.Sort(names)
 	return names
+}
+
+// connectedVoters are the control planes that are connected.
+func (e *Engine) connectedVoters() map[string]remote.Host {
+	out := map[string]remote.Host{}
+	for _, name := range e.voters() {
+		if conn := e.hosts[name]; conn != nil {
+			out[name] = conn
+		}
+	}
+	return out
 }
 
 // away is why a host is not connected.
@@ -240,7 +249,7 @@ func (l *lock) enough(voters []string, errs []error) error {
 			have++
 		}
 	}
-	if have >= majority(len(voters)) {
+	if have >= topology.Majority(len(voters)) {
 		return nil
 	}
 	var held *HeldError
@@ -249,7 +258,7 @@ func (l *lock) enough(voters []string, errs []error) error {
 	}
 	err := errors.Join(errs...)
 	return fmt.Errorf("the run lock needs a majority of the control planes, %d of %d, and could be taken on %d. Nothing was changed; bring the others back, then run the same command again: %w",
-		majority(len(voters)), len(voters), have, err)
+		topology.Majority(len(voters)), len(voters), have, err)
 }
 
 // fence looks at the hosts, chooses an epoch above all that it sees, and raises the hosts to it, so that no earlier run changes them any more. The control planes come first:
@@ -286,20 +295,13 @@ func (l *lock) recorded(inv *inventory.Inventory) error {
 	if inv == nil {
 		return nil
 	}
-	var all, missing []string
-	for _, h := range inv.Hosts {
-		if !slices.Contains(h.Roles, string(topology.RoleControlPlane)) {
-			continue
-		}
-		if all = append(all, h.Name); !l.has(h.Name) {
-			missing = append(missing, h.Name)
-		}
-	}
-	if len(all)-len(missing) >= majority(len(all)) || len(all) == 0 {
+	all := inv.With(topology.RoleControlPlane)
+	missing := slices.DeleteFunc(slices.Clone(all), l.has)
+	if len(all)-len(missing) >= topology.Majority(len(all)) || len(all) == 0 {
 		return nil
 	}
 	return fmt.Errorf("the run lock needs a majority of the control planes that the cluster has recorded, %d of %d, and is missing on %s. Nothing was changed; bring them back, or name them in the topology again",
-		majority(len(all)), len(all), strings.Join(missing, ", "))
+		topology.Majority(len(all)), len(all), strings.Join(missing, ", "))
 }
 
 // raise fences off earlier runs on every host that was seen and has a record.

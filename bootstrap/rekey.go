@@ -11,6 +11,7 @@ import (
 	"github.com/trivet-dev/trivet/bootstrap/identity"
 	"github.com/trivet-dev/trivet/bootstrap/inventory"
 	"github.com/trivet-dev/trivet/bootstrap/observe"
+	"github.com/trivet-dev/trivet/bootstrap/topology"
 	"github.com/trivet-dev/trivet/internal/hostapi"
 )
 
@@ -61,7 +62,7 @@ func (e *Engine) Rekey(ctx context.Context) (*Rekeyed, error) {
 	defer held.release()
 	ctx, cancel := held.context(ctx)
 	defer cancel(nil)
-	seen, _ := observe.Hosts(ctx, e.hosts, hostapi.ObserveRequest{}, e.parallel())
+	seen, _ := observe.Hosts(ctx, e.connectedVoters(), hostapi.ObserveRequest{}, e.parallel())
 	docs, err := observe.Documents(e.cluster, seen)
 	if err != nil {
 		return nil, err
@@ -141,7 +142,7 @@ func (r *rekeying) store(ctx context.Context, clusterID string, seen map[string]
 		have++
 		r.out.Hosts = append(r.out.Hosts, name)
 	}
-	if have < majority(len(voters)) {
+	if have < topology.Majority(len(voters)) {
 		return fmt.Errorf("the newly sealed identity is on %d of %d control planes and must be on a majority: run `trivet identity rekey` again: %w", have, len(voters), errors.Join(errs...))
 	}
 	return nil

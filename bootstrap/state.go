@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/trivet-dev/trivet/bootstrap/desired"
-	"github.com/trivet-dev/trivet/bootstrap/event"
 	"github.com/trivet-dev/trivet/bootstrap/inventory"
 	"github.com/trivet-dev/trivet/bootstrap/observe"
 	"github.com/trivet-dev/trivet/bootstrap/plan"
@@ -211,7 +210,7 @@ func (e *Engine) note(s *state, p *plan.Plan) {
 	if s.apiError != nil {
 		note := fmt.Sprintf("the objects of the API could not be compared, so all of them will be applied: %v", s.apiError)
 		p.Notes = append(p.Notes, note)
-		e.Events(event.Event{Time: e.Now(), Kind: event.Warning, Message: note})
+		e.warn("%s", note)
 	}
 	if note := e.recipientsNote(s.documents.Inventory); note != "" {
 		p.Notes = append(p.Notes, note)

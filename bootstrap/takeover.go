@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"github.com/trivet-dev/trivet/bootstrap/observe"
+	"github.com/trivet-dev/trivet/bootstrap/topology"
 	"github.com/trivet-dev/trivet/internal/hostapi"
-	"github.com/trivet-dev/trivet/internal/remote"
 )
 
 const (
@@ -69,13 +69,7 @@ func sameHold(a, b hostapi.Holder) bool {
 
 // Lock reads who holds the run lock. Control planes that do not answer are part of the answer; it is an error when none does.
 func (e *Engine) Lock(ctx context.Context) (*LockState, error) {
-	hosts := map[string]remote.Host{}
-	for _, name := range e.voters() {
-		if conn := e.hosts[name]; conn != nil {
-			hosts[name] = conn
-		}
-	}
-	seen, failed := observe.Hosts(ctx, patientHosts(hosts, lockTimeout), hostapi.ObserveRequest{}, e.parallel())
+	seen, failed := observe.Hosts(ctx, patientHosts(e.connectedVoters(), lockTimeout), hostapi.ObserveRequest{}, e.parallel())
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -176,9 +170,9 @@ func (e *Engine) majorityAnswers() error {
 			away = append(away, e.away(name))
 		}
 	}
-	if have := len(voters) - len(away); have < majority(len(voters)) {
+	if have := len(voters) - len(away); have < topology.Majority(len(voters)) {
 		return fmt.Errorf("the run lock needs a majority of the control planes, %d of %d, and %d answer. Nothing was changed; bring the others back, then run the same command again: %w",
-			majority(len(voters)), len(voters), have, errors.Join(away...))
+			topology.Majority(len(voters)), len(voters), have, errors.Join(away...))
 	}
 	return nil
 }

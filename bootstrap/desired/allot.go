@@ -14,8 +14,8 @@ import (
 )
 
 // Allot brings an inventory up to a topology: names, addresses, machine ids, roles, and a pod range for every node without one: the lowest that is free. What was
-// allotted before stays. Hosts without facts were not reached: they keep their entry as it is, and get none when they have none. Hosts that left the topology stay too, with their ranges taken, until they have been removed from the cluster. The inventory given,
-// nil before the first bring-up, is not changed; the generation is not raised.
+// allotted before stays. Hosts without facts were not reached: they keep their entry as it is, and get none when they have none. Hosts that
+// left the topology stay too, with their ranges taken, until they have been removed from the cluster. The inventory given, nil before the first bring-up, is not changed; the generation is not raised.
 func Allot(inv *inventory.Inventory, c *topology.Cluster, facts map[string]hostapi.Facts) (*inventory.Inventory, error) {
 	out := first(c)
 	if inv != nil {

@@ -77,22 +77,21 @@ func check(in Input) error {
 	var problems []error
 	add := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
 	for _, h := range sortedHosts(c) {
-		rec := in.Inventory.Host(h.Name)
-		if _, reached := in.Facts[h.Name]; !reached {
+		f, reached := in.Facts[h.Name]
+		if !reached {
 			continue
 		}
-		switch {
+		switch rec := in.Inventory.Host(h.Name); {
 		case rec == nil:
 			add("host %s is not in the inventory: allot it first", h.Name)
 		case h.IsNode() && !rec.PodCIDR.IsValid():
 			add("host %s has no pod range in the inventory: allot it first", h.Name)
 		}
-		f := in.Facts[h.Name]
 		if f.Architecture != "amd64" && f.Architecture != "arm64" {
 			add("host %s is a %s machine: Trivet runs Kubernetes on amd64 and arm64", h.Name, f.Architecture)
 		}
-		if h.IsNode() && c.Network.ProxyMode == release.ModeNFTables && kernelBelow(f.Kernel, 5, 13) {
-			add("host %s runs kernel %s, and kube-proxy's nftables mode needs 5.13: upgrade it, or set proxy_mode = \"iptables\" in the network block (%s)", h.Name, f.Kernel, c.Network.Range)
+		if h.IsNode() && c.Network.ProxyMode == release.ModeNFTables && KernelBelow(f.Kernel, NFTablesKernel) {
+			add("host %s runs kernel %s, and kube-proxy's nftables mode needs %s: upgrade it, or set proxy_mode = \"iptables\" in the network block (%s)", h.Name, f.Kernel, NFTablesKernel, c.Network.Range)
 		}
 	}
 	switch c.Network.Plugin {
@@ -133,20 +132,30 @@ func oneRack(c *topology.Cluster) error {
 	return nil
 }
 
-// kernelBelow compares "6.1.0-18-amd64" with a version. What cannot be read is taken as new enough.
-func kernelBelow(kernel string, major, minor int) bool {
-	parts := strings.SplitN(kernel, ".", 3)
-	if len(parts) < 2 {
-		return false
-	}
-	digits := func(s string) (int, error) {
-		end := strings.IndexFunc(s, func(r rune) bool { return r < '0' || r > '9' })
+// NFTablesKernel is the oldest kernel for kube-proxy's nftables mode.
+const NFTablesKernel = "5.13"
+
+// KernelBelow compares "6.1.0-18-amd64" with "5.13". What cannot be read is taken as new enough.
+func KernelBelow(kernel, least string) bool {
+	have, want := numbers(kernel), numbers(least)
+	return len(have) == 2 && slices.Compare(have, want) < 0
+}
+
+// numbers are the first two of a version.
+func numbers(version string) []int {
+	var out []int
+	for part := range strings.SplitSeq(version, ".") {
+		end := strings.IndexFunc(part, func(r rune) bool { return r < '0' || r > '9' })
 		if end < 0 {
-			end = len(s)
+			end = len(part)
 		}
-		return strconv.Atoi(s[:end])
+		n, err := strconv.Atoi(part[:end])
+		if err != nil {
+			break
+		}
+		if out = append(out, n); len(out) == 2 {
+			break
+		}
 	}
-	a, errA := digits(parts[0])
-	b, errB := digits(parts[1])
-	return errA == nil && errB == nil && (a < major || a == major && b < minor)
+	return out
 }

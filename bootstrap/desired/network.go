@@ -1,6 +1,9 @@
 package desired
 
 import (
+	"net/netip"
+	"slices"
+
 	"github.com/trivet-dev/trivet/bootstrap/certs"
 	"github.com/trivet-dev/trivet/bootstrap/inventory"
 	"github.com/trivet-dev/trivet/bootstrap/release"
@@ -9,8 +12,8 @@ import (
 	"github.com/trivet-dev/trivet/templates"
 )
 
-// vxlanOverhead is what a VXLAN header takes of each packet over IPv4.
-const vxlanOverhead = 50
+// VXLANOverhead is what a VXLAN header takes of each packet over IPv4.
+const VXLANOverhead = 50
 
 // routeProtocol marks the routes that Trivet sets, so that they can be found again. The number is not among those of iproute2's rt_protos.
 const routeProtocol = 201
@@ -26,7 +29,7 @@ func (b *builder) network() {
 	}
 	mtu := link.MTU
 	if b.cluster.Network.Plugin == release.PluginFlannel {
-		mtu -= vxlanOverhead
+		mtu -= VXLANOverhead
 	}
 	if b.cluster.Network.MTU > 0 {
 		mtu = b.cluster.Network.MTU
@@ -40,20 +43,23 @@ func (b *builder) network() {
 	b.render("/etc/cni/net.d/10-trivet.conflist", templates.CNIConfig{MTU: mtu, PodCIDR: b.record.PodCIDR, PortmapBackend: b.cluster.Network.ProxyMode})
 }
 
-// link finds the interface that carries the host's address.
+// Link finds the interface that carries a host's address, or that the topology names.
+func Link(h *topology.Host, f hostapi.Facts) (hostapi.Interface, bool) {
+	for _, i := range f.Interfaces {
+		if h.Interface != "" && i.Name == h.Interface {
+			return i, true
+		}
+		if h.Interface == "" && slices.ContainsFunc(i.Addresses, func(p netip.Prefix) bool { return p.Addr() == h.Address }) {
+			return i, true
+		}
+	}
+	return hostapi.Interface{}, false
+}
+
+// link is Link of the host that is built, which must have one.
 func (b *builder) link() (hostapi.Interface, bool) {
-	for _, i := range b.facts.Interfaces {
-		if b.host.Interface != "" {
-			if i.Name == b.host.Interface {
-				return i, true
-			}
-			continue
-		}
-		for _, p := range i.Addresses {
-			if p.Addr() == b.host.Address {
-				return i, true
-			}
-		}
+	if i, ok := Link(b.host, b.facts); ok {
+		return i, true
 	}
 	if b.host.Interface != "" {
 		b.fail("it has no interface %s (%s): correct interface, or leave it out to have it derived from the address", b.host.Interface, b.host.Range)
@@ -69,7 +75,7 @@ func (b *builder) flannel(link string, mtu int) {
 	access := b.kubeconfig("flannel", b.anyAPI(), certs.UserFlannel, b.keyPair(certs.Flannel))
 	b.folder("/etc/trivet")
 	config := b.render("/etc/trivet/flannel.json", templates.FlannelConfig{
-		PodCIDR: b.cluster.PodCIDR, NFTables: b.cluster.Network.ProxyMode == release.ModeNFTables, InterfaceMTU: mtu + vxlanOverhead,
+		PodCIDR: b.cluster.PodCIDR, NFTables: b.cluster.Network.ProxyMode == release.ModeNFTables, InterfaceMTU: mtu + VXLANOverhead,
 	})
 	b.unit(flannelUnit, templates.FlannelUnit{Name: b.host.Name, Address: b.host.Address, Interface: link}, start{noWait: true}, bin, access, config, ca, flannelLink(b.in).ID())
 }

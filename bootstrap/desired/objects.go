@@ -107,11 +107,11 @@ func forwarders(in *Input) ([]string, error) {
 		return []string{"/etc/resolv.conf"}, nil
 	}
 	return nil, fmt.Errorf("%s: some nodes have a resolver (%s) and some have none (%s), and CoreDNS could run on either: set upstream in a dns block, or give all of them a resolver",
-		in.Cluster.Range, some(with), some(without))
+		in.Cluster.Range, Few(with), Few(without))
 }
 
-// some shortens a list of names.
-func some(names []string) string {
+// Few lists names for a reader, the first five of many.
+func Few(names []string) string {
 	const most = 5
 	if len(names) > most {
 		return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)

@@ -3,46 +3,31 @@ package desired
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
 
 	"sigs.k8s.io/yaml"
 
+	"github.com/trivet-dev/trivet/bootstrap/topology"
 	"github.com/trivet-dev/trivet/internal/hostapi"
 	"github.com/trivet-dev/trivet/templates"
 )
 
 const written = "# Written by Trivet.\n"
 
-// settings merges the user's settings of a component for this host: those for every role first, those for its roles over them, each in the order of the files.
-func (b *builder) settings(component string) map[string]any {
+// Settings merges the user's settings of a component for a host: those for every role first, those for its roles over them, each in the order of the files.
+func Settings(cl *topology.Cluster, h *topology.Host, component string) map[string]any {
 	out := map[string]any{}
 	for _, forRole := range []bool{false, true} {
-		for _, c := range b.cluster.Components {
-			if c.Name == component && (c.Role != "") == forRole && (c.Role == "" || b.host.Has(c.Role)) {
-				merge(out, c.Settings)
+		for _, c := range cl.Components {
+			if c.Name == component && (c.Role != "") == forRole && (c.Role == "" || h.Has(c.Role)) {
+				topology.MergeSettings(out, c.Settings)
 			}
 		}
 	}
 	return out
 }
 
-// merge lays values over others: objects field by field, everything else, lists too, as a whole.
-func merge(into, from map[string]any) {
-	for k, v := range from {
-		over, isObject := v.(map[string]any)
-		if !isObject {
-			into[k] = v
-			continue
-		}
-		under, ok := into[k].(map[string]any)
-		if ok {
-			under = maps.Clone(under)
-		} else {
-			under = map[string]any{}
-		}
-		merge(under, over)
-		into[k] = under
-	}
+func (b *builder) settings(component string) map[string]any {
+	return Settings(b.cluster, b.host, component)
 }
 
 // structured writes a component's configuration file: the template's with the user's settings laid over it, keys sorted.
@@ -74,7 +59,7 @@ func (o overlays) overlay(base []byte, settings map[string]any) ([]byte, error) 
 	if err := yaml.Unmarshal(base, &config); err != nil {
 		return nil, err
 	}
-	merge(config, settings)
+	topology.MergeSettings(config, settings)
 	out, err := yaml.Marshal(config)
 	if err != nil {
 		return nil, err

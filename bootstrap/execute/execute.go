@@ -91,6 +91,7 @@ func Run(ctx context.Context, cfg Config, p *plan.Plan) error {
 // keptByMajority refuses a plan that would keep a new inventory on so few control planes that others could go on with the old one.
 func (r *run) keptByMajority() error {
 	all := len(r.Topology.HostsWith(topology.RoleControlPlane))
+	need := topology.Majority(all)
 	for _, ph := range r.plan.Phases {
 		n := 0
 		for _, s := range ph.Steps {
@@ -99,8 +100,8 @@ func (r *run) keptByMajority() error {
 			}
 		}
 		// A destroy marks what is left of a cluster, and an interrupted one may have few left.
-		if inv := r.plan.Inventory; n > 0 && n <= all/2 && (inv == nil || !inv.Destroying) {
-			return fmt.Errorf("phase %q would keep the cluster's inventory on %d of %d control planes, %d are needed: bring the others back and plan again", ph.Name, n, all, all/2+1)
+		if inv := r.plan.Inventory; n > 0 && n < need && (inv == nil || !inv.Destroying) {
+			return fmt.Errorf("phase %q would keep the cluster's inventory on %d of %d control planes, %d are needed: bring the others back and plan again", ph.Name, n, all, need)
 		}
 	}
 	return nil

@@ -6,6 +6,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/netip"
+	"slices"
+
+	"github.com/trivet-dev/trivet/bootstrap/topology"
 )
 
 // Document is the name under which the inventory is kept on control planes.
@@ -96,6 +99,20 @@ func (inv *Inventory) Host(name string) *Host {
 		}
 	}
 	return nil
+}
+
+// Has reports whether the host has a role.
+func (h Host) Has(r topology.Role) bool { return slices.Contains(h.Roles, string(r)) }
+
+// With lists the names of the hosts with a role.
+func (inv *Inventory) With(r topology.Role) []string {
+	var out []string
+	for _, h := range inv.Hosts {
+		if h.Has(r) {
+			out = append(out, h.Name)
+		}
+	}
+	return out
 }
 
 // Roles spells roles as the inventory keeps them.

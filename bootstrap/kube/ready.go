@@ -47,12 +47,7 @@ func failedChecks(body string) string {
 	return strings.Join(out, "; ")
 }
 
-// WaitReady returns when every named control plane is ready, all of them when none is named. Once ctx ends it says what was still wrong.
-func (c *Client) WaitReady(ctx context.Context, names ...string) error {
-	return c.HostsReady(ctx, names, nil)
-}
-
-// HostsReady is WaitReady with a report, which is called at first and after each change, with "" for a control plane that is ready and otherwise why it is not.
+// HostsReady returns when every named control plane is ready, all of them when none is named. Once ctx ends it says what was still wrong. report, which may be nil, is called at first and after each change, with "" for a control plane that is ready and otherwise why it is not.
 func (c *Client) HostsReady(ctx context.Context, names []string, report func(ready map[string]string)) error {
 	if len(names) == 0 {
 		names = c.Endpoints()

@@ -79,7 +79,7 @@ func TestRealServer(t *testing.T) {
 	defer c.Close() //nolint:errcheck // nothing is left to do
 	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
 	defer cancel()
-	if err := c.WaitReady(ctx, "cp2"); err != nil {
+	if err := c.HostsReady(ctx, []string{"cp2"}, nil); err != nil {
 		t.Fatal(err)
 	}
 	if err := c.Ready(ctx, "cp1"); err == nil || !strings.Contains(err.Error(), "kube-apiserver on cp1 does not answer: ssh: cp1 is gone") {
@@ -450,11 +450,11 @@ func realDeploymentAvailable(t *testing.T, c *kube.Client) {
 	deployments := c.Typed().AppsV1().Deployments("kube-system")
 	short, cancelShort := context.WithTimeout(ctx, 300*time.Millisecond)
 	defer cancelShort()
-	if err := c.DeploymentAvailable(short, "kube-system", "web"); err == nil || !strings.Contains(err.Error(), "the controller manager has not seen its latest change") {
+	if err := c.DeploymentReady(short, "kube-system", "web", 0); err == nil || !strings.Contains(err.Error(), "the controller manager has not seen its latest change") {
 		t.Errorf("an untouched Deployment: %v", err)
 	}
 	done := make(chan error, 1)
-	go func() { done <- c.DeploymentAvailable(ctx, "kube-system", "web") }()
+	go func() { done <- c.DeploymentReady(ctx, "kube-system", "web", 0) }()
 	live, err := deployments.Get(ctx, "web", metav1.GetOptions{})
 	if err != nil {
 		t.Fatal(err)
@@ -528,7 +528,7 @@ func realOutage(t *testing.T, c *kube.Client, server *kubetest.Server) {
 	}
 	again, cancelAgain := context.WithTimeout(t.Context(), 400*time.Millisecond)
 	defer cancelAgain()
-	if err := c.WaitReady(again, "cp2"); err == nil || !strings.Contains(err.Error(), "cp2") {
-		t.Errorf("WaitReady: %v", err)
+	if err := c.HostsReady(again, []string{"cp2"}, nil); err == nil || !strings.Contains(err.Error(), "cp2") {
+		t.Errorf("HostsReady: %v", err)
 	}
 }

@@ -149,13 +149,8 @@ func conditionNot(node *corev1.Node, kind corev1.NodeConditionType, want corev1.
 	return absent
 }
 
-// DeploymentAvailable returns when the Deployment's latest template is rolled out and available. Once ctx ends, the error tells what its pods wait for.
-func (c *Client) DeploymentAvailable(ctx context.Context, namespace, name string) error {
-	return c.DeploymentReady(ctx, namespace, name, 0)
-}
-
-// DeploymentReady is DeploymentAvailable, and content with so many replicas of the latest template, where a cluster has lost the nodes for all of them. It asks for
-// no more replicas than the Deployment has. With 0 it is DeploymentAvailable.
+// DeploymentReady returns when the Deployment's latest template is rolled out and available. With a minimum above 0 it is content with so many replicas of the latest template,
+// where a cluster has lost the nodes for all of them; it asks for no more than the Deployment has. Once ctx ends, the error tells what its pods wait for.
 func (c *Client) DeploymentReady(ctx context.Context, namespace, name string, minimum int) error {
 	state := "it does not exist"
 	var selector *metav1.LabelSelector

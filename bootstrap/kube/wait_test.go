@@ -31,8 +31,8 @@ func TestReadySaysWhatFails(t *testing.T) {
 	if want := "kube-apiserver on cp1 is not ready: /readyz says 500 Internal Server Error: [-]etcd failed: reason withheld; readyz check failed"; err == nil || err.Error() != want {
 		t.Errorf("Ready: %v\nwant %s", err, want)
 	}
-	if err := c.WaitReady(t.Context()); err != nil || asked.Load() != 3 {
-		t.Errorf("WaitReady: %v after %d questions", err, asked.Load())
+	if err := c.HostsReady(t.Context(), nil, nil); err != nil || asked.Load() != 3 {
+		t.Errorf("HostsReady: %v after %d questions", err, asked.Load())
 	}
 	if err := c.Ready(t.Context(), "cp7"); err == nil || !strings.Contains(err.Error(), "no control plane is called cp7: there are cp1") {
 		t.Errorf("an unknown name: %v", err)

@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
+	"github.com/trivet-dev/trivet/bootstrap/desired"
 	"github.com/trivet-dev/trivet/bootstrap/inventory"
 	"github.com/trivet-dev/trivet/internal/hostapi"
 	"github.com/trivet-dev/trivet/internal/pki"
@@ -49,16 +49,7 @@ func overrideNotes(seen map[string]*hostapi.Observation) []string {
 	}
 	var out []string
 	for _, text := range slices.Sorted(maps.Keys(hosts)) {
-		out = append(out, fmt.Sprintf("%s, on %s; it changes what the unit does and stays: remove it, and restart the unit, unless somebody wants it", text, few(hosts[text])))
+		out = append(out, fmt.Sprintf("%s, on %s; it changes what the unit does and stays: remove it, and restart the unit, unless somebody wants it", text, desired.Few(hosts[text])))
 	}
 	return out
-}
-
-// few shortens a list of names.
-func few(names []string) string {
-	const most = 5
-	if len(names) > most {
-		return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
-	}
-	return strings.Join(names, ", ")
 }

@@ -61,11 +61,11 @@ func (m *maker) refuse() error {
 	}
 	for _, h := range c.Hosts {
 		old := cur.Host(h.Name)
-		if (old == nil || !hasRole(old.Roles, topology.RoleEtcd)) && h.Has(topology.RoleEtcd) {
+		if (old == nil || !old.Has(topology.RoleEtcd)) && h.Has(topology.RoleEtcd) {
 			return fmt.Errorf("%s: host %s would join etcd of the running cluster %q: this version of trivet does not add etcd members; give it the role worker only, or destroy and apply",
 				h.Range, h.Name, c.Name)
 		}
-		if old != nil && hasRole(old.Roles, topology.RoleEtcd) && !h.Has(topology.RoleEtcd) {
+		if old != nil && old.Has(topology.RoleEtcd) && !h.Has(topology.RoleEtcd) {
 			return fmt.Errorf("%s: host %s is an etcd member of the running cluster %q and the topology no longer gives it the role etcd: this version of trivet does not remove etcd members; give it back the role",
 				h.Range, h.Name, c.Name)
 		}
@@ -102,13 +102,4 @@ func (m *maker) refuseRecords() error {
 		}
 	}
 	return errors.Join(errs...)
-}
-
-func hasRole(roles []string, r topology.Role) bool {
-	for _, x := range roles {
-		if x == string(r) {
-			return true
-		}
-	}
-	return false
 }

@@ -21,17 +21,9 @@ func RefuseAway(c *topology.Cluster, cur *inventory.Inventory, away map[string]s
 	if cur == nil || !cur.Initialised {
 		return refuseFresh(c, cur, away)
 	}
-	var recorded, missing []string
-	for _, h := range cur.Hosts {
-		if !hasRole(h.Roles, topology.RoleControlPlane) {
-			continue
-		}
-		recorded = append(recorded, h.Name)
-		if _, gone := away[h.Name]; gone {
-			missing = append(missing, h.Name)
-		}
-	}
-	have, need := len(recorded)-len(missing), majority(len(recorded))
+	recorded := cur.With(topology.RoleControlPlane)
+	missing := slices.DeleteFunc(slices.Clone(recorded), func(name string) bool { _, gone := away[name]; return !gone })
+	have, need := len(recorded)-len(missing), topology.Majority(len(recorded))
 	if have >= need {
 		return nil
 	}
@@ -58,8 +50,6 @@ func refuseFresh(c *topology.Cluster, cur *inventory.Inventory, away map[string]
 	return fmt.Errorf("cluster %q: %s, of which %d %s not answer. Bring them back, then run the same command again: %s",
 		c.Name, why, len(missing), verb(len(missing), "does", "do"), reasons(missing, away))
 }
-
-func majority(n int) int { return n/2 + 1 }
 
 func verb(n int, one, many string) string {
 	if n == 1 {
@@ -155,13 +145,10 @@ func (m *maker) recorded(r topology.Role) (all, away []string) {
 	if m.Current == nil {
 		return nil, nil
 	}
-	for _, h := range m.Current.Hosts {
-		if !hasRole(h.Roles, r) {
-			continue
-		}
-		all = append(all, h.Name)
-		if m.Seen[h.Name] == nil || (r == topology.RoleEtcd && m.lost[h.Name]) {
-			away = append(away, h.Name)
+	all = m.Current.With(r)
+	for _, name := range all {
+		if m.Seen[name] == nil || (r == topology.RoleEtcd && m.lost[name]) {
+			away = append(away, name)
 		}
 	}
 	return all, away
@@ -171,7 +158,7 @@ func (m *maker) recorded(r topology.Role) (all, away []string) {
 // them first, and waits for them. The only member may stop: there is no quorum that others could keep.
 func (m *maker) withoutMember(host string) string {
 	members, away := m.recorded(topology.RoleEtcd)
-	left, need := len(members)-len(away)-1, majority(len(members))
+	left, need := len(members)-len(away)-1, topology.Majority(len(members))
 	if left >= need || len(members) <= 1 {
 		return ""
 	}

@@ -9,6 +9,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/resource"
 
+	"github.com/trivet-dev/trivet/bootstrap/desired"
 	"github.com/trivet-dev/trivet/bootstrap/topology"
 	"github.com/trivet-dev/trivet/internal/hostapi"
 )
@@ -144,7 +145,7 @@ var evictionDefaults = map[string]string{"nodefs.available": "10%", "imagefs.ava
 // eviction foresees that the kubelet taints the node for want of disk space, so that no pod comes up.
 func (c *checker) eviction(h *topology.Host, p *hostapi.ProbeResult, uses []*fileSystemUse) {
 	thresholds := map[string]string{}
-	if v, set := c.setting(h, "kubelet", "evictionHard"); set {
+	if v, set := desired.Settings(c.Cluster, h, "kubelet")["evictionHard"]; set {
 		given, _ := v.(map[string]any)
 		for signal := range evictionDefaults {
 			if x, ok := given[signal]; ok {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/trivet-dev/trivet/bootstrap/desired"
 	"github.com/trivet-dev/trivet/bootstrap/topology"
 	"github.com/trivet-dev/trivet/internal/hostapi"
 )
@@ -121,7 +122,7 @@ func (c *checker) clusters() {
 	}
 	var parts []string
 	for _, id := range sortedKeys(ids) {
-		parts = append(parts, fmt.Sprintf("%s for %s", some(ids[id]), id))
+		parts = append(parts, fmt.Sprintf("%s for %s", desired.Few(ids[id]), id))
 	}
 	c.add(CheckForeign, Error, "", "hosts were set up for different clusters of the same name: "+strings.Join(parts, ", "), "destroy one of them first")
 }

@@ -271,15 +271,6 @@ func sortFindings(all []Finding) {
 	})
 }
 
-// some shortens a list of names.
-func some(names []string) string {
-	const most = 5
-	if len(names) > most {
-		return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
-	}
-	return strings.Join(names, ", ")
-}
-
 // size writes bytes for people.
 func size(n int64) string {
 	switch {
@@ -304,18 +295,4 @@ func short(d time.Duration) string {
 		return d.Round(time.Millisecond).String()
 	}
 	return d.Round(10 * time.Microsecond).String()
-}
-
-// setting finds a field of a component's settings as it is for a host: those for its roles win over those for every role, later ones over earlier ones.
-func (in *Input) setting(h *topology.Host, component, field string) (value any, set bool) {
-	for _, forRole := range []bool{false, true} {
-		for _, c := range in.Cluster.Components {
-			if c.Name == component && (c.Role != "") == forRole && (c.Role == "" || h.Has(c.Role)) {
-				if v, ok := c.Settings[field]; ok {
-					value, set = v, true
-				}
-			}
-		}
-	}
-	return value, set
 }

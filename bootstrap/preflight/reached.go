@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/trivet-dev/trivet/bootstrap/desired"
 	"github.com/trivet-dev/trivet/bootstrap/topology"
 	"github.com/trivet-dev/trivet/internal/hostapi"
 )
@@ -97,7 +98,7 @@ func (c *checker) silentHosts(all []tried) []tried {
 				from = append(from, t.from.Name)
 			}
 		}
-		c.add(CheckNetwork, Error, name, fmt.Sprintf("nothing arrives from %s on %s: %s", some(from), strings.Join(ports(g), ", "), said(g[0].Reached)),
+		c.add(CheckNetwork, Error, name, fmt.Sprintf("nothing arrives from %s on %s: %s", desired.Few(from), strings.Join(ports(g), ", "), said(g[0].Reached)),
 			fmt.Sprintf("see to a route to %s, and to a firewall on the host or on the way", g[0].to.Address))
 	}
 	return without(all, lost, target)
@@ -150,7 +151,7 @@ func (c *checker) hostsNotReached(all []tried) (rest []tried) {
 			for _, x := range by[p] {
 				from = append(from, x.from.Name)
 			}
-			c.add(CheckNetwork, Error, t.to.Name, fmt.Sprintf("port %s is not reached from %s: %s (%s)", t.port(), some(from), said(t.Reached), t.use), c.way(t, ""))
+			c.add(CheckNetwork, Error, t.to.Name, fmt.Sprintf("port %s is not reached from %s: %s (%s)", t.port(), desired.Few(from), said(t.Reached), t.use), c.way(t, ""))
 		}
 	}
 	return rest
@@ -189,7 +190,7 @@ func (c *checker) sitesNotReached(all, failed []tried) {
 		for _, t := range g {
 			pairs = append(pairs, t.pair())
 		}
-		c.add(CheckNetwork, Error, "", fmt.Sprintf("port %s is not reached %s in %d of %d attempts: %s (%s; %s)", first.port(), sites(b.from, b.to), len(g), total, said(first.Reached), b.use, some(pairs)),
+		c.add(CheckNetwork, Error, "", fmt.Sprintf("port %s is not reached %s in %d of %d attempts: %s (%s; %s)", first.port(), sites(b.from, b.to), len(g), total, said(first.Reached), b.use, desired.Few(pairs)),
 			c.way(first, "the hosts of "+b.from.Name))
 	}
 }
@@ -270,7 +271,7 @@ func (c *checker) packets(all []tried) {
 			f.Remedy = "find what drops packets with the don't-fragment bit on the way"
 		} else {
 			f.Message = fmt.Sprintf("packets of %d bytes do not arrive %s, the largest that do have %d (%s): what pods send would vanish", worst.target.PacketSize, sites(b.from, b.to), worst.PacketSize, worst.pair())
-			f.Remedy = fmt.Sprintf("set mtu = %d in the network block, or have the way carry %d bytes", smallest-vxlanOverhead, worst.target.PacketSize)
+			f.Remedy = fmt.Sprintf("set mtu = %d in the network block, or have the way carry %d bytes", smallest-desired.VXLANOverhead, worst.target.PacketSize)
 		}
 		c.report.Findings = append(c.report.Findings, f)
 	}

@@ -4,29 +4,16 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 
+	"github.com/trivet-dev/trivet/bootstrap/desired"
 	"github.com/trivet-dev/trivet/bootstrap/release"
 	"github.com/trivet-dev/trivet/bootstrap/topology"
 	"github.com/trivet-dev/trivet/internal/hostapi"
 )
 
-// linkOf finds the interface that carries the host's address, as the compiled configuration does.
-func linkOf(h *topology.Host, o *hostapi.Observation) (hostapi.Interface, bool) {
-	for _, i := range o.Facts.Interfaces {
-		if h.Interface != "" && i.Name == h.Interface {
-			return i, true
-		}
-		if h.Interface == "" && slices.ContainsFunc(i.Addresses, func(p netip.Prefix) bool { return p.Addr() == h.Address }) {
-			return i, true
-		}
-	}
-	return hostapi.Interface{}, false
-}
-
 func (c *checker) address(h *topology.Host, o *hostapi.Observation) {
-	if _, ok := linkOf(h, o); ok {
+	if _, ok := desired.Link(h, o.Facts); ok {
 		return
 	}
 	var have []string
@@ -37,9 +24,9 @@ func (c *checker) address(h *topology.Host, o *hostapi.Observation) {
 			}
 		}
 	}
-	message := fmt.Sprintf("none of its interfaces carries %s (it has %s)", h.Address, some(have))
+	message := fmt.Sprintf("none of its interfaces carries %s (it has %s)", h.Address, desired.Few(have))
 	if h.Interface != "" {
-		message = fmt.Sprintf("it has no interface %s (it has %s)", h.Interface, some(have))
+		message = fmt.Sprintf("it has no interface %s (it has %s)", h.Interface, desired.Few(have))
 	}
 	c.add(CheckAddress, Error, h.Name, message, fmt.Sprintf("correct the address or the interface at %s", h.AddressRange))
 }
@@ -48,7 +35,6 @@ func (c *checker) address(h *topology.Host, o *hostapi.Observation) {
 const (
 	systemdOldest    = 239
 	systemdCgroups2  = 244
-	nftablesKernel   = "5.13" // kube-proxy's nftables mode
 	kubernetesKernel = "4.19" // the oldest that Kubernetes' own checks take
 )
 
@@ -124,7 +110,7 @@ func (c *checker) swap(h *topology.Host, o *hostapi.Observation) {
 	if o.Facts.SwapBytes <= 0 || !h.IsNode() {
 		return
 	}
-	if v, _ := c.setting(h, "kubelet", "failSwapOn"); v == false {
+	if desired.Settings(c.Cluster, h, "kubelet")["failSwapOn"] == false {
 		return
 	}
 	c.add(CheckSwap, Error, h.Name, fmt.Sprintf("%s of swap are on, with which the kubelet does not start", size(o.Facts.SwapBytes)),
@@ -153,10 +139,10 @@ func (c *checker) kernel(h *topology.Host, o *hostapi.Observation, p *hostapi.Pr
 	}
 	running := o.Facts.Kernel
 	switch {
-	case c.Cluster.Network.ProxyMode == release.ModeNFTables && below(running, nftablesKernel):
-		c.add(CheckKernel, Error, h.Name, fmt.Sprintf("it runs kernel %s, and kube-proxy's nftables mode needs %s", running, nftablesKernel),
+	case c.Cluster.Network.ProxyMode == release.ModeNFTables && desired.KernelBelow(running, desired.NFTablesKernel):
+		c.add(CheckKernel, Error, h.Name, fmt.Sprintf("it runs kernel %s, and kube-proxy's nftables mode needs %s", running, desired.NFTablesKernel),
 			"upgrade the kernel, or set proxy_mode = \"iptables\" in the network block")
-	case below(running, kubernetesKernel):
+	case desired.KernelBelow(running, kubernetesKernel):
 		c.add(CheckKernel, Error, h.Name, fmt.Sprintf("it runs kernel %s, and Kubernetes needs %s", running, kubernetesKernel), "upgrade the kernel")
 	}
 	need := c.features()
@@ -170,31 +156,6 @@ func (c *checker) kernel(h *topology.Host, o *hostapi.Observation, p *hostapi.Pr
 			c.add(CheckKernel, Error, h.Name, fmt.Sprintf("its kernel lacks the %s, which %s needs", what, need[name]), remedy)
 		}
 	}
-}
-
-// below compares "6.1.0-18-amd64" with "5.13". What cannot be read is taken as new enough.
-func below(kernel, least string) bool {
-	have, want := numbers(kernel), numbers(least)
-	return len(have) == 2 && slices.Compare(have, want) < 0
-}
-
-// numbers are the first two of a version.
-func numbers(version string) []int {
-	var out []int
-	for part := range strings.SplitSeq(version, ".") {
-		end := strings.IndexFunc(part, func(r rune) bool { return r < '0' || r > '9' })
-		if end < 0 {
-			end = len(part)
-		}
-		n, err := strconv.Atoi(part[:end])
-		if err != nil {
-			break
-		}
-		if out = append(out, n); len(out) == 2 {
-			break
-		}
-	}
-	return out
 }
 
 // identities wants a machine id of its own of every host, since it is what tells one machine from another, and a name of its own.
@@ -218,10 +179,10 @@ func (c *checker) identities() {
 		}
 	}
 	c.alike(ids, Error, func(id string, hosts []string) string {
-		return fmt.Sprintf("%s have the same machine id %s: they are one machine, or clones", some(hosts), id)
+		return fmt.Sprintf("%s have the same machine id %s: they are one machine, or clones", desired.Few(hosts), id)
 	}, "give clones their own: rm /etc/machine-id && systemd-machine-id-setup, then boot again")
 	c.alike(names, Warning, func(name string, hosts []string) string {
-		return fmt.Sprintf("%s all call themselves %q", some(hosts), name)
+		return fmt.Sprintf("%s all call themselves %q", desired.Few(hosts), name)
 	}, "set a name with hostnamectl on each; nodes are named as in the topology all the same")
 }
 
@@ -266,7 +227,7 @@ func (c *checker) resolvers() {
 		}
 	}
 	if !set && len(with) > 0 && len(without) > 0 {
-		c.add(CheckResolver, Error, "", fmt.Sprintf("some nodes have a name server (%s) and some have none (%s), and CoreDNS could run on either", some(with), some(without)),
+		c.add(CheckResolver, Error, "", fmt.Sprintf("some nodes have a name server (%s) and some have none (%s), and CoreDNS could run on either", desired.Few(with), desired.Few(without)),
 			"set upstream in a dns block, or give all nodes a name server")
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/trivet-dev/trivet/bootstrap/desired"
 )
 
 // TextOptions say how a report is printed.
@@ -54,7 +56,7 @@ func (r Report) groups() []group {
 		if len(places[k]) == len(r.Hosts) && len(r.Hosts) > 3 {
 			place = fmt.Sprintf("all %d hosts", len(r.Hosts))
 		} else if len(places[k]) > 1 {
-			place = some(places[k])
+			place = desired.Few(places[k])
 		}
 		i := slices.IndexFunc(out, func(g group) bool { return g.place == place })
 		if i < 0 {

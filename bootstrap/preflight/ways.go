@@ -7,14 +7,14 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/trivet-dev/trivet/bootstrap/desired"
 	"github.com/trivet-dev/trivet/bootstrap/release"
 	"github.com/trivet-dev/trivet/bootstrap/topology"
 	"github.com/trivet-dev/trivet/internal/hostapi"
 )
 
 const (
-	vxlanPort     = 8472
-	vxlanOverhead = 50 // as in the compiled configuration
+	vxlanPort = 8472
 	// wholeMesh is up to how many nodes every pair of them is tried.
 	wholeMesh = 8
 	// kubeletsEach bounds how many kubelets one control plane tries, sourcesEach from how many other sites a node is tried.
@@ -123,9 +123,9 @@ func (in *Input) served(h *topology.Host, network string, number int) (echo, ok 
 // outerMTU is the size of the largest packets that a node sends to others for its pods.
 func (in *Input) outerMTU(h *topology.Host) int {
 	if in.Cluster.Network.MTU > 0 {
-		return in.Cluster.Network.MTU + vxlanOverhead
+		return in.Cluster.Network.MTU + desired.VXLANOverhead
 	}
-	link, _ := linkOf(h, in.Seen[h.Name]) // every caller has looked at the host
+	link, _ := desired.Link(h, in.Seen[h.Name].Facts) // every caller has looked at the host
 	return link.MTU
 }
 
@@ -211,14 +211,14 @@ func (c *checker) linkMTUs() {
 		if o == nil {
 			continue
 		}
-		link, ok := linkOf(h, o)
+		link, ok := desired.Link(h, o.Facts)
 		if !ok || link.MTU == 0 {
 			continue
 		}
 		by[fmt.Sprint(link.MTU)] = append(by[fmt.Sprint(link.MTU)], h.Name)
 		wanted := c.Cluster.Network.MTU
 		if wanted > 0 && overlay(c.Cluster) {
-			wanted += vxlanOverhead
+			wanted += desired.VXLANOverhead
 		}
 		if wanted > link.MTU && c.concerns(h.Name) {
 			c.add(CheckMTU, Error, h.Name, fmt.Sprintf("packets of %d bytes will be sent over %s, which takes %d", wanted, link.Name, link.MTU),
@@ -230,7 +230,7 @@ func (c *checker) linkMTUs() {
 	}
 	var parts []string
 	for _, mtu := range sortedKeys(by) {
-		parts = append(parts, fmt.Sprintf("%s on %s", mtu, some(by[mtu])))
+		parts = append(parts, fmt.Sprintf("%s on %s", mtu, desired.Few(by[mtu])))
 	}
 	c.add(CheckMTU, Warning, "", "interfaces differ in the size of packets that they take: "+strings.Join(parts, ", "), "make them the same, or set mtu in the network block to the smallest")
 }

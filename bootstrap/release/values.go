@@ -225,14 +225,6 @@ func keyed(what string, r rule, keys ...string) rule {
 	}
 }
 
-func both(rules ...rule) rule {
-	return func(c *checker, path []string, v any) {
-		for _, r := range rules {
-			r(c, path, v)
-		}
-	}
-}
-
 // quantity wants an amount as Kubernetes writes it.
 func quantity(low int64) rule {
 	return func(c *checker, path []string, v any) {

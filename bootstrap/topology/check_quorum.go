@@ -20,7 +20,7 @@ func (d *decoder) checkQuorum(c *Cluster, at *clusterPlaces) {
 		return // what a loss leaves is another question once the number is odd
 	case n > 7:
 		d.warnf(c.SitesRange, c.Range, "Many etcd members",
-			"Cluster %s has %d etcd members. Each write waits for %d of them; etcd advises seven at most, and five are enough to lose two.", c.Name, n, majority(n))
+			"Cluster %s has %d etcd members. Each write waits for %d of them; etcd advises seven at most, and five are enough to lose two.", c.Name, n, Majority(n))
 	}
 	covered := map[string]bool{} // regions whose one site was reported
 	for _, l := range losses {
@@ -73,7 +73,7 @@ func evenDetail(c *Cluster, n int) string {
 			"Two places cannot fail over by themselves, since neither can tell the other's death from a cut line. Use three members, the third in a third place.", c.Name)
 	}
 	return fmt.Sprintf("Cluster %s has %d etcd members, of which %d must be there: it bears the loss of %d, no more than %d members do, and each write waits for one more. Use %d or %d.",
-		c.Name, n, majority(n), n-majority(n), n-1, n-1, n+1)
+		c.Name, n, Majority(n), n-Majority(n), n-1, n-1, n+1)
 }
 
 func siteDetail(c *Cluster, l Loss) string {
@@ -99,7 +99,7 @@ func lossDetail(l Loss, remedy string) string {
 		has = "the only etcd member"
 	}
 	return fmt.Sprintf("It has %s. The loss of the %s leaves %d, short of the majority of %d: the API then takes no writes until the cluster is recovered. %s. If this is known and accepted, write etcd { accept_loss = [%q] }.",
-		has, l.Kind, l.MembersLeft, majority(l.MembersTotal), remedy, l.Name)
+		has, l.Kind, l.MembersLeft, Majority(l.MembersTotal), remedy, l.Name)
 }
 
 // regionOf names the region of one of the cluster's sites.

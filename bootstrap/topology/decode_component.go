@@ -76,7 +76,7 @@ func (d *decoder) checkTogether(c *Cluster, name string, roles []Role, comps []C
 	for _, forRole := range []bool{false, true} {
 		for i, comp := range comps {
 			if comp.Name == name && (comp.Role != "") == forRole && (!forRole || slices.Contains(roles, comp.Role)) {
-				mergeSettings(merged.Settings, comp.Settings)
+				MergeSettings(merged.Settings, comp.Settings)
 				from = append(from, i)
 			}
 		}
@@ -127,8 +127,8 @@ func rolesTogether(c *Cluster, component string) [][]Role {
 	return out
 }
 
-// mergeSettings lays settings over others as the compiled state does: objects field by field, everything else as a whole.
-func mergeSettings(into, from map[string]any) {
+// MergeSettings lays settings over others: objects field by field, everything else, lists too, as a whole.
+func MergeSettings(into, from map[string]any) {
 	for k, v := range from {
 		over, isObject := v.(map[string]any)
 		if !isObject {
@@ -139,7 +139,7 @@ func mergeSettings(into, from map[string]any) {
 		if under = maps.Clone(under); under == nil {
 			under = map[string]any{}
 		}
-		mergeSettings(under, over)
+		MergeSettings(under, over)
 		into[k] = under
 	}
 }

@@ -26,8 +26,8 @@ type Loss struct {
 	WorkersLeft       int
 }
 
-// majority is how many of n members make a quorum.
-func majority(n int) int { return n/2 + 1 }
+// Majority is how many of n make a majority.
+func Majority(n int) int { return n/2 + 1 }
 
 // Quorum tells what the loss of each site, and of each region, of a cluster leaves: sites in the order of the cluster, then
 // regions in the order of their first site.
@@ -65,7 +65,7 @@ func lossOf(c *Cluster, kind LossKind, name string, lost func(*Host) bool) Loss 
 			l.WorkersLeft++
 		}
 	}
-	l.Quorum = l.MembersTotal > 0 && l.MembersLeft >= majority(l.MembersTotal)
+	l.Quorum = l.MembersTotal > 0 && l.MembersLeft >= Majority(l.MembersTotal)
 	return l
 }
 
@@ -79,7 +79,7 @@ func (l Loss) Writable() string {
 	case l.MembersLeft == 0:
 		return "no: restore from a backup"
 	}
-	return fmt.Sprintf("no: %d of %d needed", majority(l.MembersTotal), l.MembersTotal)
+	return fmt.Sprintf("no: %d of %d needed", Majority(l.MembersTotal), l.MembersTotal)
 }
 
 // WriteLossTable prints losses as a table for people.

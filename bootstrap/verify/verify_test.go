@@ -47,7 +47,7 @@ func TestVerify(t *testing.T) {
 	defer client.Close() //nolint:errcheck // nothing is left to do
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	if err := client.WaitReady(ctx); err != nil {
+	if err := client.HostsReady(ctx, nil, nil); err != nil {
 		t.Fatal(err)
 	}
 	server.ControllerManager(t, "serviceaccount-controller,daemonset-controller,namespace-controller,endpointslice-controller")

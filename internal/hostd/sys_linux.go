@@ -87,11 +87,8 @@ func linkCount(fi fs.FileInfo) uint64 {
 }
 
 func freeBytes(path string) (int64, error) {
-	var st unix.Statfs_t
-	if err := unix.Statfs(path, &st); err != nil {
-		return 0, err
-	}
-	return int64(st.Bavail) * int64(st.Bsize), nil
+	free, _, _, err := fileSystem(path)
+	return free, err
 }
 
 func writable(path string) bool { return unix.Access(path, unix.W_OK) == nil }

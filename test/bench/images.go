@@ -11,13 +11,9 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
-	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/empty"
-	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
-	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/trivet-dev/trivet/internal/artifact/image"
 )
@@ -81,27 +77,8 @@ func (s *imageSet) make(ctx context.Context, reference string) (made, error) {
 
 // fromProgram is an image of one layer with the program where upstream's has it.
 func (s *imageSet) fromProgram(program, from string, withTools bool) (v1.Image, error) {
-	layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) {
-		r, w := io.Pipe()
-		go func() { w.CloseWithError(s.writeLayer(w, program, from, withTools)) }()
-		return r, nil
-	}, tarball.WithMediaType(types.DockerLayer))
-	if err != nil {
-		return nil, err
-	}
-	img, err := mutate.AppendLayers(empty.Image, layer)
-	if err != nil {
-		return nil, err
-	}
-	base, err := img.ConfigFile()
-	if err != nil {
-		return nil, err
-	}
-	created := v1.Time{Time: time.Unix(0, 0).UTC()}
-	return mutate.ConfigFile(img, &v1.ConfigFile{
-		Architecture: runtime.GOARCH, OS: "linux", Created: created, RootFS: base.RootFS, History: []v1.History{{Created: created}},
-		Config: v1.Config{Entrypoint: []string{"/usr/local/bin/" + program}, Env: []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}},
-	})
+	config := v1.Config{Entrypoint: []string{"/usr/local/bin/" + program}, Env: []string{image.PathEnv}}
+	return image.OneLayer(runtime.GOARCH, config, "", func(w io.Writer) error { return s.writeLayer(w, program, from, withTools) })
 }
 
 func (s *imageSet) writeLayer(out io.Writer, program, from string, withTools bool) error {

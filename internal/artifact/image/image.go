@@ -71,7 +71,8 @@ var images = map[string]known{
 	},
 }
 
-const pathEnv = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+// PathEnv is the search path that images have.
+const PathEnv = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 // Reference gives the canonical reference of an image: of a short name that is known
 // here (coredns, pause, agnhost) or of a whole repository (docker.io/library/nginx).
@@ -110,9 +111,16 @@ func FromBinary(image, arch, binary string) (v1.Image, error) {
 	if !ok {
 		return nil, fmt.Errorf("there is no recipe for an image %q; there are: %s", image, strings.Join(Names(), ", "))
 	}
+	config := k.config
+	config.Env = []string{PathEnv}
+	return OneLayer(arch, config, "trivet mirror", func(w io.Writer) error { return writeLayer(w, image, binary, k.files) })
+}
+
+// OneLayer makes an image from the tar stream of its only layer, which is written more than once and has to be the same each time. Its times are fixed.
+func OneLayer(arch string, config v1.Config, createdBy string, write func(io.Writer) error) (v1.Image, error) {
 	layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) {
 		r, w := io.Pipe()
-		go func() { w.CloseWithError(writeLayer(w, image, binary, k.files)) }()
+		go func() { w.CloseWithError(write(w)) }()
 		return r, nil
 	}, tarball.WithMediaType(types.DockerLayer))
 	if err != nil {
@@ -126,13 +134,10 @@ func FromBinary(image, arch, binary string) (v1.Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	config := k.config
-	config.Env = []string{pathEnv}
+	created := v1.Time{Time: time.Unix(0, 0).UTC()}
 	return mutate.ConfigFile(img, &v1.ConfigFile{
-		Architecture: arch, OS: "linux", Config: config,
-		Created: v1.Time{Time: time.Unix(0, 0).UTC()},
-		RootFS:  base.RootFS,
-		History: []v1.History{{Created: v1.Time{Time: time.Unix(0, 0).UTC()}, CreatedBy: "trivet mirror"}},
+		Architecture: arch, OS: "linux", Config: config, Created: created, RootFS: base.RootFS,
+		History: []v1.History{{Created: created, CreatedBy: createdBy}},
 	})
 }
 
