@@ -54,6 +54,15 @@ func (e *Engine) Apply(ctx context.Context, p *plan.Plan) error {
 	if p.Cluster != e.cluster.Name {
 		return fmt.Errorf("the plan is for cluster %q, this is %q", p.Cluster, e.cluster.Name)
 	}
+	if e.preflight == nil { // a saved plan: much may have come in its way since
+		s, err := e.look(ctx, false)
+		if err != nil {
+			return err
+		}
+		if err := e.lookAtNew(ctx, s); err != nil {
+			return err
+		}
+	}
 	held, err := e.lock(ctx, "apply")
 	if err != nil {
 		return err
@@ -64,6 +73,9 @@ func (e *Engine) Apply(ctx context.Context, p *plan.Plan) error {
 	s, err := e.state(ctx, false)
 	if err != nil {
 		return err
+	}
+	if p.Inventory != nil {
+		s.time(p.Inventory.Etcd) // as it was measured for the plan
 	}
 	if err := e.identityNeeded(s); err != nil {
 		return err

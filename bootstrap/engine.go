@@ -17,6 +17,7 @@ import (
 
 	"github.com/trivet-dev/trivet/bootstrap/event"
 	"github.com/trivet-dev/trivet/bootstrap/identity"
+	"github.com/trivet-dev/trivet/bootstrap/preflight"
 	"github.com/trivet-dev/trivet/bootstrap/release"
 	"github.com/trivet-dev/trivet/bootstrap/topology"
 	"github.com/trivet-dev/trivet/internal/remote"
@@ -47,9 +48,11 @@ type Options struct {
 	// Passphrase opens an encrypted private key; nil means never.
 	Passphrase  func(ctx context.Context, path string) (string, error)
 	GateTimeout time.Duration // 10 minutes when zero
-	Events      event.Sink
-	Now         func() time.Time
-	Rand        io.Reader
+	// SkipPreflight names checks of the preflight whose errors a plan of new hosts goes on in spite of, as preflight.Known has them.
+	SkipPreflight []string
+	Events        event.Sink
+	Now           func() time.Time
+	Rand          io.Reader
 }
 
 // Engine works on one cluster over live connections. Close it.
@@ -60,6 +63,8 @@ type Engine struct {
 	pool    *sshhost.Pool
 	hosts   map[string]remote.Host
 	failed  map[string]error
+	// preflight is what was seen of hosts that are new to the cluster, by this engine's first plan.
+	preflight *preflight.Input
 }
 
 // Connect connects to every host of the cluster. Hosts that cannot be reached are kept, with the reason, in Unreachable.

@@ -154,7 +154,22 @@ func (e *Engine) Plan(ctx context.Context) (*plan.Plan, error) {
 	if err := e.identityNeeded(s); err != nil {
 		e.warn("%v", err) // a plan can do without, and getting artifacts may take long
 	}
-	return e.plan(ctx, s)
+	if err := e.lookAtNew(ctx, &s.sight); err != nil {
+		return nil, err
+	}
+	s.time(measured(e.checkNew(nil)))
+	p, err := e.plan(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	r := e.checkNew(needs(p))
+	if err := r.Err(); err != nil {
+		return nil, err
+	}
+	if len(r.Hosts) > 0 {
+		p.Preflight = &r
+	}
+	return p, nil
 }
 
 // identityNeeded fails where it is certain, before anything was compiled, that an apply needs the age identity and has none: a bring-up that was interrupted after it had sealed

@@ -39,9 +39,13 @@ func (b *builder) etcd() {
 	}
 	b.render("/etc/etcd/initial-cluster.env", members)
 	e := b.cluster.Etcd
+	heartbeat, election := e.HeartbeatInterval, e.ElectionTimeout
+	if measured := b.in.Inventory.Etcd; !e.TimingSet && measured.Heartbeat > 0 {
+		heartbeat, election = measured.Heartbeat, measured.Election
+	}
 	b.unit("etcd.service", templates.EtcdUnit{
 		Name: b.host.Name, Cluster: b.cluster.Name, Address: b.host.Address, CA: etcdCA, Server: server, Peer: peer, CipherSuites: tls12SuiteList,
-		HeartbeatMillis: e.HeartbeatInterval.Milliseconds(), ElectionMillis: e.ElectionTimeout.Milliseconds(),
+		HeartbeatMillis: heartbeat.Milliseconds(), ElectionMillis: election.Milliseconds(),
 		QuotaBytes: e.QuotaBytes, CompactionRetention: e.CompactionRetention.String(), Flags: b.flags("etcd"),
 	}, start{noWait: true}, bin, ca)
 }

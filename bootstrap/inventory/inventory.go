@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/trivet-dev/trivet/bootstrap/topology"
 )
@@ -39,8 +40,16 @@ type Inventory struct {
 	Destroying bool `json:"destroying,omitempty"`
 	// Recipients are the age recipients that the identity is sealed to, sorted; none where nobody noted them.
 	Recipients []string `json:"recipients,omitempty"`
-	Hosts      []Host   `json:"hosts"` // sorted by name
-	Public     Public   `json:"public"`
+	// Etcd is what was measured before the first bring-up; topologies that set it go before it.
+	Etcd   Etcd   `json:"etcd,omitzero"`
+	Hosts  []Host `json:"hosts"` // sorted by name
+	Public Public `json:"public"`
+}
+
+// Etcd holds the intervals of the members, all zero where nothing was measured.
+type Etcd struct {
+	Heartbeat time.Duration `json:"heartbeat"` // nanoseconds
+	Election  time.Duration `json:"election"`
 }
 
 // Host is one host of the cluster.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/trivet-dev/trivet/bootstrap/desired"
 	"github.com/trivet-dev/trivet/bootstrap/inventory"
+	"github.com/trivet-dev/trivet/bootstrap/preflight"
 	"github.com/trivet-dev/trivet/internal/hostapi"
 )
 
@@ -36,6 +37,8 @@ type Plan struct {
 	Skipped []Skip `json:"skipped,omitempty"`
 	// Notes are warnings for the reader.
 	Notes []string `json:"notes,omitempty"`
+	// Preflight is what was found of hosts that are new to the cluster; nil when there are none.
+	Preflight *preflight.Report `json:"preflight,omitempty"`
 }
 
 // Skip is a host that a plan leaves out, and why.

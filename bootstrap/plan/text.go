@@ -6,6 +6,7 @@ import (
 	"sort"
 	"strings"
 
+	"github.com/trivet-dev/trivet/bootstrap/preflight"
 	"github.com/trivet-dev/trivet/internal/hostapi"
 )
 
@@ -43,6 +44,12 @@ func (p *Plan) WriteText(out io.Writer, o TextOptions) error {
 	p.writeSkipped(w)
 	for _, n := range p.Notes {
 		fmt.Fprintf(w, "\nNote: %s\n", n)
+	}
+	if p.Preflight != nil {
+		fmt.Fprintln(w, "\nPreflight")
+		if err := p.Preflight.WriteText(w, preflight.TextOptions{Color: o.Color}); err != nil {
+			return err
+		}
 	}
 	_, err := io.WriteString(out, w.String())
 	return err

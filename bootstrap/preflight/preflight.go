@@ -1,6 +1,6 @@
 // Package preflight finds what on hosts and between them stands in the way of a cluster, before anything is changed: everything at once, each finding with its numbers and what to do.
 //
-// Run does the I/O, with at most two requests for each host besides the observation that a plan makes anyway; Check judges what came of it and is pure. A host that has a
+// Look does the I/O, with at most two requests for each host besides the observation that a plan makes anyway; Check judges what came of it and is pure. A host that has a
 // record is part of a cluster already: its components' ports are its own, its disks are not measured, and ways between two such hosts are taken as proved.
 package preflight
 
@@ -122,21 +122,29 @@ func (r Report) of(s Severity) []Finding {
 	return out
 }
 
-// Skip makes warnings of the errors of checks that the user wants to go on in spite of.
-func (r Report) Skip(checks []string) (Report, error) {
+// All stands for every check where checks are skipped.
+const All = "all"
+
+// Known fails where a name is not that of a check, and not All.
+func Known(checks []string) error {
 	for _, name := range checks {
-		if !slices.Contains(Checks, name) {
-			return r, fmt.Errorf("there is no preflight check %q: they are %s", name, strings.Join(Checks, ", "))
+		if name != All && !slices.Contains(Checks, name) {
+			return fmt.Errorf("there is no preflight check %q: they are %s, or %s for every one", name, strings.Join(Checks, ", "), All)
 		}
 	}
+	return nil
+}
+
+// Skip makes warnings of the errors of checks that the user wants to go on in spite of.
+func (r Report) Skip(checks []string) Report {
 	r.Findings = slices.Clone(r.Findings)
 	for i, f := range r.Findings {
-		if slices.Contains(checks, f.Check) {
+		if slices.Contains(checks, f.Check) || slices.Contains(checks, All) {
 			r.Findings[i].Severity = Warning
 		}
 	}
 	sortFindings(r.Findings)
-	return r, nil
+	return r
 }
 
 // Errors says that preflight found what keeps a cluster from coming up.
@@ -181,6 +189,8 @@ type Input struct {
 	Failed    map[string]error
 	// Needs are the bytes of artifacts that a host will get, where that is known.
 	Needs map[string]int64
+	// Elapsed is how long it took to look.
+	Elapsed time.Duration
 }
 
 // Listening is what a host answered when it was asked to listen, and when, by the operator's clock.
@@ -199,7 +209,7 @@ type checker struct {
 // Check judges.
 func Check(in Input) Report {
 	c := &checker{Input: &in, byName: map[string]*topology.Host{}}
-	c.report = Report{Cluster: in.Cluster.Name, Hosts: []string{}, Findings: []Finding{}}
+	c.report = Report{Cluster: in.Cluster.Name, Hosts: []string{}, Findings: []Finding{}, Elapsed: in.Elapsed}
 	for _, h := range in.Cluster.Hosts {
 		c.byName[h.Name] = h
 		if err := in.Failed[h.Name]; err != nil {
@@ -212,7 +222,9 @@ func Check(in Input) Report {
 	}
 	c.clocks()
 	c.identities()
-	c.clusters()
+	if !in.OnlyNew { // a host with a record is not new, and a plan refuses those of other clusters
+		c.clusters()
+	}
 	c.resolvers()
 	c.linkMTUs()
 	c.ways()

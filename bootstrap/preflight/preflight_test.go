@@ -546,11 +546,18 @@ func TestSkip(t *testing.T) {
 	if !errors.As(r.Err(), &err) || len(err.Findings) != 2 || !strings.Contains(err.Error(), "--skip-preflight=swap,system") {
 		t.Errorf("got %v", r.Err())
 	}
-	if _, err := r.Skip([]string{"swop"}); err == nil || !strings.Contains(err.Error(), `no preflight check "swop"`) {
+	if err := Known([]string{CheckSwap, All, "swop"}); err == nil || !strings.Contains(err.Error(), `no preflight check "swop"`) {
 		t.Errorf("got %v", err)
 	}
-	skipped, serr := r.Skip([]string{CheckSwap, CheckSystem})
-	if serr != nil || !skipped.OK() || len(skipped.Warnings()) != 2 || len(r.Errors()) != 2 {
-		t.Errorf("%+v, %v", skipped, serr)
+	if err := Known([]string{CheckSwap, All}); err != nil {
+		t.Error(err)
+	}
+	for _, checks := range [][]string{{CheckSwap, CheckSystem}, {All}} {
+		if skipped := r.Skip(checks); !skipped.OK() || len(skipped.Warnings()) != 2 || len(r.Errors()) != 2 {
+			t.Errorf("%v: %+v", checks, skipped)
+		}
+	}
+	if skipped := r.Skip([]string{CheckSwap}); len(skipped.Errors()) != 1 || skipped.Errors()[0].Check != CheckSystem {
+		t.Errorf("%+v", skipped)
 	}
 }

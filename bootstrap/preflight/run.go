@@ -25,8 +25,6 @@ type Config struct {
 	Failed map[string]error
 	// OnlyNew looks at hosts that are no part of a cluster yet, and at others only as far as those need them.
 	OnlyNew bool
-	// Needs are the bytes of artifacts that a host will get, where that is known.
-	Needs map[string]int64
 	// Parallel bounds how many hosts are asked at once.
 	Parallel int
 	Now      func() time.Time
@@ -40,18 +38,18 @@ const (
 	patience = 20 * time.Second
 )
 
-// Run looks at hosts and at the ways between them. It changes nothing on them: for a moment they listen on the ports that their components will have. Hosts that fail
-// are findings; the error is that of a cancelled ctx, or of the random source.
-func Run(ctx context.Context, cfg Config) (Report, error) {
+// Look asks hosts and tries the ways between them. It changes nothing on them: for a moment they listen on the ports that their components will have. Hosts that fail
+// become findings; the error is that of a cancelled ctx, or of the random source.
+func Look(ctx context.Context, cfg Config) (Input, error) {
 	start := cfg.Now()
-	in := Input{Cluster: cfg.Cluster, OnlyNew: cfg.OnlyNew, Seen: cfg.Seen, Needs: cfg.Needs,
+	in := Input{Cluster: cfg.Cluster, OnlyNew: cfg.OnlyNew, Seen: cfg.Seen,
 		Listening: map[string]Listening{}, Probes: map[string]*hostapi.ProbeResult{}, Failed: map[string]error{}}
 	for name, err := range cfg.Failed {
 		in.Failed[name] = err
 	}
 	raw := make([]byte, 16)
 	if _, err := io.ReadFull(cfg.Rand, raw); err != nil {
-		return Report{}, fmt.Errorf("token of the probes: %w", err)
+		return Input{}, fmt.Errorf("token of the probes: %w", err)
 	}
 	r := &run{Config: cfg, in: &in, token: hex.EncodeToString(raw)}
 	defer r.stop()
@@ -59,11 +57,10 @@ func Run(ctx context.Context, cfg Config) (Report, error) {
 	r.ways = in.waysTo()
 	r.each(ctx, r.probe)
 	if err := ctx.Err(); err != nil {
-		return Report{}, context.Cause(ctx)
+		return Input{}, context.Cause(ctx)
 	}
-	report := Check(in)
-	report.Elapsed = cfg.Now().Sub(start)
-	return report, nil
+	in.Elapsed = cfg.Now().Sub(start)
+	return in, nil
 }
 
 type run struct {

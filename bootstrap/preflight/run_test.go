@@ -70,11 +70,11 @@ func (w *world) trips() map[string]int {
 
 func run(t *testing.T, c preflight.Config) preflight.Report {
 	t.Helper()
-	r, err := preflight.Run(t.Context(), c)
+	in, err := preflight.Look(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return r
+	return preflight.Check(in)
 }
 
 func found(r preflight.Report) []string {
@@ -173,7 +173,7 @@ func TestRunCancelled(t *testing.T) {
 	c := w.config(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := preflight.Run(ctx, c); !errors.Is(err, context.Canceled) {
+	if _, err := preflight.Look(ctx, c); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
 }

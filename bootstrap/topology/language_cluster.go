@@ -53,8 +53,8 @@ var etcdBlock = &blockType{
 	meaning: "Settings of the etcd members, the same on all of them.",
 	attrs: []attribute{
 		{name: "quota", kind: "size", def: "`\"8Gi\"`", meaning: "The largest size of the database: bytes, or a quantity such as `\"4Gi\"`."},
-		{name: "heartbeat_interval", kind: "duration", def: "`\"100ms\"`", meaning: "How often the leader speaks. Half to one and a half times the longest round trip between members."},
-		{name: "election_timeout", kind: "duration", def: "`\"1s\"`", meaning: "How long a silent leader is waited for: at least ten heartbeats, at most 50 s."},
+		{name: "heartbeat_interval", kind: "duration", def: "measured", meaning: "How often the leader speaks. Half to one and a half times the longest round trip between members; unless set, that round trip as it was before the first bring-up, at least `\"100ms\"`."},
+		{name: "election_timeout", kind: "duration", def: "measured", meaning: "How long a silent leader is waited for: at least ten heartbeats, at most 50 s; unless set, ten of the heartbeats that were measured, at least `\"1s\"`. Who sets one of the two sets both: the other is then `\"100ms\"` or `\"1s\"`."},
 		{name: "compaction_retention", kind: "duration", def: "`\"5m\"`", meaning: "How much history is kept."},
 		{name: "accept_loss", kind: "list of string", def: "none", meaning: "Sites and regions whose loss is known, and accepted, to stop the cluster until it is recovered: silences the warning."},
 	},

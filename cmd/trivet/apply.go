@@ -25,7 +25,9 @@ command goes on where it stopped.
 Hosts that do not answer, and those that cannot be changed safely while others are away, are skipped and named with the reason: run the
 same command when they are back.
 
-Exit codes: 0 done or nothing to do, 1 failed, 3 the saved plan is stale, 5 done but hosts were skipped, 130 interrupted.`,
+Hosts that are new to the cluster are looked at as by "trivet preflight" first; with something in their way nothing is changed.
+
+Exit codes: 0 done or nothing to do, 1 failed, 3 the saved plan is stale, 4 something is in the way of hosts that are new, 5 done but hosts were skipped, 130 interrupted.`,
 		Args: g.folder,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if !yes && planFile == "" && !canAsk() {
@@ -42,6 +44,7 @@ Exit codes: 0 done or nothing to do, 1 failed, 3 the saved plan is stale, 5 done
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
 	cmd.Flags().StringVar(&planFile, "plan", "", "carry out this saved plan, without asking; refused when the hosts changed since")
 	cmd.Flags().BoolVar(&full, "full", false, "list every action of new components")
+	g.skipPreflight(cmd)
 	return cmd
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/trivet-dev/trivet/bootstrap"
+	"github.com/trivet-dev/trivet/bootstrap/preflight"
 )
 
 // Exit codes. They are part of the command's interface: docs/operations.md lists them.
@@ -20,7 +21,7 @@ const (
 	exitFailed      = 1   // something went wrong; the message says what
 	exitChanges     = 2   // plan: there are changes
 	exitStale       = 3   // apply: the hosts changed since the plan was made
-	exitVerify      = 4   // verify: a check failed
+	exitVerify      = 4   // verify: a check failed; preflight, plan, apply: something is in the way of hosts that are new
 	exitPartial     = 5   // plan, apply: all is done where it can be, but hosts were skipped
 	exitInterrupted = 130 // stopped by the user
 )
@@ -58,6 +59,8 @@ func exitCode(err error, interrupted bool) int {
 		return exitStale
 	case errors.As(err, &partial):
 		return exitPartial
+	case errors.As(err, new(*preflight.Errors)):
+		return exitVerify
 	}
 	return exitFailed
 }

@@ -43,6 +43,12 @@ Exit codes: 0 nothing in the way, though there may be warnings; 4 something is; 
 	}
 }
 
+// skipPreflight adds the flag of what plans for new hosts.
+func (g *global) skipPreflight(cmd *cobra.Command) {
+	cmd.Flags().StringSliceVar(&g.skip, "skip-preflight", nil, "go on in spite of what these `checks` of the preflight find on hosts that are new, or \"all\"")
+	complete(cmd, "skip-preflight", cobra.FixedCompletions(append([]string{preflight.All}, preflight.Checks...), cobra.ShellCompDirectiveNoFileComp))
+}
+
 func (s *session) showPreflight(report preflight.Report) error {
 	if s.json {
 		return writeResult(s.out, "preflight", struct {

@@ -22,6 +22,7 @@ type global struct {
 	artifacts string
 	json      bool
 	noColor   bool
+	skip      []string // checks of the preflight
 
 	view      *view // nil until a subcommand shows progress
 	interrupt interruption
@@ -38,7 +39,7 @@ func newRoot() (*cobra.Command, *global) {
 rooms and racks as an HCL topology says, and keeps it that way. What was applied is recorded on the hosts:
 there is no state file to lose.
 
-Exit codes: 0 done; 1 failed; 2 plan found changes; 3 the plan is stale; 4 a check of verify or preflight failed; 5 done, but hosts were skipped that do not
+Exit codes: 0 done; 1 failed; 2 plan found changes; 3 the plan is stale; 4 a check of verify or of the preflight failed; 5 done, but hosts were skipped that do not
 answer or cannot be changed safely now; 130 interrupted. kubectl and lab exec end with the code of the command that they ran.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,

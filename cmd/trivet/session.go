@@ -18,6 +18,7 @@ import (
 
 	"github.com/trivet-dev/trivet/bootstrap"
 	"github.com/trivet-dev/trivet/bootstrap/identity"
+	"github.com/trivet-dev/trivet/bootstrap/preflight"
 	"github.com/trivet-dev/trivet/bootstrap/release"
 	"github.com/trivet-dev/trivet/bootstrap/topology"
 	"github.com/trivet-dev/trivet/internal/lab"
@@ -187,9 +188,12 @@ func (s *session) connectOnly(ctx context.Context, only func(*topology.Host) boo
 	if err := anyHelper(); err != nil {
 		return nil, err
 	}
+	if err := preflight.Known(s.skip); err != nil {
+		return nil, fmt.Errorf("--skip-preflight: %w", err)
+	}
 	o := bootstrap.Options{
 		Topology: s.topology, Cluster: s.cluster.Name, Helper: helperPath, Artifacts: s.store, Identities: s.identities,
-		SudoPassword: s.sudoPassword, Passphrase: s.passphrase, Events: s.view.event, Only: only,
+		SudoPassword: s.sudoPassword, Passphrase: s.passphrase, Events: s.view.event, Only: only, SkipPreflight: s.skip,
 	}
 	if s.access != nil {
 		o.NetworkNamespace = s.access.NetworkNamespace
