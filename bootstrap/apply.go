@@ -87,9 +87,6 @@ func (e *Engine) Apply(ctx context.Context, p *plan.Plan) error {
 	if err := stale(p, now); err != nil {
 		return err
 	}
-	if p.Empty() {
-		return outcome(p)
-	}
 	k := &keys{engine: e, documents: s.documents}
 	if p.Issues && !p.NewIdentity {
 		if _, err := k.open(); errors.Is(err, errNoIdentity) {
@@ -118,6 +115,19 @@ func (e *Engine) Apply(ctx context.Context, p *plan.Plan) error {
 		}
 	}
 	if err != nil {
+		return err
+	}
+	return outcome(p)
+}
+
+// Settle waits for the conditions with which a plan without actions ends. It changes nothing, and takes no lock.
+func (e *Engine) Settle(ctx context.Context, p *plan.Plan) error {
+	if !p.Empty() {
+		return fmt.Errorf("the plan for cluster %q has %d actions: apply it", p.Cluster, p.Actions())
+	}
+	api := e.API(e, nil)
+	defer api.Close()
+	if err := execute.Run(ctx, execute.Config{Topology: e.cluster, Cluster: api, GateTimeout: e.GateTimeout, Now: e.Now, Events: e.Events}, p); err != nil {
 		return err
 	}
 	return outcome(p)

@@ -481,3 +481,27 @@ func TestCancelledConnect(t *testing.T) {
 		t.Errorf("Connect gives %v", err)
 	}
 }
+
+// TestSettle waits for nodes where nothing is left to be done: the run that did the rest may have been killed before it saw them ready.
+func TestSettle(t *testing.T) {
+	f := newFleet(t, small)
+	f.FailGate(plan.GateNodes, errors.New("node w1: not ready"))
+	e := open(t, f)
+	wants(t, e.Apply(t.Context(), planOf(t, e)), `phase "ready"`, "node w1: not ready")
+
+	e = open(t, f)
+	p := planOf(t, e)
+	if !p.Empty() {
+		t.Fatalf("there are %d actions left", p.Actions())
+	}
+	wants(t, e.Settle(t.Context(), p), `phase "ready"`, "node w1: not ready")
+	wants(t, e.Apply(t.Context(), p), "node w1: not ready")
+	f.FailGate(plan.GateNodes, nil)
+	if err := e.Settle(t.Context(), p); err != nil {
+		t.Error(err)
+	}
+	if err := f.Machines["w1"].Units.Stop(t.Context(), "kubelet.service", true); err != nil {
+		t.Fatal(err)
+	}
+	wants(t, e.Settle(t.Context(), planOf(t, open(t, f))), "actions: apply it")
+}

@@ -80,7 +80,7 @@ type Fleet struct {
 	Key *age.X25519Identity
 	// Cut says where the next run is killed.
 	Cut Cut
-	// Unreachable hosts do not answer, Blocked ones are not reached by other hosts.
+	// Unreachable hosts do not answer; from Blocked ones other hosts get no artifacts.
 	Unreachable, Blocked map[string]bool
 	// Way, when set, says how an attempt of a host to reach another ends that something listens for; otherwise all arrive, in a millisecond.
 	Way func(from, to string, t hostapi.ProbeTarget) hostapi.Reached

@@ -35,7 +35,7 @@ func (f *Fleet) reach(from string, t hostapi.ProbeTarget, token string) hostapi.
 	if to == "" {
 		return hostapi.Reached{State: hostapi.ReachUnreachable, Error: fmt.Sprintf("no host has the address %s", t.Address.Addr())}
 	}
-	if f.Blocked[to] || f.Unreachable[to] {
+	if f.Unreachable[to] {
 		return hostapi.Reached{State: hostapi.ReachTimeout, Error: "i/o timeout"}
 	}
 	f.mu.Lock()

@@ -122,8 +122,10 @@ func TestRun(t *testing.T) {
 func TestRunFinds(t *testing.T) {
 	w := newWorld(t, places)
 	w.Machines["w1"].Clock = func() time.Time { return fleettest.Now.Add(-time.Minute) }
-	w.Blocked["cp3"] = true
 	w.Way = func(from, to string, p hostapi.ProbeTarget) hostapi.Reached {
+		if to == "cp3" {
+			return hostapi.Reached{State: hostapi.ReachTimeout, Error: "i/o timeout"}
+		}
 		r := hostapi.Reached{State: hostapi.ReachOK, RTT: 40 * time.Millisecond, PacketSize: p.PacketSize}
 		if from == "w3" && p.PacketSize > 0 {
 			r.PacketSize = 1450

@@ -114,10 +114,10 @@ func (s *session) carryOut(ctx context.Context, e *bootstrap.Engine, p *plan.Pla
 		return err
 	}
 	if p.Empty() {
-		if !p.Complete() {
-			return &bootstrap.PartialError{Skipped: p.Skipped}
-		}
-		return nil
+		s.view.expect(p)
+		err := e.Settle(ctx, p)
+		s.view.end()
+		return err
 	}
 	if !yes {
 		if err := s.ask(ctx, "Apply this plan?", "yes"); err != nil {
