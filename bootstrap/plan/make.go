@@ -85,9 +85,8 @@ func Make(in Input) (*Plan, error) {
 	}
 	m.objects()
 	if m.fresh {
-		// The network plugin needs its rights and the nodes' pod ranges: started before, it would fail and wait longer each time.
-		m.phase(Phase{Name: "network", Title: "Pod network", Steps: m.each(m.hosts, func(a Action) bool {
-			return kindOf(a) == hostapi.KindUnit && a.Part == desired.PartNetwork
+		m.phase(Phase{Name: "controllers", Title: "Controllers, scheduler, pod network", Steps: m.each(m.hosts, func(a Action) bool {
+			return kindOf(a) == hostapi.KindUnit && needsAPI(a)
 		})})
 	}
 	m.settle()
@@ -237,6 +236,11 @@ func kindOf(a Action) hostapi.Kind { return a.ID.Kind }
 
 func guard(a Action) bool { return a.Part == desired.PartEtcdGuard }
 
+// needsAPI reports whether a part's units are of no use before the API has its roles, and nodes their pod ranges: started earlier, they are refused and wait longer after each try.
+func needsAPI(a Action) bool {
+	return a.Part == desired.PartControllerManager || a.Part == desired.PartScheduler || a.Part == desired.PartNetwork
+}
+
 // bringUp orders the first bring-up: there is nothing to lose yet, so all hosts go at once and everything starts together.
 func (m *maker) bringUp() {
 	hosts := m.hosts
@@ -244,7 +248,7 @@ func (m *maker) bringUp() {
 		return kindOf(a) != hostapi.KindUnit && kindOf(a) != hostapi.KindImage && !guard(a)
 	})})
 	m.phase(Phase{Name: "start", Title: "Units", Steps: m.each(hosts, func(a Action) bool {
-		return kindOf(a) == hostapi.KindUnit && a.Part != desired.PartNetwork
+		return kindOf(a) == hostapi.KindUnit && !needsAPI(a)
 	})})
 	m.phase(Phase{Name: "images", Title: "Images, pinned", Steps: m.each(hosts, func(a Action) bool { return kindOf(a) == hostapi.KindImage })})
 	steps := m.each(hosts, guard)

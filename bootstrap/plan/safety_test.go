@@ -240,8 +240,8 @@ func TestPrune(t *testing.T) {
 		w.seen[h].Blobs = append(w.seen[h].Blobs, litter)
 	}
 	p := w.plan()
-	same(t, "phases", []string{"prune: cp2 w1"}, outline(p))
-	if got := p.Phases[0].Steps[0].Actions; len(got) != 1 || got[0].Verb != plan.Prune || !slices.Equal(got[0].Unused, []hostapi.Blob{litter}) {
+	same(t, "phases", []string{"ready; nodes-ready of cp1 cp2 cp3 w1 w2; networks-ready of cp1 cp2 cp3 w1 w2; dns-available", "prune: cp2 w1"}, outline(p))
+	if got := p.Phases[1].Steps[0].Actions; len(got) != 1 || got[0].Verb != plan.Prune || !slices.Equal(got[0].Unused, []hostapi.Blob{litter}) {
 		t.Errorf("%+v", got)
 	}
 	// What is replaced goes with the change, not with the next one.
