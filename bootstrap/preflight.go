@@ -26,7 +26,13 @@ func (e *Engine) Preflight(ctx context.Context) (preflight.Report, error) {
 // are for the plan to tell.
 func (e *Engine) lookAtNew(ctx context.Context, s *sight) error {
 	if e.preflight == nil {
-		in, err := preflight.Look(ctx, preflight.Config{Cluster: e.cluster, Hosts: e.hosts, Seen: s.seen, OnlyNew: true, Parallel: e.parallel(), Now: e.Now, Rand: e.Rand})
+		seen := maps.Clone(s.seen)
+		for _, h := range e.cluster.Hosts {
+			if plan.Forgot(s.documents.Inventory, h, seen[h.Name]) {
+				delete(seen, h.Name) // not new: the plan leaves it out, and what runs there may be a member yet
+			}
+		}
+		in, err := preflight.Look(ctx, preflight.Config{Cluster: e.cluster, Hosts: e.hosts, Seen: seen, OnlyNew: true, Parallel: e.parallel(), Now: e.Now, Rand: e.Rand})
 		if err != nil {
 			return err
 		}

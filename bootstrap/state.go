@@ -88,7 +88,7 @@ func (e *Engine) state(ctx context.Context, contents bool) (*state, error) {
 	if err := plan.Refuse(e.cluster, sight.documents.Inventory); err != nil {
 		return nil, err
 	}
-	if err := plan.RefuseAway(e.cluster, sight.documents.Inventory, sight.reasons()); err != nil {
+	if err := plan.RefuseAway(e.cluster, sight.documents.Inventory, sight.seen, sight.reasons()); err != nil {
 		return nil, err
 	}
 	s := &state{sight: *sight}

@@ -50,7 +50,7 @@ func (m *maker) refuse() error {
 	if err := Refuse(c, cur); err != nil {
 		return err
 	}
-	if err := RefuseAway(c, cur, m.Away); err != nil {
+	if err := RefuseAway(c, cur, m.Seen, m.Away); err != nil {
 		return err
 	}
 	if cur == nil {

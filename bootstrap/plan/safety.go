@@ -3,6 +3,7 @@ package plan
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -13,8 +14,9 @@ import (
 )
 
 // RefuseAway refuses what too many absent hosts forbid. A cluster that does not exist yet needs every etcd member and control plane. Of one that exists a majority of the
-// recorded control planes must answer: every inventory was kept by a majority, so that any other majority knows the newest.
-func RefuseAway(c *topology.Cluster, cur *inventory.Inventory, away map[string]string) error {
+// recorded control planes must answer, with an inventory: every inventory was kept by a majority, so that any other majority knows the newest. Where none of them is away there is
+// none that could know more.
+func RefuseAway(c *topology.Cluster, cur *inventory.Inventory, seen map[string]*hostapi.Observation, away map[string]string) error {
 	if len(away) == 0 {
 		return nil
 	}
@@ -22,13 +24,29 @@ func RefuseAway(c *topology.Cluster, cur *inventory.Inventory, away map[string]s
 		return refuseFresh(c, cur, away)
 	}
 	recorded := cur.With(topology.RoleControlPlane)
-	missing := slices.DeleteFunc(slices.Clone(recorded), func(name string) bool { _, gone := away[name]; return !gone })
+	missing, gone := map[string]string{}, false
+	for _, name := range recorded {
+		if why, isAway := away[name]; isAway {
+			missing[name], gone = why, true
+		} else if !remembers(seen[name]) {
+			missing[name] = "it has no inventory any more"
+		}
+	}
 	have, need := len(recorded)-len(missing), topology.Majority(len(recorded))
-	if have >= need {
+	if have >= need || !gone {
 		return nil
 	}
 	return fmt.Errorf("%d of %d control planes of cluster %q %s, %d are needed: with fewer nobody can know which inventory is the newest, nor keep a new one. Bring one of them back, then run the same command again: %s",
-		have, len(recorded), c.Name, verb(have, "answers", "answer"), need, reasons(missing, away))
+		have, len(recorded), c.Name, verb(have, "answers", "answer"), need, reasons(slices.Sorted(maps.Keys(missing)), missing))
+}
+
+// remembers says whether a control plane has an inventory.
+func remembers(o *hostapi.Observation) bool {
+	if o == nil {
+		return false
+	}
+	_, ok := o.Documents[inventory.Document]
+	return ok
 }
 
 // refuseFresh needs every etcd member and control plane of a cluster that is to be made, or that may exist already where nobody looked.
@@ -80,15 +98,34 @@ func bare(host, reason string) string {
 	return reason
 }
 
-// leaveOutAway notes the hosts that were not seen.
+// leaveOutAway notes the hosts that were not seen, and those that a plan could only take for new ones although a member of etcd stood there.
 func (m *maker) leaveOutAway() {
 	for _, h := range m.Cluster.Hosts {
-		if m.Seen[h.Name] != nil {
+		switch {
+		case m.Seen[h.Name] == nil:
+			m.skip(h, bare(h.Name, cmp.Or(m.Away[h.Name], "it was not observed")))
+		case Forgot(m.Current, h, m.Seen[h.Name]):
+			m.lost[h.Name] = true
+			m.skip(h, "it is a member of etcd, and remembers nothing of it: its record, /var/lib/trivet/record.json, is gone or has no etcd in it. Bring that back together with "+desired.EtcdData+
+				", from its disk or a copy of it; this version of trivet does not rebuild etcd members")
+		default:
 			m.hosts = append(m.hosts, h)
-			continue
 		}
-		m.skip(h, bare(h.Name, cmp.Or(m.Away[h.Name], "it was not observed")))
 	}
+}
+
+// Forgot says whether a host of a running cluster has no record of the etcd member on it. Set up as a new host it would come back under its old name without what it has voted for,
+// since what keeps it from starting without its data went with the record.
+func Forgot(cur *inventory.Inventory, h *topology.Host, o *hostapi.Observation) bool {
+	if cur == nil || !cur.Initialised || o == nil {
+		return false
+	}
+	if old := cur.Host(h.Name); old == nil || !old.Has(topology.RoleEtcd) {
+		return false
+	}
+	return o.Record == nil || !slices.ContainsFunc(o.Record.Items, func(i hostapi.RecordedItem) bool {
+		return i.Item.ID() == hostapi.ID{Kind: hostapi.KindDirectory, Name: desired.EtcdData}
+	})
 }
 
 func (m *maker) skip(h *topology.Host, reason string) {
