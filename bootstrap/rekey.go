@@ -2,6 +2,7 @@ package bootstrap
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"github.com/trivet-dev/trivet/bootstrap/identity"
 	"github.com/trivet-dev/trivet/bootstrap/inventory"
 	"github.com/trivet-dev/trivet/bootstrap/observe"
+	"github.com/trivet-dev/trivet/bootstrap/plan"
 	"github.com/trivet-dev/trivet/bootstrap/topology"
 	"github.com/trivet-dev/trivet/internal/hostapi"
 )
@@ -62,13 +64,16 @@ func (e *Engine) Rekey(ctx context.Context) (*Rekeyed, error) {
 	defer held.release()
 	ctx, cancel := held.context(ctx)
 	defer cancel(nil)
-	seen, _ := observe.Hosts(ctx, e.connectedVoters(), hostapi.ObserveRequest{}, e.parallel())
+	seen, failed := observe.Hosts(ctx, e.connectedVoters(), hostapi.ObserveRequest{}, e.parallel())
 	docs, err := observe.Documents(e.cluster, seen)
 	if err != nil {
 		return nil, err
 	}
 	if docs.Inventory == nil || len(docs.Sealed) == 0 {
 		return nil, fmt.Errorf("cluster %q has no sealed identity yet: apply first", e.cluster.Name)
+	}
+	if err := plan.RefuseAway(e.cluster, docs.Inventory, seen, e.awayVoters(seen, failed)); err != nil {
+		return nil, err
 	}
 	id, err := (&keys{engine: e, documents: docs}).open()
 	if err != nil {
@@ -79,6 +84,17 @@ func (e *Engine) Rekey(ctx context.Context) (*Rekeyed, error) {
 		return nil, err
 	}
 	return r.out, r.store(ctx, docs.Inventory.ClusterID, seen)
+}
+
+// awayVoters says why control planes were not seen.
+func (e *Engine) awayVoters(seen map[string]*hostapi.Observation, failed map[string]error) map[string]string {
+	out := map[string]string{}
+	for _, name := range e.voters() {
+		if seen[name] == nil {
+			out[name] = cmp.Or(failed[name], e.away(name)).Error()
+		}
+	}
+	return out
 }
 
 // rekeying is a rekey under way.
@@ -99,7 +115,8 @@ func (r *rekeying) seal(id *identity.Identity, docs *observe.Cluster) error {
 			return err
 		}
 		r.identity.Content = sealed
-		r.identity.Generation++
+		// Not only one more: a rekey that was cut short may have left that one where nobody saw it. No other run has this epoch.
+		r.identity.Generation = max(r.identity.Generation+1, r.epoch)
 		inv.Recipients = r.out.After
 		inv.Generation++
 		inv.Epoch = r.epoch

@@ -94,3 +94,40 @@ func TestRekey(t *testing.T) {
 		t.Errorf("again: %+v, %v", out, err)
 	}
 }
+
+// TestRekeyCutShort: a rekey that ended when one control plane had the identity anew has decided nothing. What a later one sealed, which did not see that, takes its place.
+func TestRekeyCutShort(t *testing.T) {
+	f := newFleet(t, three)
+	apply(t, open(t, f))
+	old := f.Key
+	fresh, err := age.GenerateX25519Identity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Cluster.AgeRecipients = []string{old.Recipient().String(), fresh.Recipient().String()}
+	f.OnPoint = func(host, point string) {
+		if host == "cp1" && point == "stepped" {
+			f.Vanish("cp2")
+			f.Vanish("cp3")
+		}
+	}
+	_, err = open(t, f).Rekey(t.Context())
+	f.OnPoint = nil
+	if err == nil {
+		t.Fatal("a rekey that reached one of three control planes is told as done")
+	}
+	if d := cmp.Diff(map[string]bool{"cp1": true, "cp2": false, "cp3": false}, opens(t, f, fresh)); d != "" {
+		t.Fatalf("the new key opens:\n%s", d)
+	}
+
+	f.Unreachable = map[string]bool{"cp1": true}
+	f.Cluster.AgeRecipients = []string{fresh.Recipient().String()}
+	if _, err := open(t, f).Rekey(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	f.Unreachable, f.Key = map[string]bool{}, fresh
+	apply(t, open(t, f))
+	if d := cmp.Diff(map[string]bool{"cp1": false, "cp2": false, "cp3": false}, opens(t, f, old)); d != "" {
+		t.Errorf("the old key opens:\n%s", d)
+	}
+}

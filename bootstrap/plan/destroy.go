@@ -29,7 +29,7 @@ func Destroy(c *topology.Cluster, current *inventory.Inventory, seen map[string]
 		}
 		s := Step{Host: h.Name, Site: h.Site().Name, Actions: removeAll(o.Record)}
 		if h.Has(topology.RoleControlPlane) {
-			if d, ok := o.Documents[inventory.Document]; ok && current != nil && (!current.Destroying || d.Generation != current.Generation) {
+			if d, ok := o.Documents[inventory.Document]; ok && current != nil && (!current.Destroying || older(d, current)) {
 				mark = append(mark, Step{Host: h.Name, Site: s.Site, Actions: []Action{{Verb: Store, Document: inventory.Document, Reason: "the cluster is being destroyed"}}})
 			}
 			// An API server that loses etcd while it shuts down waits for it, so all of them stop first.
@@ -46,6 +46,12 @@ func Destroy(c *topology.Cluster, current *inventory.Inventory, seen map[string]
 	m.phase(Phase{Name: "stop", Title: "Stop the control planes", Steps: stop})
 	m.phase(Phase{Name: "control-planes", Title: "Give back etcd members and control planes", Steps: controlPlanes})
 	return p
+}
+
+// older reports whether a kept inventory is not the newest one, or cannot be read.
+func older(d hostapi.Document, newest *inventory.Inventory) bool {
+	inv, err := inventory.Parse(d.Content)
+	return err != nil || newest.Newer(inv)
 }
 
 // removeAll takes a record apart. A host without one has been sent artifacts before the run was interrupted.

@@ -195,10 +195,7 @@ func (m *maker) documents(first bool) {
 func (m *maker) behind() string {
 	for _, h := range m.with(topology.RoleControlPlane) {
 		d, ok := m.Seen[h.Name].Documents[inventory.Document]
-		if !ok || m.Current == nil {
-			return "missing or behind on host " + h.Name
-		}
-		if inv, err := inventory.Parse(d.Content); err != nil || m.Current.Newer(inv) {
+		if !ok || m.Current == nil || older(d, m.Current) {
 			return "missing or behind on host " + h.Name
 		}
 	}

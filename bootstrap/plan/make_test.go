@@ -346,10 +346,17 @@ func TestDestroy(t *testing.T) {
 	slices.Reverse(made)
 	same(t, "what is removed, the last made first", made, removed)
 
-	// Interrupted when one control plane was marked: the others are marked too.
-	w.current.Destroying, w.current.Generation = true, 3
-	d := w.seen["cp1"].Documents[inventory.Document]
-	d.Generation = 3
-	w.seen["cp1"].Documents[inventory.Document] = d
+	// Interrupted when one control plane was marked: the others are marked too, also where an earlier run left as high a generation that nobody saw.
+	keep := func(host string, inv inventory.Inventory) {
+		content, err := inv.Marshal()
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.seen[host].Documents[inventory.Document] = hostapi.Document{Name: inventory.Document, Generation: inv.Generation, Content: content}
+	}
+	w.current.Generation, w.current.Epoch = 3, 8
+	keep("cp2", *w.current)
+	w.current.Destroying, w.current.Epoch = true, 9
+	keep("cp1", *w.current)
 	same(t, "phases of a destroy that goes on", "mark: cp2 cp3", outline(plan.Destroy(w.fleet.Cluster, w.current, w.seen))[0])
 }
