@@ -47,7 +47,7 @@ func (h *Host) documents() (map[string]hostapi.Document, error) {
 			err = unseal(b, &d)
 		}
 		if err != nil {
-			return nil, fail(hostapi.CodeRecord, "nothing was changed; other control planes have a copy of it", "the document %s is unreadable: %v", path.Join(documentsDir, n.Name()), err)
+			return nil, fail(hostapi.CodeRecord, "nothing was changed; where another control plane has a copy of it, move this one away, and the next apply brings it back", "the document %s is unreadable: %v", path.Join(documentsDir, n.Name()), err)
 		}
 		docs[d.Name] = d
 	}

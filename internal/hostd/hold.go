@@ -48,6 +48,7 @@ func (h *Host) Hold(ctx context.Context, req *hostapi.Hold, held func()) error {
 	defer cancel()
 	token := rand.Text()
 	if err := h.writeHolder(req.Holder, token); err != nil {
+		h.leaveHolder()
 		return h.wrap(err, hostapi.ID{})
 	}
 	holds.Lock()
@@ -80,10 +81,14 @@ func (h *Host) writeHolder(who hostapi.Holder, token string) error {
 
 func (h *Host) writeUnsynced(p string, b []byte) error {
 	tmp := h.path(tempPath(p))
-	if err := os.WriteFile(tmp, b, 0o600); err != nil {
-		return err
+	err := os.WriteFile(tmp, b, 0o600)
+	if err == nil {
+		err = os.Rename(tmp, h.path(p))
 	}
-	return os.Rename(tmp, h.path(p))
+	if err != nil {
+		_ = os.Remove(tmp)
+	}
+	return err
 }
 
 // leaveHolder leaves a host that has no record as it was before the lock was taken.

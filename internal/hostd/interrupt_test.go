@@ -98,7 +98,12 @@ func fastDir(t testing.TB) string {
 // machineAt is a machine on which a stage begins. Foreign files are in the way of some items.
 func machineAt(t testing.TB, s stage) (m *hostdtest.Machine, fresh map[string]string, configAtStart *string) {
 	t.Helper()
-	m, err := hostdtest.New(fastDir(t), "node1")
+	return machineIn(t, fastDir(t), s)
+}
+
+func machineIn(t testing.TB, root string, s stage) (m *hostdtest.Machine, fresh map[string]string, configAtStart *string) {
+	t.Helper()
+	m, err := hostdtest.New(root, "node1")
 	must(t, err)
 	m.NoSync = true
 	must(t, os.WriteFile(m.Path("/usr/sbin/policy-rc.d"), []byte("#!/bin/sh\nexit 0\n"), 0o755))

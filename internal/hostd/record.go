@@ -265,7 +265,7 @@ func (h *Host) loadRecord() (*record, error) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fail(hostapi.CodeRecord, "nothing was changed", "the record %s cannot be read: %v", recordPath, err)
+		return nil, fail(hostapi.CodeRecord, "nothing was changed; look at dmesg on the host for errors of its disk", "the record %s cannot be read: %v", recordPath, err)
 	}
 	r := &record{}
 	err = unseal(b, r)

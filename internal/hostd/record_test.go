@@ -119,17 +119,22 @@ func TestNewerRecord(t *testing.T) {
 // smallDisk mounts a small tmpfs, on which a machine is laid out.
 func smallDisk(t *testing.T, size string) *hostdtest.Machine {
 	t.Helper()
+	m, err := hostdtest.New(smallMount(t, size), "node1")
+	must(t, err)
+	return m
+}
+
+func smallMount(t *testing.T, size string) (root string) {
+	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip(t.Name() + " mounts a small tmpfs, which takes root")
 	}
-	root := t.TempDir()
+	root = t.TempDir()
 	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size="+size, "tmpfs", root).CombinedOutput(); err != nil {
 		t.Skipf("%s: no tmpfs can be mounted here: %v: %s", t.Name(), err, out)
 	}
 	t.Cleanup(func() { _ = exec.Command("umount", "-l", root).Run() })
-	m, err := hostdtest.New(root, "node1")
-	must(t, err)
-	return m
+	return root
 }
 
 // TestRecordOnAFullDisk: where there is no room for the next record, nothing is done that it would have to describe, and the record there was is whole.

@@ -151,34 +151,48 @@ func (c *Commands) dpkg(args []string) ([]byte, error) {
 	return nil, nil
 }
 
-func (c *Commands) installDeb(d *deb) error {
+// installDeb unpacks and configures. What it unpacked goes again when it fails, as dpkg has it.
+func (c *Commands) installDeb(d *deb) (err error) {
 	status := c.m.Path("/var/lib/dpkg/status")
 	b, err := os.ReadFile(status)
 	if err != nil {
 		return err
 	}
 	var list []string
+	installed := strings.Contains(string(b), "Package: "+d.Name+"\n")
+	defer func() {
+		if err == nil || installed {
+			return
+		}
+		for p := range d.Files {
+			_ = os.Remove(c.m.Path(p))
+		}
+		_ = os.Remove(c.m.Path("/var/lib/dpkg/info/" + d.Name + ".list"))
+	}()
 	for p, content := range d.Files {
 		if err := write(c.m.Path(p), content); err != nil {
 			return err
 		}
 		list = append(list, p)
+	}
+	sort.Strings(list)
+	if err := write(c.m.Path("/var/lib/dpkg/info/"+d.Name+".list"), strings.Join(list, "\n")+"\n"); err != nil {
+		return err
+	}
+	if !installed {
+		b = append(b, stanza(d.Name, d.Version)...)
+	}
+	if err := replace(status, b); err != nil {
+		return err
+	}
+	installed = true
+	for p, content := range d.Files {
 		// As systemd-tmpfiles does, which maintainer scripts call.
 		if f := strings.Fields(content); filepath.Dir(p) == "/usr/lib/tmpfiles.d" && len(f) > 1 && f[0] == "d" {
 			if err := os.MkdirAll(c.m.Path(f[1]), 0o755); err != nil {
 				return err
 			}
 		}
-	}
-	sort.Strings(list)
-	if err := write(c.m.Path("/var/lib/dpkg/info/"+d.Name+".list"), strings.Join(list, "\n")+"\n"); err != nil {
-		return err
-	}
-	if !strings.Contains(string(b), "Package: "+d.Name+"\n") {
-		b = append(b, stanza(d.Name, d.Version)...)
-	}
-	if err := os.WriteFile(status, b, 0o644); err != nil {
-		return err
 	}
 	policy, _ := os.ReadFile(c.m.Path("/usr/sbin/policy-rc.d"))
 	for _, p := range list {
@@ -197,6 +211,15 @@ func (c *Commands) installDeb(d *deb) error {
 	return nil
 }
 
+// replace writes a file that is whole at every moment.
+func replace(real string, content []byte) error {
+	if err := os.WriteFile(real+"-new", content, 0o644); err != nil {
+		_ = os.Remove(real + "-new")
+		return err
+	}
+	return os.Rename(real+"-new", real)
+}
+
 func (c *Commands) purgeDeb(name string) error {
 	status := c.m.Path("/var/lib/dpkg/status")
 	b, err := os.ReadFile(status)
@@ -208,14 +231,14 @@ func (c *Commands) purgeDeb(name string) error {
 	if err != nil {
 		return fmt.Errorf("dpkg: warning: ignoring request to remove %s which isn't installed", name)
 	}
+	stanzas := slices.DeleteFunc(strings.SplitAfter(string(b), "\n\n"), func(s string) bool { return strings.HasPrefix(s, "Package: "+name+"\n") })
+	if err := replace(status, []byte(strings.Join(stanzas, ""))); err != nil {
+		return err
+	}
 	for p := range strings.Lines(string(list)) {
 		_ = os.Remove(c.m.Path(strings.TrimSpace(p)))
 	}
-	if err := os.Remove(info); err != nil {
-		return err
-	}
-	stanzas := slices.DeleteFunc(strings.SplitAfter(string(b), "\n\n"), func(s string) bool { return strings.HasPrefix(s, "Package: "+name+"\n") })
-	return os.WriteFile(status, []byte(strings.Join(stanzas, "")), 0o644)
+	return os.Remove(info)
 }
 
 func (c *Commands) aptGet(args []string) ([]byte, error) {
