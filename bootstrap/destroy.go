@@ -60,7 +60,7 @@ func (e *Engine) destroy(ctx context.Context, epoch uint64) error {
 
 // memory reads the cluster's inventory from those control planes that answer; nil before the first bring-up.
 func (e *Engine) memory(ctx context.Context) (*inventory.Inventory, error) {
-	seen, failed := observe.Hosts(ctx, e.connectedVoters(), hostapi.ObserveRequest{}, e.parallel())
+	seen, failed := e.observe(ctx, e.connectedVoters(), hostapi.ObserveRequest{})
 	if len(seen) == 0 {
 		return nil, errors.Join(append([]error{errors.New("no control plane answers"), e.Unreachable()}, slices.Collect(maps.Values(failed))...)...)
 	}

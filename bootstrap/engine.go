@@ -63,6 +63,8 @@ type Engine struct {
 	pool    *sshhost.Pool
 	hosts   map[string]remote.Host
 	failed  map[string]error
+	// patience bounds the look at a host: one that went silent counts as away.
+	patience time.Duration
 	// preflight is what was seen of hosts that are new to the cluster, by this engine's first plan.
 	preflight *preflight.Input
 }
@@ -78,7 +80,7 @@ func Connect(ctx context.Context, o Options) (*Engine, error) {
 		return nil, fmt.Errorf("%s: %w", c.KubernetesRange, err)
 	}
 	o.defaults()
-	e := &Engine{Options: o, cluster: c, release: rel, hosts: map[string]remote.Host{}, failed: map[string]error{}}
+	e := &Engine{Options: o, cluster: c, release: rel, hosts: map[string]remote.Host{}, failed: map[string]error{}, patience: lookTimeout}
 	if o.Connect == nil {
 		e.pool = sshhost.NewPool(sshhost.Options{})
 		reach, err := newReach(e)

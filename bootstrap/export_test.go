@@ -7,6 +7,12 @@ import (
 	"github.com/trivet-dev/trivet/internal/hostapi"
 )
 
+// Within sets the patience for hosts that went silent.
+func (e *Engine) Within(patience time.Duration) *Engine {
+	e.patience = patience
+	return e
+}
+
 // StatusWithin is Status with another patience for hosts that went silent.
 func (e *Engine) StatusWithin(ctx context.Context, patience time.Duration) (*Status, error) {
 	return e.status(ctx, hostapi.ObserveRequest{}, patience)

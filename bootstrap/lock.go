@@ -266,7 +266,7 @@ func (l *lock) enough(voters []string, errs []error) error {
 func (l *lock) fence(ctx context.Context) error {
 	e := l.engine
 	for try := 1; ; try++ {
-		seen, _ := observe.Hosts(ctx, e.hosts, hostapi.ObserveRequest{}, e.parallel())
+		seen, _ := e.observe(ctx, e.hosts, hostapi.ObserveRequest{})
 		if err := ctx.Err(); err != nil {
 			return err
 		}

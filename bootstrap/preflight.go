@@ -5,7 +5,6 @@ import (
 	"maps"
 
 	"github.com/trivet-dev/trivet/bootstrap/inventory"
-	"github.com/trivet-dev/trivet/bootstrap/observe"
 	"github.com/trivet-dev/trivet/bootstrap/plan"
 	"github.com/trivet-dev/trivet/bootstrap/preflight"
 	"github.com/trivet-dev/trivet/internal/hostapi"
@@ -13,7 +12,7 @@ import (
 
 // Preflight looks at all hosts of the cluster, and at the ways between them, for what is in the way of it. It changes nothing. Hosts that do not answer are findings.
 func (e *Engine) Preflight(ctx context.Context) (preflight.Report, error) {
-	seen, failed := observe.Hosts(ctx, e.hosts, hostapi.ObserveRequest{}, e.parallel())
+	seen, failed := e.observe(ctx, e.hosts, hostapi.ObserveRequest{})
 	maps.Copy(failed, e.failed)
 	in, err := preflight.Look(ctx, preflight.Config{Cluster: e.cluster, Hosts: e.hosts, Seen: seen, Failed: failed, Parallel: e.parallel(), Now: e.Now, Rand: e.Rand})
 	if err != nil {

@@ -64,7 +64,7 @@ func (e *Engine) Rekey(ctx context.Context) (*Rekeyed, error) {
 	defer held.release()
 	ctx, cancel := held.context(ctx)
 	defer cancel(nil)
-	seen, failed := observe.Hosts(ctx, e.connectedVoters(), hostapi.ObserveRequest{}, e.parallel())
+	seen, failed := e.observe(ctx, e.connectedVoters(), hostapi.ObserveRequest{})
 	docs, err := observe.Documents(e.cluster, seen)
 	if err != nil {
 		return nil, err

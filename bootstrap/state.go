@@ -15,10 +15,15 @@ import (
 	"github.com/trivet-dev/trivet/bootstrap/release"
 	"github.com/trivet-dev/trivet/internal/artifact"
 	"github.com/trivet-dev/trivet/internal/hostapi"
+	"github.com/trivet-dev/trivet/internal/remote"
 )
 
-// compareTimeout bounds how long a plan waits for an API that does not answer.
-const compareTimeout = 15 * time.Second
+const (
+	// compareTimeout bounds how long a plan waits for an API that does not answer.
+	compareTimeout = 15 * time.Second
+	// lookTimeout bounds how long it waits for a host that is connected and went silent, as with a frozen disk or containerd.
+	lookTimeout = time.Minute
+)
 
 // state is what one look at the cluster gave, with what follows from it.
 type state struct {
@@ -38,11 +43,16 @@ type sight struct {
 	documents *observe.Cluster
 }
 
+// observe reads hosts. One that goes silent is among those that failed.
+func (e *Engine) observe(ctx context.Context, hosts map[string]remote.Host, req hostapi.ObserveRequest) (seen map[string]*hostapi.Observation, failed map[string]error) {
+	return observe.Hosts(ctx, patientHosts(hosts, e.patience), req, e.parallel())
+}
+
 // look observes the hosts that are connected.
 func (e *Engine) look(ctx context.Context, contents bool) (*sight, error) {
 	req := hostapi.ObserveRequest{Contents: contents, Packages: e.packageNames(), Paths: []string{"/var/lib", "/opt"}}
 	s := &sight{}
-	s.seen, s.away = observe.Hosts(ctx, e.hosts, req, e.parallel())
+	s.seen, s.away = e.observe(ctx, e.hosts, req)
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx) // whoever did not answer was not given the time
 	}

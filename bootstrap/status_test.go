@@ -2,6 +2,7 @@ package bootstrap_test
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/trivet-dev/trivet/bootstrap"
+	"github.com/trivet-dev/trivet/bootstrap/fleettest"
 	"github.com/trivet-dev/trivet/bootstrap/topology"
 	"github.com/trivet-dev/trivet/internal/hostapi"
 	"github.com/trivet-dev/trivet/internal/remote"
@@ -125,20 +127,47 @@ func (mute) Observe(ctx context.Context, _ hostapi.ObserveRequest) (*hostapi.Obs
 	return nil, ctx.Err()
 }
 
-// TestStatusOfSilentHost shows everything else, in bounded time.
-func TestStatusOfSilentHost(t *testing.T) {
-	f := newFleet(t, small)
-	apply(t, open(t, f))
-	e := open(t, f, func(o *bootstrap.Options) {
+// muteOn has a host go silent.
+func muteOn(f *fleettest.Fleet, name string) func(*bootstrap.Options) {
+	return func(o *bootstrap.Options) {
 		o.Connect = func(ctx context.Context, h *topology.Host) (remote.Host, error) {
 			conn, err := f.Connect(ctx, h)
-			if h.Name == "w1" && err == nil {
+			if h.Name == name && err == nil {
 				conn = mute{conn}
 			}
 			return conn, err
 		}
-	})
-	s, err := e.StatusWithin(t.Context(), 3*time.Second)
+	}
+}
+
+// TestApplyWithASilentHost leaves out a host that is connected and answers nothing, and so does a take-over.
+func TestApplyWithASilentHost(t *testing.T) {
+	f := newFleet(t, small)
+	apply(t, open(t, f))
+	if err := os.Remove(f.Machines["cp1"].Path("/etc/kubernetes/kubelet.yaml")); err != nil {
+		t.Fatal(err)
+	}
+	e := open(t, f, muteOn(f, "w1")).Within(3 * time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	p, err := e.Plan(ctx)
+	if err != nil || p.Empty() {
+		t.Fatalf("plan %v, %v", p, err)
+	}
+	var partial *bootstrap.PartialError
+	if err := e.Apply(ctx, p); !errors.As(err, &partial) || len(partial.Skipped) != 1 || !strings.Contains(partial.Skipped[0].Reason, "connected, and no answer for 3s") {
+		t.Errorf("apply: %v", err)
+	}
+	if out, err := e.TakeOver(ctx, nil); err != nil || !slices.Equal(out.Away, []string{"w1"}) {
+		t.Errorf("take-over: %+v, %v", out, err)
+	}
+}
+
+// TestStatusOfSilentHost shows everything else, in bounded time.
+func TestStatusOfSilentHost(t *testing.T) {
+	f := newFleet(t, small)
+	apply(t, open(t, f))
+	s, err := open(t, f, muteOn(f, "w1")).StatusWithin(t.Context(), 3*time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}
