@@ -115,7 +115,7 @@ func (e *Engine) lock(ctx context.Context, purpose string) (*lock, error) {
 	l, voters := e.newLock(purpose), e.voters()
 	var errs []error
 	for _, name := range voters {
-		err := l.take(ctx, name, false)
+		err := l.take(ctx, name, nil)
 		// Whoever is refused stops asking: so of several at once, who all ask in the same order, one gets it.
 		if errs = append(errs, err); isHeld(err) {
 			break
@@ -165,18 +165,18 @@ func (e *Engine) away(name string) error {
 	return fmt.Errorf("host %s: not connected", name)
 }
 
-// take takes the lock of one control plane. Refused, it says who holds it.
-func (l *lock) take(ctx context.Context, name string, takeover bool) error {
+// take takes the lock of one control plane, from its holder where one is given. Refused, it says who holds it.
+func (l *lock) take(ctx context.Context, name string, from *hostapi.Holder) error {
 	e := l.engine
 	host := e.hosts[name]
 	if host == nil {
 		return e.away(name)
 	}
 	hctx, cancel := ctx, context.CancelFunc(func() {})
-	if !takeover { // which may wait for an operation of the present holder; this does not
+	if from == nil { // taking it over may wait for an operation of the present holder; this does not
 		hctx, cancel = patient(ctx, lockTimeout)
 	}
-	grip, gone, err := host.Hold(hctx, hostapi.Hold{Takeover: takeover, Holder: hostapi.Holder{Actor: Actor(), Purpose: l.purpose, Since: l.since}})
+	grip, gone, err := host.Hold(hctx, hostapi.Hold{From: from, Holder: hostapi.Holder{Actor: Actor(), Purpose: l.purpose, Since: l.since}})
 	cancel()
 	switch {
 	case isHeld(err):

@@ -15,7 +15,7 @@ import (
 const (
 	// takeOver is the purpose of a hold that ends another one.
 	takeOver = "lock --take-over"
-	// takeOverTries bounds how often a lock is taken back from a take-over that began at the same time and lost.
+	// takeOverTries bounds how often a lock is taken again that changed hands meanwhile, to a take-over that began at the same time.
 	takeOverTries = 5
 	// lockTimeout bounds the look at the control planes: one that went silent is told as such.
 	lockTimeout = 20 * time.Second
@@ -42,7 +42,7 @@ type LockHost struct {
 func (s *LockState) Holders() []hostapi.Holder {
 	var out []hostapi.Holder
 	for _, h := range s.Hosts {
-		if h.Holder != nil && !slices.ContainsFunc(out, func(o hostapi.Holder) bool { return sameHold(o, *h.Holder) }) {
+		if h.Holder != nil && !slices.ContainsFunc(out, h.Holder.Same) {
 			out = append(out, *h.Holder)
 		}
 	}
@@ -60,11 +60,6 @@ func (s *LockState) Held() (held, answered int) {
 		}
 	}
 	return held, answered
-}
-
-// sameHold compares all that tells one hold from another.
-func sameHold(a, b hostapi.Holder) bool {
-	return a.Actor == b.Actor && a.Purpose == b.Purpose && a.Since.Equal(b.Since)
 }
 
 // Lock reads who holds the run lock. Control planes that do not answer are part of the answer; it is an error when none does.
@@ -187,14 +182,16 @@ type takingOver struct {
 
 // take takes the lock of a control plane, from its holder if that is one that may be ended.
 func (t *takingOver) take(ctx context.Context, name string) error {
-	err := t.lock.take(ctx, name, false)
+	err := t.lock.take(ctx, name, nil)
 	var held *HeldError
-	if errors.As(err, &held) {
-		if !t.mayEnd(held.Holder) {
+	for try := 0; errors.As(err, &held) && try < takeOverTries; try++ {
+		from := held.Holder
+		if !t.mayEnd(from) {
 			return err
 		}
-		if err = t.lock.take(ctx, name, true); err == nil && !slices.ContainsFunc(t.out.Ended, func(h hostapi.Holder) bool { return sameHold(h, held.Holder) }) {
-			t.out.Ended = append(t.out.Ended, held.Holder)
+		// Refused again, the lock has changed hands since it was looked at.
+		if err = t.lock.take(ctx, name, &from); err == nil && !slices.ContainsFunc(t.out.Ended, from.Same) {
+			t.out.Ended = append(t.out.Ended, from)
 		}
 	}
 	if err == nil && !slices.Contains(t.taken, name) {
@@ -205,7 +202,7 @@ func (t *takingOver) take(ctx context.Context, name string) error {
 
 // mayEnd allows to end a run that was shown to the user, and, for whoever has the first control plane, another take-over.
 func (t *takingOver) mayEnd(h hostapi.Holder) bool {
-	if slices.ContainsFunc(t.shown, func(s hostapi.Holder) bool { return sameHold(s, h) }) {
+	if slices.ContainsFunc(t.shown, h.Same) {
 		return true
 	}
 	return h.Purpose == takeOver && len(t.taken) > 0 && t.has(t.taken[0])

@@ -213,8 +213,9 @@ type Fetch struct {
 
 // Hold asks for the run lock.
 type Hold struct {
-	Holder   Holder `json:"holder"`
-	Takeover bool   `json:"takeover,omitempty"` // ask the present holder's helper to end first
+	Holder Holder `json:"holder"`
+	// From, where it is set, is whose hold to end first; that of anybody else is left alone.
+	From *Holder `json:"from,omitempty"`
 }
 
 // Holder says who holds the run lock.
@@ -223,6 +224,11 @@ type Holder struct {
 	Purpose string    `json:"purpose"` // "apply", "destroy"
 	Since   time.Time `json:"since"`
 	Epoch   uint64    `json:"epoch"`
+}
+
+// Same compares all that tells one hold from another.
+func (h Holder) Same(other Holder) bool {
+	return h.Actor == other.Actor && h.Purpose == other.Purpose && h.Since.Equal(other.Since) && h.Epoch == other.Epoch
 }
 
 // RaiseEpoch sets the epoch.

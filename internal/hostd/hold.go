@@ -35,11 +35,11 @@ func (h *Host) Hold(ctx context.Context, req *hostapi.Hold, held func()) error {
 	if err != nil {
 		return h.wrap(err, hostapi.ID{})
 	}
-	if l == nil && !req.Takeover {
+	if l == nil && req.From == nil {
 		return h.heldError()
 	}
 	if l == nil {
-		if l, err = h.takeOver(ctx); err != nil {
+		if l, err = h.takeOver(ctx, *req.From); err != nil {
 			return h.wrap(err, hostapi.ID{})
 		}
 	}
@@ -178,21 +178,22 @@ func (h *Host) heldError() error {
 		"%s holds the host's lock for %s since %s", who.Actor, who.Purpose, who.Since.UTC().Format("2006-01-02 15:04:05 UTC"))
 }
 
-// takeOver ends the present holder's helper, which finishes its current operation first, and waits until the lock is free.
-func (h *Host) takeOver(ctx context.Context) (*lock, error) {
+// takeOver ends a holder's helper, which finishes its current operation first, and waits until the lock is free. Somebody else may have taken the lock since the holder was seen.
+func (h *Host) takeOver(ctx context.Context, from hostapi.Holder) (*lock, error) {
 	who, err := h.readHolder()
-	if err == nil {
-		holds.Lock()
-		end, mine := holds.end[who.Token]
-		holds.Unlock()
-		switch {
-		case mine:
-			end()
-		case who.PID != os.Getpid():
-			if start, err := processStart(who.PID); err == nil && start == who.Start {
-				if err := terminate(who.PID); err != nil {
-					return nil, fmt.Errorf("the helper of %s (process %d) cannot be ended: %w", who.Actor, who.PID, err)
-				}
+	if err != nil || !who.Holder.Same(from) {
+		return nil, h.heldError()
+	}
+	holds.Lock()
+	end, mine := holds.end[who.Token]
+	holds.Unlock()
+	switch {
+	case mine:
+		end()
+	case who.PID != os.Getpid():
+		if start, err := processStart(who.PID); err == nil && start == who.Start {
+			if err := terminate(who.PID); err != nil {
+				return nil, fmt.Errorf("the helper of %s (process %d) cannot be ended: %w", who.Actor, who.PID, err)
 			}
 		}
 	}

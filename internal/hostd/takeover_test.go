@@ -53,7 +53,10 @@ func TestTakeOverFromAnotherProcess(t *testing.T) {
 	if who := observe(t, m).Holder; who == nil || who.Actor != "ann@desk" {
 		t.Errorf("the holder is %+v", who)
 	}
-	must(t, m.Host().Hold(ctx, &hostapi.Hold{Takeover: true, Holder: hostapi.Holder{Actor: "bob"}}, cancel))
+	ann := observe(t, m).Holder
+	cat := &hostapi.Holder{Actor: "cat@desk", Purpose: "apply"}
+	wantCode(t, m.Host().Hold(ctx, &hostapi.Hold{From: cat, Holder: hostapi.Holder{Actor: "bob"}}, func() {}), hostapi.CodeHeld)
+	must(t, m.Host().Hold(ctx, &hostapi.Hold{From: ann, Holder: hostapi.Holder{Actor: "bob"}}, cancel))
 	if err := other.Wait(); err != nil {
 		t.Errorf("the other holder did not end in order: %v", err)
 	}

@@ -155,15 +155,15 @@ func TestReceive(t *testing.T) {
 func TestHold(t *testing.T) {
 	m := newMachine(t)
 	before := tree(t, m.Root)
-	hold := func(ctx context.Context, actor string, takeover bool) (held chan struct{}, done chan error) {
+	hold := func(ctx context.Context, actor string, from *hostapi.Holder) (held chan struct{}, done chan error) {
 		held, done = make(chan struct{}), make(chan error, 1)
 		go func() {
-			done <- m.Host().Hold(ctx, &hostapi.Hold{Takeover: takeover, Holder: hostapi.Holder{Actor: actor, Purpose: "apply", Epoch: 3}}, func() { close(held) })
+			done <- m.Host().Hold(ctx, &hostapi.Hold{From: from, Holder: hostapi.Holder{Actor: actor, Purpose: "apply", Epoch: 3}}, func() { close(held) })
 		}()
 		return held, done
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	held, first := hold(ctx, "ann@desk", false)
+	held, first := hold(ctx, "ann@desk", nil)
 	<-held
 	if who := observe(t, m).Holder; who == nil || who.Actor != "ann@desk" || who.Epoch != 3 {
 		t.Errorf("the holder is shown as %+v", who)
@@ -172,7 +172,7 @@ func TestHold(t *testing.T) {
 	if !strings.Contains(he.Message, "ann@desk") || !strings.Contains(he.Message, "apply") {
 		t.Errorf("the error does not say who holds it: %s", he.Message)
 	}
-	held2, second := hold(ctx, "bob@desk", true)
+	held2, second := hold(ctx, "bob@desk", observe(t, m).Holder)
 	<-held2
 	must(t, <-first)
 	if who := observe(t, m).Holder; who == nil || who.Actor != "bob@desk" {
