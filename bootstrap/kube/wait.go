@@ -191,14 +191,15 @@ func unavailable(d *appsv1.Deployment, minimum int) string {
 	if d.Status.ObservedGeneration < d.Generation {
 		return "the controller manager has not seen its latest change"
 	}
-	// Whatever is of an older template may be among the available.
-	if latest := d.Status.AvailableReplicas - (d.Status.Replicas - d.Status.UpdatedReplicas); minimum > 0 && latest >= min(int32(minimum), want) {
+	// Whatever is of an older template may be among the available. The condition Available says less: it holds with as many missing as an update may take away.
+	enough := want
+	if minimum > 0 {
+		enough = min(int32(minimum), want)
+	}
+	if d.Status.AvailableReplicas-(d.Status.Replicas-d.Status.UpdatedReplicas) >= enough {
 		return ""
 	}
 	for _, condition := range d.Status.Conditions {
-		if condition.Type == appsv1.DeploymentAvailable && condition.Status == corev1.ConditionTrue && d.Status.UpdatedReplicas >= want {
-			return ""
-		}
 		if condition.Type == appsv1.DeploymentReplicaFailure && condition.Status == corev1.ConditionTrue {
 			return condition.Message
 		}

@@ -82,12 +82,7 @@ func Make(in Input) (*Plan, error) {
 		m.bringUp()
 	} else {
 		m.roll()
-	}
-	m.objects()
-	if m.fresh {
-		m.phase(Phase{Name: "controllers", Title: "Controllers, scheduler, pod network", Steps: m.each(m.hosts, func(a Action) bool {
-			return kindOf(a) == hostapi.KindUnit && needsAPI(a)
-		})})
+		m.objects()
 	}
 	m.settle()
 	m.prune()
@@ -233,22 +228,28 @@ func kindOf(a Action) hostapi.Kind { return a.ID.Kind }
 
 func guard(a Action) bool { return a.Part == desired.PartEtcdGuard }
 
-// needsAPI reports whether a part's units are of no use before the API has its roles, and nodes their pod ranges: started earlier, they are refused and wait longer after each try.
-func needsAPI(a Action) bool {
-	return a.Part == desired.PartControllerManager || a.Part == desired.PartScheduler || a.Part == desired.PartNetwork
+// early says of an action that it belongs to what takes longest to come up and what all else waits for: etcd and the API servers.
+func early(a Action) bool {
+	return a.Part == desired.PartEtcd || a.Part == desired.PartAPIServer || kindOf(a) == hostapi.KindUser
 }
 
-// bringUp orders the first bring-up: there is nothing to lose yet, so all hosts go at once and everything starts together.
+// runtime says of an action that it starts what images are imported into, or what nodes reach the API through.
+func runtime(a Action) bool {
+	return kindOf(a) == hostapi.KindUnit && (a.Part == desired.PartContainerd || a.Part == desired.PartBalancer)
+}
+
+// bringUp orders the first bring-up: there is nothing to lose yet, so all hosts go at once. etcd and the API servers start as early as they can, and nodes are prepared while they
+// come up. What talks to the API starts once it answers and has the nodes: started before, it would fail and wait longer each time before it tries again.
 func (m *maker) bringUp() {
-	hosts := m.hosts
-	m.phase(Phase{Name: "configure", Title: "Packages, files and certificates", Steps: m.each(hosts, func(a Action) bool {
-		return kindOf(a) != hostapi.KindUnit && kindOf(a) != hostapi.KindImage && !guard(a)
+	unit := func(a Action) bool { return kindOf(a) == hostapi.KindUnit }
+	image := func(a Action) bool { return kindOf(a) == hostapi.KindImage }
+	m.phase(Phase{Name: "configure", Title: "Files and certificates of etcd and the API servers", Steps: m.each(m.hosts, func(a Action) bool { return early(a) && !unit(a) })})
+	m.phase(Phase{Name: "start", Title: "etcd and API servers", Steps: m.each(m.hosts, func(a Action) bool { return early(a) && unit(a) })})
+	m.phase(Phase{Name: "install", Title: "Packages, files and certificates", Steps: m.each(m.hosts, func(a Action) bool {
+		return !early(a) && !unit(a) && !image(a) && !guard(a)
 	})})
-	m.phase(Phase{Name: "start", Title: "Units", Steps: m.each(hosts, func(a Action) bool {
-		return kindOf(a) == hostapi.KindUnit && !needsAPI(a)
-	})})
-	m.phase(Phase{Name: "images", Title: "Images, pinned", Steps: m.each(hosts, func(a Action) bool { return kindOf(a) == hostapi.KindImage })})
-	steps := m.each(hosts, guard)
+	m.phase(Phase{Name: "images", Title: "containerd, and images, pinned", Steps: m.each(m.hosts, func(a Action) bool { return runtime(a) || image(a) })})
+	steps := m.each(m.hosts, guard)
 	for i := range steps {
 		if m.isControlPlane(steps[i].Host) {
 			steps[i].Actions = append(steps[i].Actions, Action{Verb: Store, Document: inventory.Document, Reason: "etcd has formed: no member ever bootstraps again"})
@@ -256,6 +257,8 @@ func (m *maker) bringUp() {
 	}
 	m.plan.Phases = append(m.plan.Phases, Phase{Name: "quorum", Title: "etcd and API answer", Gates: m.controlPlaneGates()})
 	m.phase(Phase{Name: PhaseSeal, Title: "Guard against a second bootstrap", Steps: steps})
+	m.objects()
+	m.phase(Phase{Name: "join", Title: "Controllers, kubelets and pod network", Steps: m.each(m.hosts, func(a Action) bool { return unit(a) && !early(a) && !runtime(a) })})
 }
 
 func (m *maker) isControlPlane(name string) bool {

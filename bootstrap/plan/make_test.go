@@ -57,27 +57,33 @@ func TestBringUp(t *testing.T) {
 	all := "cp1 cp2 cp3 w1 w2"
 	control := "; etcd-healthy of cp1 cp2 cp3; api-ready of cp1 cp2 cp3"
 	same(t, "phases", []string{
-		"seed: cp1 cp2 cp3", "spread: w1 w2", "identity: cp1 cp2 cp3", "configure: " + all, "start: " + all, "images: " + all, "quorum" + control, "seal: cp1 cp2 cp3",
-		"objects: api", "controllers: " + all, "ready; nodes-ready of " + all + "; networks-ready of " + all + "; dns-available",
+		"seed: cp1 cp2 cp3", "spread: w1 w2", "identity: cp1 cp2 cp3", "configure: cp1 cp2 cp3", "start: cp1 cp2 cp3", "install: " + all, "images: " + all,
+		"quorum" + control, "seal: cp1 cp2 cp3", "objects: api", "join: " + all, "ready; nodes-ready of " + all + "; networks-ready of " + all + "; dns-available",
 	}, outline(p))
 	if !p.NewIdentity || !p.Issues || !p.Bootstraps() || p.Generation != 0 || p.ClusterID != "" || p.Empty() {
 		t.Errorf("a first bring-up makes an identity and issues certificates: %+v", *p)
 	}
-	place := map[hostapi.Kind]string{hostapi.KindUnit: "start controllers", hostapi.KindImage: "images"}
+	units := map[string]string{"etcd.service": "start", "kube-apiserver.service": "start", "containerd.service": "images", "trivet-haproxy.service": "images"}
 	for _, ph := range p.Phases {
 		for _, s := range ph.Steps {
 			for _, a := range s.Actions {
 				if a.Item == nil {
 					continue
 				}
-				want := place[a.ID.Kind]
+				want := "install"
 				switch {
 				case a.Part == desired.PartEtcdGuard:
 					want = "seal"
-				case want == "":
+				case units[a.ID.Name] != "":
+					want = units[a.ID.Name]
+				case a.Item.Unit != nil:
+					want = "join"
+				case a.Item.Image != nil:
+					want = "images"
+				case a.Part == desired.PartEtcd, a.Part == desired.PartAPIServer, a.Item.User != nil:
 					want = "configure"
 				}
-				if !strings.Contains(want, ph.Name) {
+				if want != ph.Name {
 					t.Errorf("%s of host %s is in phase %s, not %s", a.ID, s.Host, ph.Name, want)
 				}
 			}

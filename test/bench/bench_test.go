@@ -207,3 +207,14 @@ func TestTenHosts(t *testing.T) {
 		t.Errorf("%d different items: %v", len(names), names)
 	}
 }
+
+func TestSpellings(t *testing.T) {
+	seen := map[string]bool{}
+	for n := range 1000 {
+		s := spelling(n)
+		if seen[s] || !strings.EqualFold(s, serviceName) {
+			t.Fatalf("spelling %d is %q", n, s)
+		}
+		seen[s] = true
+	}
+}

@@ -36,10 +36,16 @@ type env struct {
 	dir     string // of this run, removed at its end
 	hosts   int    // simulated ones
 	runs    int    // of what is cheap to repeat
+	side    string // "trivet" or "kubeadm": that one alone, to look into it; empty: both, to compare them
 	profile string
 	keep    bool
 	after   string // shell command
 }
+
+const (
+	sideTrivet  = "trivet"
+	sideKubeadm = "kubeadm"
+)
 
 func (e *env) trivet() string { return filepath.Join(e.bin, "trivet") }
 func (e *env) helper() string { return filepath.Join(e.bin, "trivet-host-linux-amd64") }
@@ -79,11 +85,15 @@ func run(ctx context.Context, args []string) error {
 	f.StringVar(&e.bin, "bin", "bin", "folder of trivet and its helpers")
 	f.IntVar(&e.hosts, "hosts", 1000, "simulated hosts")
 	f.IntVar(&e.runs, "runs", 3, "runs of what is cheap to repeat; the median counts")
-	f.StringVar(&e.profile, "profile", "", "folder for profiles of the plan over simulated hosts")
+	f.StringVar(&e.side, "side", "", "trivet or kubeadm: bring up by that one alone, to look into it; no figures are compared then")
+	f.StringVar(&e.profile, "profile", "", "folder for profiles of the plan over simulated hosts, and for the events of applies")
 	f.BoolVar(&e.keep, "keep", false, "keep the lab of a benchmark that failed")
 	f.StringVar(&e.after, "after", "", "shell command to run before each lab goes down, with its topology's folder in LAB: to look at journals")
 	if err := f.Parse(args); err != nil {
 		return err
+	}
+	if !slices.Contains([]string{"", sideTrivet, sideKubeadm}, e.side) {
+		return fmt.Errorf("there is no side %q: it is %s or %s", e.side, sideTrivet, sideKubeadm)
 	}
 	chosen, err := choose(*only)
 	if err != nil {

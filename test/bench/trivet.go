@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/trivet-dev/trivet/bootstrap"
@@ -101,6 +102,11 @@ func (l *labHosts) apply(ctx context.Context) (*applyTime, error) {
 	end := time.Now()
 	if err != nil {
 		return nil, err
+	}
+	if l.profile != "" {
+		if err := os.WriteFile(filepath.Join(l.profile, l.topology.Fleet.Name+"-apply.jsonl"), out, 0o644); err != nil {
+			return nil, err
+		}
 	}
 	a := &applyTime{seconds: end.Sub(start).Seconds()}
 	lastEnd := start

@@ -76,7 +76,7 @@ func TestPlantedSecrets(t *testing.T) {
 	file := filepath.Join(o.dir, "plan.json")
 	o.exits(2, "plan", "--full", "--out", file)
 	o.exits(2, "--json", "plan")
-	o.killAt("the controllers", starts("controllers"))
+	o.killAt("the controllers", starts("join"))
 	o.must("apply", "--yes", "--full")
 	o.must("plan")
 	o.must("verify")
