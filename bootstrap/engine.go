@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/user"
+	"slices"
 	"sort"
 	"sync"
 	"time"
@@ -33,6 +34,8 @@ type Options struct {
 	Connect func(ctx context.Context, h *topology.Host) (remote.Host, error)
 	// Only chooses the hosts to connect to at once; nil means all. What works on the others needs all: plans, applies, status.
 	Only func(h *topology.Host) bool
+	// Majority is content with most of the hosts to connect to: once they answer, the others get majorityGrace. What asks the API needs no more.
+	Majority bool
 	// API makes the engine's view of the cluster's etcd and API server; nil means both as they run on the cluster's hosts. identity, nil where nothing is to be
 	// signed, gives the cluster's identity.
 	API func(e *Engine, identity func() (*identity.Identity, error)) API
@@ -138,14 +141,19 @@ func (e *Engine) Unreachable() error {
 	return errors.Join(errs...)
 }
 
+// majorityGrace is how much longer than most others a host may take to connect where a majority is enough.
+const majorityGrace = 2 * time.Second
+
+var errLate = fmt.Errorf("no connection within %s of most others, and those are enough here", majorityGrace)
+
 func (e *Engine) connectAll(ctx context.Context) {
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, e.parallel())
-	for _, h := range e.cluster.Hosts {
-		if e.Only != nil && !e.Only(h) {
-			continue
-		}
+	hosts := slices.DeleteFunc(slices.Clone(e.cluster.Hosts), func(h *topology.Host) bool { return e.Only != nil && !e.Only(h) })
+	ctx, late := context.WithCancelCause(ctx)
+	defer late(nil)
+	for _, h := range hosts {
 		wg.Go(func() {
 			select {
 			case slots <- struct{}{}:
@@ -156,11 +164,18 @@ func (e *Engine) connectAll(ctx context.Context) {
 			conn, err := e.Options.Connect(ctx, h)
 			mu.Lock()
 			defer mu.Unlock()
-			if err != nil {
+			switch {
+			case err != nil && errors.Is(context.Cause(ctx), errLate):
+				e.failed[h.Name] = fmt.Errorf("host %s: %w", h.Name, errLate)
+				return
+			case err != nil:
 				e.failed[h.Name] = err
 				return
 			}
 			e.hosts[h.Name] = conn
+			if e.Majority && len(e.hosts) == topology.Majority(len(hosts)) {
+				time.AfterFunc(majorityGrace, func() { late(errLate) })
+			}
 		})
 	}
 	wg.Wait()

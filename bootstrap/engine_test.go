@@ -17,7 +17,10 @@ import (
 	"github.com/trivet-dev/trivet/bootstrap/fleettest"
 	"github.com/trivet-dev/trivet/bootstrap/identity"
 	"github.com/trivet-dev/trivet/bootstrap/plan"
+	"github.com/trivet-dev/trivet/bootstrap/topology"
 	"github.com/trivet-dev/trivet/internal/hostapi"
+	"github.com/trivet-dev/trivet/internal/remote"
+	"github.com/trivet-dev/trivet/internal/remote/sshhost"
 )
 
 var (
@@ -504,4 +507,46 @@ func TestSettle(t *testing.T) {
 		t.Fatal(err)
 	}
 	wants(t, e.Settle(t.Context(), planOf(t, open(t, f))), "actions: apply it")
+}
+
+// TestStrangers does nothing anywhere while one host shows another key than the known one, a worker's too.
+func TestStrangers(t *testing.T) {
+	f := newFleet(t, small)
+	apply(t, open(t, f))
+	f.ForgetObject("Deployment/kube-system/coredns")
+	before := trees(t, f)
+	e := open(t, f, func(o *bootstrap.Options) {
+		o.Connect = func(ctx context.Context, h *topology.Host) (remote.Host, error) {
+			if h.Name == "w1" {
+				return nil, &sshhost.Error{Kind: sshhost.ErrHostKey, Target: "host w1", Message: "HOST KEY CHANGED"}
+			}
+			return f.Connect(ctx, h)
+		}
+	})
+	_, err := e.Plan(t.Context())
+	wants(t, err, "nothing was done", "host w1: HOST KEY CHANGED")
+	unchanged(t, f, before)
+}
+
+// TestMajority waits no longer for a host that does not answer once most others do; what is connected stays so.
+func TestMajority(t *testing.T) {
+	f := newFleet(t, three)
+	apply(t, open(t, f))
+	ended := make(chan error, 1)
+	e := open(t, f, func(o *bootstrap.Options) {
+		o.Majority = true
+		o.Connect = func(ctx context.Context, h *topology.Host) (remote.Host, error) {
+			if h.Name == "cp2" {
+				<-ctx.Done()
+				ended <- context.Cause(ctx)
+				return nil, ctx.Err()
+			}
+			return f.Connect(ctx, h)
+		}
+	})
+	wants(t, <-ended, "no connection within")
+	wants(t, e.Unreachable(), "host cp2: no connection within 2s")
+	if s, err := e.Lock(t.Context()); err != nil || len(e.Hosts()) != 2 || s.Hosts[0].Error != "" {
+		t.Errorf("%+v, %v", s, err)
+	}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/trivet-dev/trivet/internal/artifact"
 	"github.com/trivet-dev/trivet/internal/hostapi"
 	"github.com/trivet-dev/trivet/internal/remote"
+	"github.com/trivet-dev/trivet/internal/remote/sshhost"
 )
 
 const (
@@ -75,6 +76,16 @@ func (e *Engine) awayErrors(s *sight) error {
 	return errors.Join(errs...)
 }
 
+// strangers fails where a host key was refused: such a host is not away, and somebody may be listening in. The hosts that do not answer for other reasons are told, too.
+func (e *Engine) strangers(s *sight) error {
+	for _, err := range s.away {
+		if errors.Is(err, sshhost.ErrHostKey) {
+			return fmt.Errorf("a host key is not the one that is known, so nothing was done:\n%w", e.awayErrors(s))
+		}
+	}
+	return nil
+}
+
 // reasons are the hosts that did not answer as a plan has them.
 func (s *sight) reasons() map[string]string {
 	out := make(map[string]string, len(s.away))
@@ -92,6 +103,9 @@ func (e *Engine) packageNames() []string {
 func (e *Engine) state(ctx context.Context, contents bool) (*state, error) {
 	sight, err := e.look(ctx, contents)
 	if err != nil {
+		return nil, err
+	}
+	if err := e.strangers(sight); err != nil {
 		return nil, err
 	}
 	// What can be refused by the look alone is, before artifacts are fetched.

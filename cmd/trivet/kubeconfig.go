@@ -23,7 +23,7 @@ tunnel that "trivet tunnel" holds: keep that running while you use the file.`,
 				return err
 			}
 			defer s.close()
-			e, err := s.connectOnly(cmd.Context(), controlPlane)
+			e, err := s.connectOnly(cmd.Context(), controlPlane, mostOfThem)
 			if err != nil {
 				return err
 			}

@@ -85,7 +85,7 @@ func (g *global) kubectl(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	e, err := s.connectOnly(cmd.Context(), controlPlane)
+	e, err := s.connectOnly(cmd.Context(), controlPlane, mostOfThem)
 	if err != nil {
 		return err
 	}

@@ -180,11 +180,14 @@ func (s *session) connectSome(ctx context.Context) (*bootstrap.Engine, error) {
 // controlPlane chooses the hosts that what only asks the API or the lock needs.
 func controlPlane(h *topology.Host) bool { return h.Has(topology.RoleControlPlane) }
 
+// mostOfThem does not wait for a control plane that is away.
+func mostOfThem(o *bootstrap.Options) { o.Majority = true }
+
 // none chooses no host: they are connected to when they are needed.
 func none(*topology.Host) bool { return false }
 
 // connectOnly connects to the hosts that only chooses, as far as they answer; to all when it is nil.
-func (s *session) connectOnly(ctx context.Context, only func(*topology.Host) bool) (*bootstrap.Engine, error) {
+func (s *session) connectOnly(ctx context.Context, only func(*topology.Host) bool, more ...func(*bootstrap.Options)) (*bootstrap.Engine, error) {
 	if err := anyHelper(); err != nil {
 		return nil, err
 	}
@@ -197,6 +200,9 @@ func (s *session) connectOnly(ctx context.Context, only func(*topology.Host) boo
 	}
 	if s.access != nil {
 		o.NetworkNamespace = s.access.NetworkNamespace
+	}
+	for _, f := range more {
+		f(&o)
 	}
 	if s.adapt != nil {
 		s.adapt(&o)
