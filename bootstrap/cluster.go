@@ -27,9 +27,14 @@ import (
 	"github.com/trivet-dev/trivet/internal/remote"
 )
 
-// apiEndpoint is the API server of a control plane as its own host reaches it, with the operator's certificate that lies there.
-func (e *Engine) apiEndpoint() hostapi.Endpoint {
-	return hostapi.Endpoint{Network: "tcp", Address: net.JoinHostPort("127.0.0.1", strconv.Itoa(e.cluster.API.Port)), TLS: &hostapi.TLS{
+// ownAPI is the API server of a control plane as its own host reaches it, with the operator's certificate that lies there.
+func (e *Engine) ownAPI() hostapi.Endpoint { return e.apiAt(e.cluster.API.Port) }
+
+// anyAPI is whichever API server is ready, by the balancer of a node: an API server that runs while the etcd member of its host is down is of no use.
+func (e *Engine) anyAPI() hostapi.Endpoint { return e.apiAt(e.cluster.API.LocalPort) }
+
+func (e *Engine) apiAt(port int) hostapi.Endpoint {
+	return hostapi.Endpoint{Network: "tcp", Address: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), TLS: &hostapi.TLS{
 		Authority:   desired.KubernetesCA,
 		Certificate: certs.KubernetesDir + "/" + certs.Operator + ".crt",
 		Key:         certs.KubernetesDir + "/" + certs.Operator + ".key",
@@ -57,7 +62,7 @@ func (e *Engine) kube() (*kube.Client, error) {
 	var endpoints []kube.Endpoint
 	for _, h := range e.connectedFirst(topology.RoleControlPlane) {
 		if conn := e.hosts[h.Name]; conn != nil {
-			endpoints = append(endpoints, kube.Through(conn, e.apiEndpoint()))
+			endpoints = append(endpoints, kube.Through(conn, e.ownAPI(), e.anyAPI()))
 		} else if len(endpoints) > 0 {
 			endpoints = append(endpoints, kube.Away(h.Name, e.away(h.Name)))
 		}
@@ -358,7 +363,7 @@ func (c *liveCluster) bootstrapClient() (*kube.Client, error) {
 	roots := x509.NewCertPool()
 	roots.AddCert(authority.Certificate())
 	config := &tls.Config{Certificates: []tls.Certificate{pair}, RootCAs: roots, ServerName: "kubernetes", MinVersion: tls.VersionTLS12}
-	to := hostapi.Endpoint{Network: "tcp", Address: e.apiEndpoint().Address}
+	to := hostapi.Endpoint{Network: "tcp", Address: e.ownAPI().Address}
 	var endpoints []kube.Endpoint
 	for _, h := range e.cluster.HostsWith(topology.RoleControlPlane) {
 		if conn := e.hosts[h.Name]; conn != nil {

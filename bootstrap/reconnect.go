@@ -27,7 +27,7 @@ const (
 // ones in place of those that were lost. It is safe for concurrent use. Close it before the engine.
 type APIDialer struct {
 	engine *Engine
-	to     hostapi.Endpoint
+	to     []hostapi.Endpoint // on a control plane, in the order in which they are tried
 	mu     sync.Mutex
 	routes []*route // in the order in which they are tried
 }
@@ -46,7 +46,7 @@ type route struct {
 
 // APIDialer makes a dialer of the API. It connects to nothing.
 func (e *Engine) APIDialer() *APIDialer {
-	d := &APIDialer{engine: e, to: hostapi.Endpoint{Network: "tcp", Address: e.apiEndpoint().Address}}
+	d := &APIDialer{engine: e, to: []hostapi.Endpoint{{Network: "tcp", Address: e.anyAPI().Address}, {Network: "tcp", Address: e.ownAPI().Address}}}
 	for _, h := range e.cluster.HostsWith(topology.RoleControlPlane) {
 		r := &route{host: h, conn: e.hosts[h.Name], err: e.failed[h.Name]}
 		if r.err != nil {
@@ -94,9 +94,7 @@ func (d *APIDialer) dial(ctx context.Context, r *route) (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		limited, cancel := context.WithTimeout(ctx, dialTimeout)
-		conn, err := host.Dial(limited, d.to)
-		cancel()
+		conn, err := d.through(ctx, host)
 		if err == nil {
 			return conn, nil
 		}
@@ -108,6 +106,19 @@ func (d *APIDialer) dial(ctx context.Context, r *route) (net.Conn, error) {
 			return nil, err
 		}
 	}
+}
+
+// through connects to the API from a control plane: to any API server that is ready, or, without the balancer, to its own.
+func (d *APIDialer) through(ctx context.Context, host remote.Host) (conn net.Conn, err error) {
+	for _, to := range d.to {
+		limited, cancel := context.WithTimeout(ctx, dialTimeout)
+		conn, err = host.Dial(limited, to)
+		cancel()
+		if err == nil || remote.IsLost(err) || ctx.Err() != nil {
+			break
+		}
+	}
+	return conn, err
 }
 
 // connection gives the route's connection, and makes a new one when there is none. A host that refused the login or showed another host key is not asked again.

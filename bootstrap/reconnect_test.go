@@ -29,6 +29,7 @@ type ways struct {
 	logins map[string]int
 	refuse map[string]error // by host: why a login fails
 	down   map[string]error // by host: why the API does not answer over a connection that is there
+	direct map[string]bool  // hosts on which no balancer listens
 	dials  []string
 	open   []*way
 }
@@ -75,6 +76,9 @@ func (c *way) Dial(_ context.Context, to hostapi.Endpoint) (net.Conn, error) {
 	}
 	if err := w.down[c.name]; err != nil {
 		return nil, err
+	}
+	if w.direct[c.name] && strings.HasSuffix(to.Address, ":7443") {
+		return nil, errors.New("connection refused")
 	}
 	w.dials = append(w.dials, c.name+" "+to.Address)
 	near, far := net.Pipe()
@@ -132,7 +136,7 @@ func TestAPIDialerMovesToTheNextControlPlane(t *testing.T) {
 	dialOnce(t, d)
 	w.down = map[string]error{}
 	dialOnce(t, d) // it stays where it got an answer
-	want := []string{"cp1 127.0.0.1:6443", "cp2 127.0.0.1:6443", "cp2 127.0.0.1:6443"}
+	want := []string{"cp1 127.0.0.1:7443", "cp2 127.0.0.1:7443", "cp2 127.0.0.1:7443"}
 	if diff := cmp.Diff(want, w.takeDials()); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
@@ -141,12 +145,22 @@ func TestAPIDialerMovesToTheNextControlPlane(t *testing.T) {
 	}
 }
 
+// TestAPIDialerWithoutBalancer asks the control plane's own API server where nothing leads to those that are ready.
+func TestAPIDialerWithoutBalancer(t *testing.T) {
+	w := &ways{direct: map[string]bool{"cp1": true}}
+	_, d := dialer(t, w)
+	dialOnce(t, d)
+	if diff := cmp.Diff([]string{"cp1 127.0.0.1:6443"}, w.takeDials()); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
 func TestAPIDialerReconnects(t *testing.T) {
 	w := &ways{}
 	e, d := dialer(t, w)
 	w.cut("cp1")
 	dialOnce(t, d)
-	if diff := cmp.Diff([]string{"cp1 127.0.0.1:6443"}, w.takeDials()); diff != "" {
+	if diff := cmp.Diff([]string{"cp1 127.0.0.1:7443"}, w.takeDials()); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 	if w.logins["cp1"] != 2 {

@@ -58,17 +58,16 @@ func (b *builder) etcdGuard() {
 	b.render(unitDir+"/etcd.service.d/20-initialised.conf", templates.EtcdInitialised{})
 }
 
-// etcdServers lists the client addresses of all members, this host's own first.
+// etcdServers lists the client addresses of the members that an API server asks: the one of its own host alone where there is one, else all. etcd's client spreads requests over
+// what it is given, and takes half a minute to give up a member in a site that was cut off; whoever asks an API server goes by its readiness, which its member decides.
 func (b *builder) etcdServers() []string {
 	url := func(a netip.Addr) string { return "https://" + netip.AddrPortFrom(a, 2379).String() }
-	var out []string
 	if b.host.Has(topology.RoleEtcd) {
-		out = append(out, url(b.host.Address))
+		return []string{url(b.host.Address)}
 	}
+	var out []string
 	for _, h := range b.cluster.HostsWith(topology.RoleEtcd) {
-		if h.Name != b.host.Name {
-			out = append(out, url(h.Address))
-		}
+		out = append(out, url(h.Address))
 	}
 	return out
 }

@@ -28,6 +28,8 @@ type Dial func(ctx context.Context) (net.Conn, error)
 type Endpoint struct {
 	Name string // of the control plane's host, for messages
 	Dial Dial
+	// Any, where there is one, connects to whichever API server is ready, by way of that host. It is tried before Dial.
+	Any Dial
 }
 
 // Away makes an endpoint of a control plane that cannot be reached, so that messages name it with the reason.
@@ -35,9 +37,12 @@ func Away(name string, why error) Endpoint {
 	return Endpoint{Name: name, Dial: func(context.Context) (net.Conn, error) { return nil, why }}
 }
 
-// Through makes an endpoint of a host from which the API server at to is reached. The host ends TLS with key files that stay there.
-func Through(host remote.Host, to hostapi.Endpoint) Endpoint {
-	return Endpoint{Name: host.Name(), Dial: func(ctx context.Context) (net.Conn, error) { return host.Dial(ctx, to) }}
+// Through makes an endpoint of a host from which its own API server is reached at own, and any that is ready at any. The host ends TLS with key files that stay there.
+func Through(host remote.Host, own, any hostapi.Endpoint) Endpoint {
+	dial := func(to hostapi.Endpoint) Dial {
+		return func(ctx context.Context) (net.Conn, error) { return host.Dial(ctx, to) }
+	}
+	return Endpoint{Name: host.Name(), Dial: dial(own), Any: dial(any)}
 }
 
 const (
@@ -149,11 +154,20 @@ func (c *Client) dial(ctx context.Context) (net.Conn, error) {
 func dialOne(ctx context.Context, e Endpoint) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
-	conn, err := e.Dial(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", e.Name, err)
+	if e.Any != nil {
+		if conn, err := e.Any(ctx); err == nil || remote.IsLost(err) {
+			return conn, named(e.Name, err)
+		}
 	}
-	return conn, nil
+	conn, err := e.Dial(ctx)
+	return conn, named(e.Name, err)
+}
+
+func named(host string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", host, err)
 }
 
 // UnreachableError says that no control plane could be connected to.

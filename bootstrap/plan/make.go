@@ -349,8 +349,9 @@ func (m *maker) unsettled(h *topology.Host) int {
 }
 
 func (m *maker) controlPlaneGates() []Gate {
-	members := slices.DeleteFunc(m.with(topology.RoleEtcd), func(h *topology.Host) bool { return m.lost[h.Name] })
-	gates := []Gate{{Kind: GateEtcd, Hosts: names(members)}, {Kind: GateAPI, Hosts: names(m.with(topology.RoleControlPlane))}}
+	lost := func(h *topology.Host) bool { return m.lost[h.Name] } // with the member its API server, which asks no other
+	members, servers := slices.DeleteFunc(m.with(topology.RoleEtcd), lost), slices.DeleteFunc(m.with(topology.RoleControlPlane), lost)
+	gates := []Gate{{Kind: GateEtcd, Hosts: names(members)}, {Kind: GateAPI, Hosts: names(servers)}}
 	return slices.DeleteFunc(gates, func(g Gate) bool { return len(g.Hosts) == 0 })
 }
 

@@ -145,7 +145,7 @@ func (m *maker) holdBack() {
 	for _, h := range m.hosts {
 		raise, rest := m.raising(h)
 		if m.lost[h.Name] {
-			m.actions[h.Name] = slices.DeleteFunc(raise, func(a Action) bool { return a.Part != desired.PartAPIServer })
+			m.actions[h.Name] = nil
 			continue
 		}
 		if etcd, _ := disrupts(rest); !etcd {
@@ -207,6 +207,7 @@ func (m *maker) withoutMember(host string) string {
 func (m *maker) guards(s Step) []Gate {
 	var out []Gate
 	etcd, api := disrupts(s.Actions)
+	api = api || etcd && m.isControlPlane(s.Host) // an API server asks the member on its own host
 	if members, _ := m.recorded(topology.RoleEtcd); etcd && len(members) > 1 {
 		out = append(out, Gate{Kind: GuardEtcd, Hosts: []string{s.Host}})
 	}

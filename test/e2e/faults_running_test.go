@@ -138,7 +138,15 @@ func (o *operator) siteCut() {
 	}
 	etcd := []string{started("bj1-cp1", "etcd"), started("bj2-cp1", "etcd")}
 	o.must("lab", "cut", "--operator", "sh1")
+	o.t.Cleanup(func() { o.must("lab", "join", "sh1") }) // what comes next has nothing to do with a cut
+	start := time.Now()
 	o.must("kubectl", "create", "configmap", "written-while-cut-off")
+	for range 5 {
+		o.must("kubectl", "get", "configmap", "written-while-cut-off")
+	}
+	if took := time.Since(start); took > 45*time.Second { // up to 2 s of each go to the control plane that is away
+		o.t.Errorf("six requests right after the cut took %s", took)
+	}
 	o.change(pods(90), retention("20m"))
 	r := o.exits(2, "plan")
 	o.says(r.stdout, "sh1-cp1", "sh1-w1", "bj1-cp1", "bj2-cp1")
