@@ -120,10 +120,19 @@ func (e *Engine) Apply(ctx context.Context, p *plan.Plan) error {
 	return outcome(p)
 }
 
-// Settle waits for the conditions with which a plan without actions ends. It changes nothing, and takes no lock.
+// Settle waits for the conditions with which a plan without actions ends. It changes nothing, and takes no lock. A saved plan is refused when there is something to do by now.
 func (e *Engine) Settle(ctx context.Context, p *plan.Plan) error {
 	if !p.Empty() {
 		return fmt.Errorf("the plan for cluster %q has %d actions: apply it", p.Cluster, p.Actions())
+	}
+	if e.preflight == nil {
+		now, err := e.Plan(ctx)
+		if err != nil {
+			return err
+		}
+		if err := stale(p, now); err != nil {
+			return err
+		}
 	}
 	api := e.API(e, nil)
 	defer api.Close()

@@ -507,6 +507,11 @@ func TestSettle(t *testing.T) {
 		t.Fatal(err)
 	}
 	wants(t, e.Settle(t.Context(), planOf(t, open(t, f))), "actions: apply it")
+	// A saved plan, in another process: there is something to do since.
+	var stale *bootstrap.StaleError
+	if err := open(t, f).Settle(t.Context(), p); !errors.As(err, &stale) || !strings.Contains(err.Error(), "host w1") {
+		t.Errorf("a plan that is stale: %v", err)
+	}
 }
 
 // TestStrangers does nothing anywhere while one host shows another key than the known one, a worker's too.
