@@ -325,9 +325,10 @@ func (l *lock) raise(ctx context.Context, inv *inventory.Inventory, seen map[str
 	return nil
 }
 
-// raiseAll raises hosts at once, bounded. Hosts that are lost are left out: a lost control plane ends the lock anyway. Any other refusal is an error.
+// raiseAll raises hosts at once, bounded. Hosts that are lost are left out: a lost control plane ends the lock anyway. So is a worker whose disk takes no record: it is like one that
+// is away, and its disk keeps earlier runs from changing it too. Any other refusal is an error.
 func (l *lock) raiseAll(ctx context.Context, names []string, inv *inventory.Inventory, seen map[string]*hostapi.Observation) error {
-	errs, lost := make([]error, len(names)), make([]bool, len(names))
+	errs, lost, voters := make([]error, len(names)), make([]bool, len(names)), l.engine.voters()
 	slots := make(chan struct{}, l.engine.parallel())
 	var wg sync.WaitGroup
 	for i, name := range names {
@@ -340,7 +341,13 @@ func (l *lock) raiseAll(ctx context.Context, names []string, inv *inventory.Inve
 		wg.Go(func() {
 			defer func() { <-slots }()
 			err := l.engine.raiseHost(ctx, name, hostapi.RaiseEpoch{Epoch: l.epoch, ClusterID: id})
-			if lost[i] = remote.IsLost(err); !lost[i] {
+			switch {
+			case remote.IsLost(err):
+				lost[i] = true
+			case cannotWrite(err) && !slices.Contains(voters, name):
+				lost[i] = true
+				l.engine.emit(event.Event{Kind: event.Warning, Host: name, Message: "earlier runs could not be fenced off there: " + err.Error()})
+			default:
 				errs[i] = err
 			}
 		})
@@ -354,6 +361,12 @@ func (l *lock) raiseAll(ctx context.Context, names []string, inv *inventory.Inve
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// cannotWrite says whether a host has no room for its record, or a disk that is not what it should be.
+func cannotWrite(err error) bool {
+	var he *hostapi.Error
+	return errors.As(err, &he) && (he.Code == hostapi.CodeDiskFull || he.Code == hostapi.CodeFailed)
 }
 
 // raiseHost raises one host, and says so when that takes long, as it does while a step runs there.

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/trivet-dev/trivet/bootstrap"
+	"github.com/trivet-dev/trivet/bootstrap/event"
 	"github.com/trivet-dev/trivet/bootstrap/fleettest"
 	"github.com/trivet-dev/trivet/bootstrap/topology"
 	"github.com/trivet-dev/trivet/internal/hostapi"
@@ -159,6 +160,33 @@ func TestApplyWithASilentHost(t *testing.T) {
 		t.Errorf("apply: %v", err)
 	}
 	if out, err := e.TakeOver(ctx, nil); err != nil || !slices.Equal(out.Away, []string{"w1"}) {
+		t.Errorf("take-over: %+v, %v", out, err)
+	}
+}
+
+// TestApplyWithAWorkerThatCannotWrite: a worker whose disk takes no record cannot be fenced off from earlier runs, which keeps nobody from the other hosts.
+func TestApplyWithAWorkerThatCannotWrite(t *testing.T) {
+	f := newFleet(t, small)
+	apply(t, open(t, f))
+	if err := os.Remove(f.Machines["cp1"].Path("/etc/kubernetes/kubelet.yaml")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(f.Machines["w1"].Path("/var/lib/trivet/record.json.new/in-the-way"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	var warned []string
+	e := open(t, f, func(o *bootstrap.Options) {
+		o.Events = func(ev event.Event) {
+			if ev.Kind == event.Warning {
+				warned = append(warned, ev.Host+": "+ev.Message)
+			}
+		}
+	})
+	apply(t, e)
+	if len(warned) != 1 || !strings.HasPrefix(warned[0], "w1: ") || !strings.Contains(warned[0], "record.json.new") {
+		t.Errorf("warnings %q", warned)
+	}
+	if out, err := e.TakeOver(t.Context(), nil); err != nil || !slices.Equal(out.Away, []string{"w1"}) {
 		t.Errorf("take-over: %+v, %v", out, err)
 	}
 }
