@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"slices"
+
 	"github.com/trivet-dev/trivet/bootstrap/desired"
 	"github.com/trivet-dev/trivet/bootstrap/inventory"
 	"github.com/trivet-dev/trivet/bootstrap/topology"
@@ -16,11 +18,12 @@ func Destroy(c *topology.Cluster, current *inventory.Inventory, seen map[string]
 		marked := *current
 		marked.Destroying = true
 		p.Inventory, p.ClusterID, p.Generation = &marked, current.ClusterID, current.Generation
+		p.Notes = leftBehind(c, current, seen)
 	}
 	var mark, workers, stop, controlPlanes []Step
 	for _, h := range c.Hosts {
 		o := seen[h.Name]
-		if o == nil || (o.Record == nil && len(o.Blobs) == 0) {
+		if o == nil || (o.Record == nil && len(o.Blobs) == 0 && len(o.Documents) == 0) {
 			continue
 		}
 		p.Facts[h.Name] = factsDigest(o)
@@ -46,6 +49,21 @@ func Destroy(c *topology.Cluster, current *inventory.Inventory, seen map[string]
 	m.phase(Phase{Name: "stop", Title: "Stop the control planes", Steps: stop})
 	m.phase(Phase{Name: "control-planes", Title: "Give back etcd members and control planes", Steps: controlPlanes})
 	return p
+}
+
+// leftBehind tells of hosts of the cluster that a destroy does not clean.
+func leftBehind(c *topology.Cluster, current *inventory.Inventory, seen map[string]*hostapi.Observation) []string {
+	var out []string
+	for _, h := range current.Hosts {
+		o := seen[h.Name]
+		switch {
+		case !slices.ContainsFunc(c.Hosts, func(x *topology.Host) bool { return x.Name == h.Name }):
+			out = append(out, "host "+h.Name+" is in the cluster and no longer in the topology: what it holds stays there, and nobody will know of it; put it back first, unless it is gone")
+		case o != nil && o.Record == nil && current.Initialised && !current.Destroying: // one that goes on has given hosts back already
+			out = append(out, "host "+h.Name+" is in the cluster and has no record of it any more: what was set up there stays, and may be running; look at it afterwards, or install the host anew")
+		}
+	}
+	return out
 }
 
 // older reports whether a kept inventory is not the newest one, or cannot be read.

@@ -1,6 +1,7 @@
 package plan_test
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -330,6 +331,20 @@ func TestDestroy(t *testing.T) {
 
 	w.settle()
 	p := plan.Destroy(w.fleet.Cluster, w.current, w.seen)
+	same(t, "notes", []string(nil), p.Notes)
+	more := *w.current
+	more.Hosts = append(slices.Clone(more.Hosts), inventory.Host{Name: "w9"})
+	same(t, "notes of a host that left the topology", true, strings.Contains(strings.Join(plan.Destroy(w.fleet.Cluster, &more, w.seen).Notes, "\n"), "host w9 "))
+	blank, err := w.fleet.Observe("w2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blank.Documents = w.seen["cp1"].Documents
+	forgetful := maps.Clone(w.seen)
+	forgetful["w2"] = blank
+	q := plan.Destroy(w.fleet.Cluster, w.current, forgetful)
+	same(t, "notes of a host without a record", true, strings.Contains(strings.Join(q.Notes, "\n"), "host w2 "))
+	same(t, "its documents go", true, slices.Contains(outline(q), "workers: w1 w2"))
 	same(t, "phases", []string{"mark: cp1 cp2 cp3", "workers: w1 w2", "stop: cp1 cp2 cp3", "control-planes: cp1 cp2 cp3"}, outline(p))
 	if !p.Inventory.Destroying || w.current.Destroying {
 		t.Error("the plan's inventory, and only that, says that the cluster is being destroyed")
