@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/trivet-dev/trivet/bootstrap/inventory"
 	"github.com/trivet-dev/trivet/bootstrap/topology"
@@ -33,11 +34,12 @@ func Refuse(c *topology.Cluster, cur *inventory.Inventory) error {
 			return fmt.Errorf("%s: %s of cluster %q is %s and cannot change while the cluster lives (the topology says %s)", c.Range, f.name, c.Name, f.was, f.is)
 		}
 	}
-	if !cur.Initialised {
-		return nil
-	}
 	for _, old := range cur.Hosts {
 		if !slices.ContainsFunc(c.Hosts, func(h *topology.Host) bool { return h.Name == old.Name }) {
+			if !cur.Initialised {
+				return fmt.Errorf("host %s was begun as a part of cluster %q, whose first bring-up is not finished, and is no longer in the topology: put it back, a worker may be away; or give the hosts back with `trivet destroy` while it is there, then apply without it",
+					old.Name, cur.Cluster)
+			}
 			return fmt.Errorf("host %s is in cluster %q and no longer in the topology: this version of trivet does not remove hosts from a running cluster; put it back", old.Name, cur.Cluster)
 		}
 	}
@@ -57,7 +59,7 @@ func (m *maker) refuse() error {
 		return m.refuseRecords()
 	}
 	if !cur.Initialised {
-		return nil
+		return m.refuseMembers()
 	}
 	for _, h := range c.Hosts {
 		old := cur.Host(h.Name)
@@ -75,6 +77,17 @@ func (m *maker) refuse() error {
 		}
 	}
 	return nil
+}
+
+// refuseMembers keeps the members of an etcd that may have formed already in a bring-up that is not finished: it would not take others, nor get by without those it has.
+func (m *maker) refuseMembers() error {
+	is := names(m.Cluster.HostsWith(topology.RoleEtcd))
+	was := slices.Sorted(slices.Values(m.Current.With(topology.RoleEtcd)))
+	if slices.Equal(was, is) || !slices.ContainsFunc(m.Cluster.Hosts, func(h *topology.Host) bool { return m.Seen[h.Name] != nil && hasMember(m.Seen[h.Name].Record) }) {
+		return nil
+	}
+	return fmt.Errorf("cluster %q: its first bring-up is not finished and began with the etcd members %s, the topology has %s: this version of trivet does not change the members of etcd; set the roles back, or give the hosts back with `trivet destroy`, then apply",
+		m.Current.Cluster, strings.Join(was, ", "), strings.Join(is, ", "))
 }
 
 // refuseRecords looks at hosts that have a record although no control plane has an inventory. A run that was interrupted before it had stored the identity leaves records

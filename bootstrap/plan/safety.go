@@ -123,7 +123,12 @@ func Forgot(cur *inventory.Inventory, h *topology.Host, o *hostapi.Observation) 
 	if old := cur.Host(h.Name); old == nil || !old.Has(topology.RoleEtcd) {
 		return false
 	}
-	return o.Record == nil || !slices.ContainsFunc(o.Record.Items, func(i hostapi.RecordedItem) bool {
+	return !hasMember(o.Record)
+}
+
+// hasMember says whether a member of etcd was set up on a host.
+func hasMember(r *hostapi.Record) bool {
+	return r != nil && slices.ContainsFunc(r.Items, func(i hostapi.RecordedItem) bool {
 		return i.Item.ID() == hostapi.ID{Kind: hostapi.KindDirectory, Name: desired.EtcdData}
 	})
 }
