@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"sync"
+	"time"
 
 	"github.com/trivet-dev/trivet/internal/hostapi"
 )
@@ -31,7 +32,7 @@ var holds = struct {
 
 // Hold takes the run lock and keeps it until ctx ends, or until somebody takes it over.
 func (h *Host) Hold(ctx context.Context, req *hostapi.Hold, held func()) error {
-	l, err := h.takeLock(ctx, runLockPath, false)
+	l, err := h.takeRunLock(ctx)
 	if err != nil {
 		return h.wrap(err, hostapi.ID{})
 	}
@@ -61,6 +62,30 @@ func (h *Host) Hold(ctx context.Context, req *hostapi.Hold, held func()) error {
 	holds.Unlock()
 	h.leaveHolder()
 	return nil
+}
+
+// A lock without a signature is being taken or let go: that takes a moment, after which it is signed or free.
+const (
+	unsignedTries = 100
+	unsignedPause = 10 * time.Millisecond
+)
+
+// takeRunLock takes the run lock, nil when somebody holds it.
+func (h *Host) takeRunLock(ctx context.Context) (*lock, error) {
+	for try := 1; ; try++ {
+		l, err := h.takeLock(ctx, runLockPath, false)
+		if l != nil || err != nil {
+			return l, err
+		}
+		if _, err := h.readHolder(); !errors.Is(err, fs.ErrNotExist) || try == unsignedTries {
+			return nil, nil
+		}
+		select {
+		case <-time.After(unsignedPause):
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
 }
 
 func (h *Host) writeHolder(who hostapi.Holder, token string) error {

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/trivet-dev/trivet/internal/hostapi"
 	"github.com/trivet-dev/trivet/internal/hostd/hostdtest"
 )
@@ -77,4 +79,25 @@ func TestKilledHolderLetsGo(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	must(t, m.Host().Hold(ctx, &hostapi.Hold{Holder: hostapi.Holder{Actor: "bob"}}, cancel))
+}
+
+// TestUnsignedLock waits for whoever takes or leaves the lock at this moment: nobody holds it without having said who.
+func TestUnsignedLock(t *testing.T) {
+	m := newMachine(t)
+	must(t, os.MkdirAll(m.Path("/var/lib/trivet"), 0o700))
+	f, err := os.OpenFile(m.Path("/var/lib/trivet/run.lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	must(t, err)
+	must(t, unix.FcntlFlock(f.Fd(), unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_WRLCK}))
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	wantCode(t, m.Host().Hold(ctx, &hostapi.Hold{Holder: hostapi.Holder{Actor: "bob"}}, func() {}), hostapi.CodeHeld) // not for ever
+	asked := make(chan error, 1)
+	go func() { asked <- m.Host().Hold(ctx, &hostapi.Hold{Holder: hostapi.Holder{Actor: "bob"}}, cancel) }()
+	select {
+	case err := <-asked:
+		t.Fatalf("refused at once: %v", err)
+	case <-time.After(50 * time.Millisecond):
+	}
+	must(t, f.Close())
+	must(t, <-asked)
 }
