@@ -273,7 +273,7 @@ func (o *operator) brokenBringUp() {
 	o.killAt("the wait for a quorum", starts("quorum"))
 	o.killAt("the guard", starts("seal"))
 	o.killAt("the objects of the API", starts("objects"))
-	o.killAt("what talks to the API", starts("join"))
+	o.killAt("the workers, of a cluster that has begun to be one", starts("workers"))
 	o.killAt("the last wait", starts("ready"))
 	o.must("apply", "--yes")
 	o.unchanged()
