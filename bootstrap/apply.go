@@ -95,6 +95,7 @@ func (e *Engine) Apply(ctx context.Context, p *plan.Plan) error {
 			return err
 		}
 	}
+	e.forgetStarts(p)
 	api := e.API(e, k.open)
 	defer api.Close()
 	err = execute.Run(ctx, execute.Config{

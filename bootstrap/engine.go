@@ -70,6 +70,8 @@ type Engine struct {
 	patience time.Duration
 	// preflight is what was seen of hosts that are new to the cluster, by this engine's first plan.
 	preflight *preflight.Input
+	// started is when each host's kubelet began, as the last look at the hosts told; hosts that were changed since are not in it.
+	started map[string]time.Time
 }
 
 // Connect connects to every host of the cluster. Hosts that cannot be reached are kept, with the reason, in Unreachable.

@@ -17,3 +17,8 @@ func (e *Engine) Within(patience time.Duration) *Engine {
 func (e *Engine) StatusWithin(ctx context.Context, patience time.Duration) (*Status, error) {
 	return e.status(ctx, hostapi.ObserveRequest{}, patience)
 }
+
+// KubeletStarts tells when kubelets began, as the gate "Nodes Ready" gets to know it.
+func (e *Engine) KubeletStarts(ctx context.Context, nodes []string) map[string]time.Time {
+	return e.kubeletStarts(ctx, nodes)
+}

@@ -54,6 +54,7 @@ func (e *Engine) look(ctx context.Context, contents bool) (*sight, error) {
 	req := hostapi.ObserveRequest{Contents: contents, Packages: e.packageNames(), Paths: []string{"/var/lib", "/opt"}}
 	s := &sight{}
 	s.seen, s.away = e.observe(ctx, e.hosts, req)
+	e.rememberStarts(s.seen)
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx) // whoever did not answer was not given the time
 	}

@@ -421,7 +421,7 @@ func realNodesReady(t *testing.T, c *kube.Client) {
 		func() { setReady(t, c, "n2", corev1.ConditionTrue, "") },
 	}
 	var seen []map[string]string
-	err := c.NodesReady(ctx, []string{"n1", "n2"}, func(now map[string]string) {
+	err := c.NodesReady(ctx, []string{"n1", "n2"}, nil, func(now map[string]string) {
 		seen = append(seen, now)
 		if len(steps) > 0 {
 			steps[0]()
@@ -438,7 +438,7 @@ func realNodesReady(t *testing.T, c *kube.Client) {
 	}
 	short, cancelShort := context.WithTimeout(ctx, 300*time.Millisecond)
 	defer cancelShort()
-	err = c.NodesReady(short, []string{"n1", "n9"}, nil)
+	err = c.NodesReady(short, []string{"n1", "n9"}, nil, nil)
 	if err == nil || !strings.Contains(err.Error(), "1 of 2 nodes are not ready: n9: no Node object") || !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("a node that does not come: %v", err)
 	}

@@ -38,11 +38,11 @@ func realNodesReadySince(t *testing.T, c *kube.Client) {
 	started := time.Date(2026, 5, 4, 3, 2, 1, 900_000_000, time.UTC)
 	beat(t, c, "n1", started.Add(-time.Minute))
 	beat(t, c, "n2", started.Add(-time.Minute))
-	if err := c.NodesReadySince(ctx, []string{"n1", "n2"}, nil, nil); err != nil {
+	if err := c.NodesReady(ctx, []string{"n1", "n2"}, nil, nil); err != nil {
 		t.Errorf("when no kubelet was started: %v", err)
 	}
 	var seen []map[string]string
-	err := c.NodesReadySince(ctx, []string{"n1", "n2"}, map[string]time.Time{"n1": started}, func(now map[string]string) {
+	err := c.NodesReady(ctx, []string{"n1", "n2"}, map[string]time.Time{"n1": started}, func(now map[string]string) {
 		if seen = append(seen, now); len(seen) == 1 {
 			beat(t, c, "n1", started) // in the second in which it started: the API keeps no fractions
 		}
@@ -67,7 +67,7 @@ func realRefused(t *testing.T, server *kubetest.Server) {
 		"Apply":           func() error { return unbound.Apply(ctx, objects) },
 		"Delete":          func() error { return unbound.Delete(ctx, objects) },
 		"NodeStates":      func() error { _, err := unbound.NodeStates(ctx); return err },
-		"NodesReady":      func() error { return unbound.NodesReady(ctx, []string{"n1", "n2"}, nil) },
+		"NodesReady":      func() error { return unbound.NodesReady(ctx, []string{"n1", "n2"}, nil, nil) },
 		"DeploymentReady": func() error { return unbound.DeploymentReady(ctx, "kube-system", "web", 1) },
 	} {
 		err := ask()

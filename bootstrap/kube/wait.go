@@ -19,14 +19,11 @@ const diagnosis = 5 * time.Second
 
 // NodesReady returns when all named nodes are Ready. report is called at first and after each change, with "" for a node that is ready and otherwise why it
 // is not. Once ctx ends, the error names those that are not ready and why.
-func (c *Client) NodesReady(ctx context.Context, names []string, report func(ready map[string]string)) error {
-	return c.nodes(ctx, names, NotReady, report)
-}
-
-// NodesReadySince is NodesReady, and does not believe what a node's kubelet said before it was started. started has the time at which the process began, by the
-// clock of its own host, which is the clock that the kubelet reports with; a node that is not in it needs to be Ready and no more. A kubelet reports once it runs,
-// before anything else could change its mind, so that the wait for the report is short.
-func (c *Client) NodesReadySince(ctx context.Context, names []string, started map[string]time.Time, report func(ready map[string]string)) error {
+//
+// It does not believe what a node's kubelet said before it was started. started has the time at which the process began, by the clock of its own host, which is
+// the clock that the kubelet stamps its reports with; a node that is not in it needs to be Ready and no more. A kubelet reports as soon as it runs and reaches
+// the API, whatever was reported before, so that the wait for the report is short.
+func (c *Client) NodesReady(ctx context.Context, names []string, started map[string]time.Time, report func(ready map[string]string)) error {
 	return c.nodes(ctx, names, func(node *corev1.Node) string { return notReadySince(node, started[node.Name]) }, report)
 }
 

@@ -176,7 +176,7 @@ func TestManyNodesInOneMessage(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
-	err := c.NodesReady(ctx, names, nil)
+	err := c.NodesReady(ctx, names, nil, nil)
 	if err == nil || !strings.Contains(err.Error(), "40 of 40 nodes are not ready: n00: no Node object") || !strings.Contains(err.Error(), "; and 35 more: ") || strings.Contains(err.Error(), "n05") {
 		t.Errorf("%v", err)
 	}
@@ -207,7 +207,7 @@ func TestNodesReadySurvivesBrokenWatches(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	var reports []string
-	if err := c.NodesReady(ctx, []string{"n1"}, func(now map[string]string) { reports = append(reports, now["n1"]) }); err != nil {
+	if err := c.NodesReady(ctx, []string{"n1"}, nil, func(now map[string]string) { reports = append(reports, now["n1"]) }); err != nil {
 		t.Fatal(err)
 	}
 	same(t, "reports", []string{"KubeletNotReady: no network yet", ""}, reports)

@@ -70,6 +70,8 @@ const (
 type UnitFound struct {
 	Active string `json:"active"` // active, inactive, failed, …
 	Load   string `json:"load"`   // loaded, masked, …
+	// Started is when the main process of a service that runs began, by the host's clock; zero when that is not known.
+	Started time.Time `json:"started,omitzero"`
 }
 
 // PathFound is what a path is, and the file system that it is on or would be on.

@@ -75,6 +75,8 @@ type UnitState struct {
 	Sub        string // running, auto-restart, …
 	File       string // enabled, disabled, static, …
 	NeedReload bool   // the unit's files changed since systemd read them
+	// Started is when the main process of a service that is not inactive began, by the host's clock; zero when there is none or it is not known.
+	Started time.Time
 }
 
 // Command is a program with its arguments. Nothing secret is ever an argument.

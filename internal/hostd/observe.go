@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/trivet-dev/trivet/internal/hostapi"
 )
@@ -60,6 +61,7 @@ func (h *Host) Observe(ctx context.Context, req hostapi.ObserveRequest) (*hostap
 	obs.Record = rec.public()
 	obs.Drift = o.drift(rec)
 	obs.Overrides = o.overrides(rec)
+	obs.Started = o.started()
 	if req.Contents {
 		obs.Contents = h.contents(rec)
 	}
@@ -137,6 +139,16 @@ func (o *observer) drift(rec *record) []hostapi.Drift {
 		}
 	}
 	slices.SortFunc(out, func(a, b hostapi.Drift) int { return cmp.Compare(a.ID.String(), b.ID.String()) })
+	return out
+}
+
+func (o *observer) started() map[string]time.Time {
+	out := map[string]time.Time{}
+	for name, st := range o.states {
+		if !st.Started.IsZero() {
+			out[name] = st.Started
+		}
+	}
 	return out
 }
 

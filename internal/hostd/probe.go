@@ -80,7 +80,7 @@ func (h *Host) unitsFound(ctx context.Context, names []string) map[string]hostap
 	out := map[string]hostapi.UnitFound{}
 	for name, s := range states {
 		if s.Load != "not-found" && s.Load != "" {
-			out[name] = hostapi.UnitFound{Active: s.Active, Load: s.Load}
+			out[name] = hostapi.UnitFound{Active: s.Active, Load: s.Load, Started: s.Started}
 		}
 	}
 	return out

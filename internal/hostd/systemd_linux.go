@@ -85,6 +85,7 @@ func (s *systemd) States(ctx context.Context, names []string) (map[string]UnitSt
 			if u.LoadState != "not-found" {
 				st.File = fileState[u.Name]
 				st.NeedReload = boolProperty(ctx, c, u.Name, "NeedDaemonReload")
+				st.Started = started(ctx, c, u.Name, u.ActiveState)
 			}
 			mu.Lock()
 			defer mu.Unlock()
@@ -107,6 +108,26 @@ func boolProperty(ctx context.Context, c *dbus.Conn, unit, name string) bool {
 	}
 	v, _ := p.Value.Value().(bool)
 	return v
+}
+
+// started asks when the main process of a service began.
+func started(ctx context.Context, c *dbus.Conn, unit, active string) time.Time {
+	if path.Ext(unit) != ".service" || active == "inactive" || active == "failed" {
+		return time.Time{}
+	}
+	var stamps [2]uint64
+	for i, name := range []string{"ExecMainStartTimestamp", "ExecMainStartTimestampMonotonic"} {
+		p, err := c.GetUnitTypePropertyContext(ctx, unit, "Service", name)
+		if err != nil {
+			return time.Time{}
+		}
+		stamps[i], _ = p.Value.Value().(uint64)
+	}
+	var ts unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts); err != nil {
+		return time.Time{}
+	}
+	return startedAt(stamps[0], stamps[1], time.Now(), time.Duration(ts.Nano()))
 }
 
 func (s *systemd) DaemonReload(ctx context.Context) error {

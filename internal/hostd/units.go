@@ -29,6 +29,19 @@ func (u UnitState) up(noWait bool) bool {
 	return false
 }
 
+// startedAt is when a process began that systemd stamped with both clocks, in microseconds: by the wall clock of then, or by the wall clock of now where that was set back
+// since. Of two answers the earlier one is right for whatever the process has said about itself, by either clock.
+func startedAt(wall, monotonic uint64, now time.Time, sinceBoot time.Duration) time.Time {
+	if wall == 0 || monotonic == 0 {
+		return time.Time{}
+	}
+	then, age := time.UnixMicro(int64(wall)).UTC(), sinceBoot-time.Duration(monotonic)*time.Microsecond
+	if byNow := now.Add(-age).UTC(); byNow.Before(then) {
+		return byNow.Round(0)
+	}
+	return then
+}
+
 func (u UnitState) known() bool { return u.Load != "" && u.Load != "not-found" }
 
 func (unitKind) prepare(ctx context.Context, s *stepper, e *entry, full *hostapi.Item) (bool, error) {

@@ -6,6 +6,9 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/trivet-dev/trivet/internal/hostapi"
 )
@@ -29,5 +32,33 @@ func TestKillIsRepeated(t *testing.T) {
 	m.Units.OnKill = func(string) error { return errors.New("access denied") }
 	if he := wantCode(t, stepErr(m, t.Context(), removeAll(t, m)...), hostapi.CodeFailed); !strings.Contains(he.Message, "access denied") {
 		t.Errorf("error %+v", he)
+	}
+}
+
+// TestStarted: observation and probe tell when a unit that runs began; a restart shows.
+func TestStarted(t *testing.T) {
+	const unit = "containerd.service"
+	m := newMachine(t)
+	clock := time.Date(2026, 5, 4, 3, 2, 1, 500_000_000, time.UTC)
+	m.Units.Now = func() time.Time { return clock }
+	told := func() (observed map[string]time.Time, probed time.Time) {
+		return observe(t, m).Started, probe(t, m, hostapi.ProbeRequest{Units: []string{unit}}).Units[unit].Started
+	}
+	run(t, m, ensure(bringUp(t, m)...)...)
+	for range 2 {
+		observed, probed := told()
+		if d := cmp.Diff(map[string]time.Time{unit: clock}, observed); d != "" || !probed.Equal(clock) {
+			t.Errorf("probed %s, observed (-want +got):\n%s", probed, d)
+		}
+		clock = clock.Add(time.Minute)
+		if err := m.Units.Restart(t.Context(), unit, true); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := m.Units.Stop(t.Context(), unit, true); err != nil {
+		t.Fatal(err)
+	}
+	if observed, probed := told(); len(observed) != 0 || !probed.IsZero() {
+		t.Errorf("of a stopped unit: observed %v, probed %s", observed, probed)
 	}
 }

@@ -34,7 +34,7 @@ func TestProbeOverTheWire(t *testing.T) {
 		Targets: []hostapi.ProbeTarget{{Network: "tcp", Address: netip.MustParseAddrPort("192.0.2.1:2380"), Echo: true, Count: 5, PacketSize: 1500}},
 	}
 	answer := hostapi.ProbeResult{
-		Clock: hostapi.ClockSynchronised, Units: map[string]hostapi.UnitFound{"a": {Active: "active", Load: "loaded"}},
+		Clock: hostapi.ClockSynchronised, Units: map[string]hostapi.UnitFound{"a": {Active: "active", Load: "loaded", Started: time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC)}},
 		Paths:    map[string]hostapi.PathFound{"/b": {Exists: true, Entries: 1, Mount: "/", FSType: "ext4", ReadOnly: true, NoExec: true, Free: 1, Total: 2, FreeInodes: -1}},
 		Features: map[string]bool{"c": false}, Container: "f", SELinux: "enforcing",
 		Sync:    hostapi.SyncLatency{Path: "/", Writes: 1, Median: 2, P99: 3, Max: 4, Error: "g"},

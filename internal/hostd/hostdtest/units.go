@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"github.com/trivet-dev/trivet/internal/hostd"
 )
@@ -26,6 +27,10 @@ type Units struct {
 	OnStart func(name string)
 	// OnKill, when set, sees each kill and answers it.
 	OnKill func(name string) error
+	// Now is the clock that starts are stamped by; nil stamps none.
+	Now func() time.Time
+	// Started holds when units were last started.
+	Started map[string]time.Time
 	// Reloads counts daemon-reloads.
 	Reloads int
 	// read is the content of unit files as systemd knows them.
@@ -65,7 +70,7 @@ func (u *Units) States(_ context.Context, names []string) (map[string]hostd.Unit
 func (u *Units) state(name string) hostd.UnitState {
 	st := hostd.UnitState{Load: "not-found", Active: "inactive", Sub: "dead"}
 	if a := u.Active[name]; a != "" {
-		st.Active, st.Sub = a, "running"
+		st.Active, st.Sub, st.Started = a, "running", u.Started[name]
 	}
 	content, ok := u.file(name)
 	if !ok {
@@ -144,6 +149,9 @@ func (u *Units) start(verb, name string, wait bool) error {
 		return fmt.Errorf("hostdtest: %s is started with a unit file that systemd has not read", name)
 	}
 	u.Starts[name]++
+	if u.Now != nil {
+		u.Started[name] = u.Now()
+	}
 	if u.OnStart != nil {
 		u.OnStart(name)
 	}
