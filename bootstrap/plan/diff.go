@@ -23,21 +23,21 @@ type hostDiff struct {
 	public  inventory.Public
 	now     time.Time
 	record  map[hostapi.ID]hostapi.RecordedItem
-	drift   map[hostapi.ID]string
+	drift   map[hostapi.ID]hostapi.Drift
 	changed map[hostapi.ID]bool // what their readers have to be restarted for
 }
 
 // diffHost returns the actions that bring a host from what was seen to what is wanted, removals last, in the order in which they are to be done.
 func diffHost(want *desired.Host, seen *hostapi.Observation, public inventory.Public, now time.Time) ([]Action, error) {
 	d := &hostDiff{want: want, seen: seen, public: public, now: now,
-		record: map[hostapi.ID]hostapi.RecordedItem{}, drift: map[hostapi.ID]string{}, changed: map[hostapi.ID]bool{}}
+		record: map[hostapi.ID]hostapi.RecordedItem{}, drift: map[hostapi.ID]hostapi.Drift{}, changed: map[hostapi.ID]bool{}}
 	if seen.Record != nil {
 		for _, r := range seen.Record.Items {
 			d.record[r.Item.ID()] = r
 		}
 	}
 	for _, x := range seen.Drift {
-		d.drift[x.ID] = x.What
+		d.drift[x.ID] = x
 	}
 	var out []Action
 	wanted := map[hostapi.ID]bool{}
@@ -76,8 +76,8 @@ func (d *hostDiff) item(item *desired.Item) (Action, bool) {
 			a.Verb, a.Reason = Update, reason
 			a.Before, a.After = d.beforeAfter(item, rec)
 			a.Diff = d.fileDiff(item)
-		} else if what, ok := d.drift[id]; ok {
-			a.Verb, a.Reason = Mend, what
+		} else if drift, ok := d.drift[id]; ok {
+			a.Verb, a.Reason = Mend, drift.What
 			a.Diff = d.fileDiff(item)
 		}
 		if item.Unit != nil {
@@ -92,17 +92,18 @@ func (d *hostDiff) item(item *desired.Item) (Action, bool) {
 
 // quiet says whether an action is no reason to restart what uses its item: it mends or changes no more than a file's mode and owner, or what is known of a by-product.
 func (d *hostDiff) quiet(item *desired.Item, a Action) bool {
+	drift, drifted := d.drift[a.ID]
 	if item.Claim != nil {
-		return a.Verb == Update && !d.record[a.ID].Pending && d.drift[a.ID] == ""
+		return a.Verb == Update && !d.record[a.ID].Pending && !drifted
 	}
 	if item.File == nil {
 		return false
 	}
 	if a.Verb == Mend {
-		return !strings.Contains(a.Reason, "content") && (strings.HasPrefix(a.Reason, "mode ") || strings.HasPrefix(a.Reason, "owner "))
+		return drift.Code == hostapi.DriftAccess
 	}
 	rec := d.record[a.ID]
-	if a.Verb != Update || rec.Pending || rec.Item.File == nil || d.drift[a.ID] != "" {
+	if a.Verb != Update || rec.Pending || rec.Item.File == nil || drifted {
 		return false
 	}
 	have := *rec.Item.File

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"sort"
-	"strings"
 	"time"
 
 	"github.com/trivet-dev/trivet/bootstrap/desired"
@@ -327,8 +326,7 @@ const apiServerUnit = "kube-apiserver.service"
 func (m *maker) down(o *hostapi.Observation) map[string]bool {
 	down := map[string]bool{}
 	for _, d := range o.Drift {
-		if d.ID.Kind == hostapi.KindUnit && (d.ID.Name == desired.EtcdUnit || d.ID.Name == apiServerUnit) &&
-			(strings.Contains(d.What, "not running") || strings.Contains(d.What, "failing")) {
+		if d.ID.Kind == hostapi.KindUnit && (d.ID.Name == desired.EtcdUnit || d.ID.Name == apiServerUnit) && d.Code == hostapi.DriftDown {
 			down[d.ID.Name] = true
 		}
 	}

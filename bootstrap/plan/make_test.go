@@ -119,7 +119,7 @@ func TestRoll(t *testing.T) {
 			}
 		}, []string{"control-planes one at a time: cp1 cp2 cp3" + control, "workers: w1 w2", ready}},
 		{"a member that is down comes first", func(w *world) {
-			w.drift("cp3", hostapi.KindUnit, "etcd.service", "not running (failed)")
+			w.drift("cp3", hostapi.KindUnit, "etcd.service", "not running (failed)", hostapi.DriftDown)
 			w.drift("cp1", hostapi.KindFile, "/etc/kubernetes/kubelet.yaml", "missing")
 			w.drift("cp3", hostapi.KindFile, "/etc/kubernetes/kubelet.yaml", "missing")
 		}, []string{"revive: cp3" + control, "control-planes one at a time: cp1 cp3" + control, ready}},

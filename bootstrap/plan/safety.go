@@ -166,7 +166,7 @@ func (m *maker) holdBack() {
 // dataGone says whether a member has lost what it keeps. Nothing can raise it: a member that forgot what it has voted for must not come back under its name.
 func (m *maker) dataGone(h *topology.Host) bool {
 	return h.Has(topology.RoleEtcd) && slices.ContainsFunc(m.Seen[h.Name].Drift, func(d hostapi.Drift) bool {
-		return d.ID == (hostapi.ID{Kind: hostapi.KindDirectory, Name: desired.EtcdData}) && strings.Contains(d.What, "data is gone")
+		return d.ID == (hostapi.ID{Kind: hostapi.KindDirectory, Name: desired.EtcdData}) && d.Code == hostapi.DriftDataGone
 	})
 }
 

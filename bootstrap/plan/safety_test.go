@@ -81,22 +81,22 @@ func TestEtcdArithmetic(t *testing.T) {
 			w.stale(etcd, "e2")
 		}, []string{"e3"}, nil, []string{"e2"}},
 		{"three, one away, one down: it is raised", 3, func(w *world) {
-			w.drift("e1", hostapi.KindUnit, etcd, "not running (failed)")
+			w.drift("e1", hostapi.KindUnit, etcd, "not running (failed)", hostapi.DriftDown)
 			w.stale(etcd, "e1")
 		}, []string{"e3"}, []string{"e1"}, nil},
 		{"three, one down: it is raised and counts", 3, func(w *world) {
-			w.drift("e1", hostapi.KindUnit, etcd, "not running (failed)")
+			w.drift("e1", hostapi.KindUnit, etcd, "not running (failed)", hostapi.DriftDown)
 			w.stale(etcd, "e2")
 		}, nil, []string{"e1", "e2"}, nil},
 		{"three, one not enabled and one away", 3, func(w *world) { w.drift("e1", hostapi.KindUnit, etcd, "not enabled (disabled)") }, []string{"e3"}, nil, []string{"e1"}},
 		{"three, one without its data", 3, func(w *world) {
-			w.drift("e3", hostapi.KindDirectory, "/var/lib/etcd", "its data is gone")
-			w.drift("e3", hostapi.KindUnit, etcd, "not running (inactive)")
+			w.drift("e3", hostapi.KindDirectory, "/var/lib/etcd", "its data is gone", hostapi.DriftDataGone)
+			w.drift("e3", hostapi.KindUnit, etcd, "not running (inactive)", hostapi.DriftDown)
 			w.stale(etcd, "e1")
 		}, nil, nil, []string{"e1", "e3"}},
 		{"one without its data", 1, func(w *world) {
-			w.drift("e1", hostapi.KindDirectory, "/var/lib/etcd", "its data is gone")
-			w.drift("e1", hostapi.KindUnit, etcd, "not running (inactive)")
+			w.drift("e1", hostapi.KindDirectory, "/var/lib/etcd", "its data is gone", hostapi.DriftDataGone)
+			w.drift("e1", hostapi.KindUnit, etcd, "not running (inactive)", hostapi.DriftDown)
 		}, nil, nil, []string{"e1"}},
 		{"control planes one by one, one away", 3, func(w *world) { w.stale("kube-apiserver.service", "cp1", "cp2") }, []string{"cp3"}, nil, nil},
 	} {

@@ -1,6 +1,7 @@
 package plan_test
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"slices"
@@ -185,6 +186,6 @@ func (w *world) recorded(i desired.Item) hostapi.Item {
 }
 
 // drift says that an item differs on a host.
-func (w *world) drift(host string, kind hostapi.Kind, name, what string) {
-	w.seen[host].Drift = append(w.seen[host].Drift, hostapi.Drift{ID: hostapi.ID{Kind: kind, Name: name}, What: what})
+func (w *world) drift(host string, kind hostapi.Kind, name, what string, code ...hostapi.DriftCode) {
+	w.seen[host].Drift = append(w.seen[host].Drift, hostapi.Drift{ID: hostapi.ID{Kind: kind, Name: name}, What: what, Code: cmp.Or(code...)})
 }

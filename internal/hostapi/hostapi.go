@@ -138,8 +138,23 @@ type RecordedItem struct {
 // Drift is a recorded item that is not on the host as recorded.
 type Drift struct {
 	ID   ID     `json:"id"`
-	What string `json:"what"` // "missing", "content differs", "mode 0644, recorded 0600", "not running (failed)", …
+	What string `json:"what"` // for people: "missing", "content differs", "mode 0644, recorded 0600", "not running (failed)", …
+	// Code says what it amounts to where more follows from that than to mend it.
+	Code DriftCode `json:"code,omitempty"`
 }
+
+// DriftCode classifies a Drift.
+type DriftCode string
+
+// Codes of drift that the engine acts on.
+const (
+	// DriftAccess: no more than the mode or owner of a file or folder. Whoever has opened it does not notice.
+	DriftAccess DriftCode = "access"
+	// DriftDown: a unit that should run does not, or fails again and again. More may be wrong with it.
+	DriftDown DriftCode = "down"
+	// DriftDataGone: a folder that kept what cannot be made again is empty or missing.
+	DriftDataGone DriftCode = "data-gone"
+)
 
 // Document is a small cluster-wide file kept beside the record (inventory, sealed identity).
 type Document struct {

@@ -67,26 +67,26 @@ func (artifactKind) remove(_ context.Context, s *stepper, e *entry) error {
 	return s.restoreAll(e)
 }
 
-func (artifactKind) drift(o *observer, e *entry) string {
+func (artifactKind) drift(o *observer, e *entry) (string, hostapi.DriftCode) {
 	a := e.Item.Artifact
 	target, err := os.Readlink(o.path(a.Path))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return "missing"
+		return "missing", ""
 	case err != nil:
-		return "not a link to the store"
+		return "not a link to the store", ""
 	case target != blobPath(a.Blob.SHA256):
-		return "points to " + target
+		return "points to " + target, ""
 	}
 	if why := o.blobDrift(a.Blob); why != "" {
-		return why
+		return why, ""
 	}
 	b, ok := o.blobs[a.Blob.SHA256]
 	switch {
 	case !ok:
-		return "blob missing from the store"
+		return "blob missing from the store", ""
 	case a.Blob.Size > 0 && b.Size != a.Blob.Size:
-		return fmt.Sprintf("blob has %d bytes, recorded %d", b.Size, a.Blob.Size)
+		return fmt.Sprintf("blob has %d bytes, recorded %d", b.Size, a.Blob.Size), ""
 	}
-	return ""
+	return "", ""
 }

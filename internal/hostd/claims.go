@@ -86,7 +86,9 @@ func (claimKind) apply(context.Context, *stepper, *entry, *hostapi.Item) (bool, 
 	return true, nil
 }
 
-func (claimKind) drift(o *observer, e *entry) string { return o.claims[e.id()] }
+func (claimKind) drift(o *observer, e *entry) (string, hostapi.DriftCode) {
+	return o.claims[e.id()], ""
+}
 
 // foreignClaim is an error where something is there that is to be claimed.
 func (s *stepper) foreignClaim(ctx context.Context, c *hostapi.Claim) error {

@@ -186,20 +186,20 @@ func (directoryKind) remove(ctx context.Context, s *stepper, e *entry) error {
 	return nil
 }
 
-func (directoryKind) drift(o *observer, e *entry) string {
+func (directoryKind) drift(o *observer, e *entry) (string, hostapi.DriftCode) {
 	d := e.Item.Directory
 	fi, err := os.Lstat(o.path(d.Path))
 	if d.Precious && e.Filled && o.empty(d.Path) {
-		return "its data is gone"
+		return "its data is gone", hostapi.DriftDataGone
 	}
 	if errors.Is(err, fs.ErrNotExist) {
-		return "missing"
+		return "missing", ""
 	}
 	if err != nil {
-		return err.Error()
+		return err.Error(), ""
 	}
 	if !fi.IsDir() {
-		return "not a folder"
+		return "not a folder", ""
 	}
-	return o.permDiff(fi, d.Mode, d.Owner, d.Group, o.acc)
+	return o.permDiff(fi, d.Mode, d.Owner, d.Group, o.acc), hostapi.DriftAccess
 }

@@ -123,28 +123,32 @@ func (s *stepper) restoreAll(e *entry) error {
 	return nil
 }
 
-func (fileKind) drift(o *observer, e *entry) string {
+func (fileKind) drift(o *observer, e *entry) (string, hostapi.DriftCode) {
 	f := e.Item.File
 	fi, err := os.Lstat(o.path(f.Path))
 	if errors.Is(err, fs.ErrNotExist) {
-		return "missing"
+		return "missing", ""
 	}
 	if err != nil {
-		return err.Error()
+		return err.Error(), ""
 	}
 	if !fi.Mode().IsRegular() {
-		return "not a file"
+		return "not a file", ""
 	}
 	var diffs []string
+	code := hostapi.DriftAccess
 	if d, err := digestFile(o.path(f.Path)); err != nil {
 		diffs = append(diffs, err.Error())
 	} else if d != e.Digests[f.Path] {
 		diffs = append(diffs, "content differs")
 	}
+	if len(diffs) > 0 {
+		code = ""
+	}
 	if d := o.permDiff(fi, f.Mode, f.Owner, f.Group, o.acc); d != "" {
 		diffs = append(diffs, d)
 	}
-	return strings.Join(diffs, "; ")
+	return strings.Join(diffs, "; "), code
 }
 
 // cachedAccounts are the root's accounts as this step knows them.

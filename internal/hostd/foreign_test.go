@@ -67,7 +67,7 @@ func TestLostData(t *testing.T) {
 	if d := observe(t, m).Drift; len(d) != 0 {
 		t.Errorf("drift: %v", d)
 	}
-	want := []hostapi.Drift{{ID: item.ID(), What: "its data is gone"}}
+	want := []hostapi.Drift{{ID: item.ID(), What: "its data is gone", Code: hostapi.DriftDataGone}}
 	for what, lose := range map[string]string{"emptied": "/var/lib/etcd/member", "removed": "/var/lib/etcd"} {
 		must(t, os.RemoveAll(m.Path(lose)))
 		if d := cmp.Diff(want, observe(t, m).Drift); d != "" {
@@ -133,7 +133,7 @@ func TestMaskedUnit(t *testing.T) {
 	delete(m.Units.Active, "containerd.service")
 	want := []hostapi.Drift{
 		{ID: hostapi.ID{Kind: hostapi.KindFile, Name: file}, What: "not a file"},
-		{ID: hostapi.ID{Kind: hostapi.KindUnit, Name: "containerd.service"}, What: "masked"},
+		{ID: hostapi.ID{Kind: hostapi.KindUnit, Name: "containerd.service"}, What: "masked", Code: hostapi.DriftDown},
 	}
 	if d := cmp.Diff(want, observe(t, m).Drift); d != "" {
 		t.Errorf("drift (-want +got):\n%s", d)

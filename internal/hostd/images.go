@@ -261,22 +261,22 @@ func (imageKind) remove(ctx context.Context, s *stepper, e *entry) error {
 	return nil
 }
 
-func (imageKind) drift(o *observer, e *entry) string {
+func (imageKind) drift(o *observer, e *entry) (string, hostapi.DriftCode) {
 	im := e.Item.Image
 	if errors.Is(o.imagesErr, ErrNoCommand) {
-		return "not known: " + im.Tool + " is missing"
+		return "not known: " + im.Tool + " is missing", ""
 	}
 	if o.imagesErr != nil {
-		return "not known: containerd does not answer"
+		return "not known: containerd does not answer", ""
 	}
 	st, ok := o.images[im.Namespace+" "+im.Reference]
 	switch {
 	case !ok:
-		return "missing"
+		return "missing", ""
 	case !st.pinned:
-		return "not pinned"
+		return "not pinned", ""
 	case st.digest != e.Digests[im.Reference]:
-		return "content differs"
+		return "content differs", ""
 	}
-	return o.blobDrift(im.Archive)
+	return o.blobDrift(im.Archive), ""
 }

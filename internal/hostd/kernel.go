@@ -101,18 +101,18 @@ func (moduleKind) remove(ctx context.Context, s *stepper, e *entry) error {
 	return nil
 }
 
-func (moduleKind) drift(o *observer, e *entry) string {
+func (moduleKind) drift(o *observer, e *entry) (string, hostapi.DriftCode) {
 	if e.Skipped {
-		return ""
+		return "", ""
 	}
 	name := e.id().Name
 	if !o.moduleLoaded(name) {
-		return "not loaded"
+		return "not loaded", ""
 	}
 	if b, err := os.ReadFile(o.path(modulePath(name))); o.hasModules() && (err != nil || string(b) != name+"\n") {
-		return modulePath(name) + " missing or changed"
+		return modulePath(name) + " missing or changed", ""
 	}
-	return ""
+	return "", ""
 }
 
 type sysctlKind struct{}
@@ -250,7 +250,7 @@ func (sysctlKind) remove(_ context.Context, s *stepper, e *entry) error {
 	return nil
 }
 
-func (sysctlKind) drift(o *observer, e *entry) string {
+func (sysctlKind) drift(o *observer, e *entry) (string, hostapi.DriftCode) {
 	c := e.Item.Sysctl
 	var diffs []string
 	if !e.Skipped {
@@ -264,5 +264,5 @@ func (sysctlKind) drift(o *observer, e *entry) string {
 	if !bytes.Contains(o.sysctls, []byte(sysctlLine(c))) {
 		diffs = append(diffs, "not in "+sysctlFile)
 	}
-	return strings.Join(diffs, "; ")
+	return strings.Join(diffs, "; "), ""
 }

@@ -105,7 +105,7 @@ func (keyPairKind) apply(_ context.Context, s *stepper, e *entry, full *hostapi.
 
 func (keyPairKind) remove(_ context.Context, s *stepper, e *entry) error { return s.restoreAll(e) }
 
-func (keyPairKind) drift(o *observer, e *entry) string {
+func (keyPairKind) drift(o *observer, e *entry) (string, hostapi.DriftCode) {
 	k := e.Item.KeyPair
 	var diffs []string
 	cert, why := o.readOwned(k.CertPath, certMode, k.Owner, k.Group)
@@ -123,7 +123,7 @@ func (keyPairKind) drift(o *observer, e *entry) string {
 	case hostapi.Digest(key) != e.Digests[k.KeyPath]:
 		diffs = append(diffs, "key differs")
 	}
-	return strings.Join(diffs, "; ")
+	return strings.Join(diffs, "; "), ""
 }
 
 // readOwned reads a file and says what is wrong with its mode or owner.

@@ -134,8 +134,8 @@ func (o *observer) drift(rec *record) []hostapi.Drift {
 		if e.Pending != "" {
 			continue // the engine does it again anyway
 		}
-		if what := kinds[e.id().Kind].drift(o, e); what != "" {
-			out = append(out, hostapi.Drift{ID: e.id(), What: what})
+		if what, code := kinds[e.id().Kind].drift(o, e); what != "" {
+			out = append(out, hostapi.Drift{ID: e.id(), What: what, Code: code})
 		}
 	}
 	slices.SortFunc(out, func(a, b hostapi.Drift) int { return cmp.Compare(a.ID.String(), b.ID.String()) })

@@ -325,14 +325,14 @@ func (s *stepper) inDpkg(name string, have map[string]string) bool {
 	return err == nil && strings.Contains("\n"+string(b), "\nPackage: "+name+"\n")
 }
 
-func (packageKind) drift(o *observer, e *entry) string {
+func (packageKind) drift(o *observer, e *entry) (string, hostapi.DriftCode) {
 	if _, ok := o.packages[e.id().Name]; !ok {
-		return "missing"
+		return "missing", ""
 	}
 	for _, b := range e.Item.Package.Archives {
 		if why := o.blobDrift(b); why != "" {
-			return why
+			return why, ""
 		}
 	}
-	return ""
+	return "", ""
 }

@@ -18,8 +18,8 @@ type kind interface {
 	apply(ctx context.Context, s *stepper, e *entry, full *hostapi.Item) (changed bool, err error)
 	// remove takes the effect back, by the entry; it may be repeated too.
 	remove(ctx context.Context, s *stepper, e *entry) error
-	// drift says how the host differs from the entry, "" when it does not.
-	drift(o *observer, e *entry) string
+	// drift says how the host differs from the entry, "" when it does not, and what that amounts to where it is told apart.
+	drift(o *observer, e *entry) (string, hostapi.DriftCode)
 }
 
 // quiet is implemented by kinds that can tell a change which is no reason to restart what uses the item. before is the entry as it was.

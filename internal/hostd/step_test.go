@@ -162,7 +162,11 @@ func TestDriftIsNamed(t *testing.T) {
 		}, hostapi.Drift{ID: hostapi.ID{Kind: hostapi.KindFile, Name: "/etc/kubernetes/encryption.yaml"}, What: "content differs"}},
 		{"file mode", func(t *testing.T, p func(string) string) {
 			must(t, os.Chmod(p("/etc/kubernetes/encryption.yaml"), 0o644))
-		}, hostapi.Drift{ID: hostapi.ID{Kind: hostapi.KindFile, Name: "/etc/kubernetes/encryption.yaml"}, What: "mode 0644, recorded 0600"}},
+		}, hostapi.Drift{ID: hostapi.ID{Kind: hostapi.KindFile, Name: "/etc/kubernetes/encryption.yaml"}, What: "mode 0644, recorded 0600", Code: hostapi.DriftAccess}},
+		{"file content and mode", func(t *testing.T, p func(string) string) {
+			must(t, os.WriteFile(p("/etc/kubernetes/encryption.yaml"), []byte("edited"), 0o600))
+			must(t, os.Chmod(p("/etc/kubernetes/encryption.yaml"), 0o644))
+		}, hostapi.Drift{ID: hostapi.ID{Kind: hostapi.KindFile, Name: "/etc/kubernetes/encryption.yaml"}, What: "content differs; mode 0644, recorded 0600"}},
 		{"file gone", func(t *testing.T, p func(string) string) {
 			must(t, os.Remove(p("/etc/kubernetes/encryption.yaml")))
 		}, hostapi.Drift{ID: hostapi.ID{Kind: hostapi.KindFile, Name: "/etc/kubernetes/encryption.yaml"}, What: "missing"}},
@@ -178,7 +182,7 @@ func TestDriftIsNamed(t *testing.T) {
 		}, hostapi.Drift{ID: hostapi.ID{Kind: hostapi.KindModule, Name: "br_netfilter"}, What: "not loaded"}},
 		{"folder mode", func(t *testing.T, p func(string) string) {
 			must(t, os.Chmod(p("/var/lib/etcd"), 0o755))
-		}, hostapi.Drift{ID: hostapi.ID{Kind: hostapi.KindDirectory, Name: "/var/lib/etcd"}, What: "mode 0755, recorded 0700"}},
+		}, hostapi.Drift{ID: hostapi.ID{Kind: hostapi.KindDirectory, Name: "/var/lib/etcd"}, What: "mode 0755, recorded 0700", Code: hostapi.DriftAccess}},
 		{"artifact", func(t *testing.T, p func(string) string) {
 			must(t, os.Remove(p("/opt/cni/bin/bridge")))
 		}, hostapi.Drift{ID: hostapi.ID{Kind: hostapi.KindArtifact, Name: "/opt/cni/bin/bridge"}, What: "missing"}},
@@ -217,7 +221,7 @@ func TestUnitAndImageDrift(t *testing.T) {
 	want := []hostapi.Drift{
 		{ID: hostapi.ID{Kind: hostapi.KindImage, Name: "registry.k8s.io/coredns/coredns:v1.15.0"}, What: "not pinned"},
 		{ID: hostapi.ID{Kind: hostapi.KindImage, Name: "registry.k8s.io/pause:3.10"}, What: "missing"},
-		{ID: hostapi.ID{Kind: hostapi.KindUnit, Name: "containerd.service"}, What: "not enabled (disabled); not running (failed)"},
+		{ID: hostapi.ID{Kind: hostapi.KindUnit, Name: "containerd.service"}, What: "not enabled (disabled); not running (failed)", Code: hostapi.DriftDown},
 	}
 	if d := cmp.Diff(want, observe(t, m).Drift); d != "" {
 		t.Errorf("drift (-want +got):\n%s", d)

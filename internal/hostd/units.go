@@ -317,15 +317,20 @@ func (s *stepper) unitAction(ctx context.Context, p *planned, a *hostapi.UnitAct
 	return nil
 }
 
-func (unitKind) drift(o *observer, e *entry) string {
+func (unitKind) drift(o *observer, e *entry) (string, hostapi.DriftCode) {
 	u := e.Item.Unit
 	st := o.states[u.Name]
 	var diffs []string
+	var code hostapi.DriftCode
+	down := u.Running && !st.up(u.NoWait)
+	if down {
+		code = hostapi.DriftDown
+	}
 	switch {
 	case st.Load == "masked":
-		return "masked"
+		return "masked", code
 	case !st.known():
-		return "missing"
+		return "missing", code
 	}
 	enabled := strings.HasPrefix(st.File, "enabled")
 	switch {
@@ -334,7 +339,7 @@ func (unitKind) drift(o *observer, e *entry) string {
 	case !u.Enabled && enabled:
 		diffs = append(diffs, "enabled")
 	}
-	if u.Running && !st.up(u.NoWait) {
+	if down {
 		switch {
 		case strings.HasPrefix(st.Sub, "auto-restart"):
 			diffs = append(diffs, "failing (restarts again and again)")
@@ -345,7 +350,7 @@ func (unitKind) drift(o *observer, e *entry) string {
 	if st.NeedReload {
 		diffs = append(diffs, "systemd has not read its present files")
 	}
-	return strings.Join(diffs, "; ")
+	return strings.Join(diffs, "; "), code
 }
 
 func orUnknown(s string) string {

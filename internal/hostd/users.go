@@ -161,19 +161,19 @@ func (s *stepper) editAccounts(f accountFile, name, line string) error {
 	return s.rename(f.path)
 }
 
-func (userKind) drift(o *observer, e *entry) string {
+func (userKind) drift(o *observer, e *entry) (string, hostapi.DriftCode) {
 	name := e.id().Name
 	uid, user := o.acc.users[name]
 	gid, group := o.acc.groups[name]
 	switch {
 	case !user && !group:
-		return "missing"
+		return "missing", ""
 	case !user:
-		return "the user is missing, its group is there"
+		return "the user is missing, its group is there", ""
 	case !group:
-		return "the group is missing, its user is there"
+		return "the group is missing, its user is there", ""
 	case !e.Prior.Existed && uid != gid:
-		return "user " + strconv.Itoa(uid) + " and group " + strconv.Itoa(gid) + " have different numbers"
+		return "user " + strconv.Itoa(uid) + " and group " + strconv.Itoa(gid) + " have different numbers", ""
 	}
-	return ""
+	return "", ""
 }
