@@ -1,6 +1,7 @@
 package bootstrap
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -31,6 +32,7 @@ type state struct {
 	sight
 	target   *inventory.Inventory
 	desired  *desired.Cluster
+	compared []desired.Object   // what the API was asked about
 	objects  []plan.ObjectState // nil when the API could not be asked
 	apiError error
 	entries  []artifact.Entry
@@ -148,11 +150,16 @@ func (e *Engine) compile(ctx context.Context, s *state, must map[artifact.Want]b
 	return nil
 }
 
-// compareObjects asks the API how its objects compare, when there is an API.
+// compareObjects asks the API how its objects compare, when there is an API and it was not asked about the same ones.
 func (e *Engine) compareObjects(ctx context.Context, s *state) {
 	if s.documents.Inventory == nil || !s.documents.Inventory.Initialised {
 		return
 	}
+	same := func(a, b desired.Object) bool { return bytes.Equal(a.Manifest, b.Manifest) }
+	if s.compared != nil && slices.EqualFunc(s.compared, s.desired.Objects, same) {
+		return
+	}
+	s.compared = s.desired.Objects
 	ctx, cancel := context.WithTimeout(ctx, compareTimeout)
 	defer cancel()
 	api := e.API(e, nil)

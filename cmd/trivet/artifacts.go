@@ -8,9 +8,11 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/trivet-dev/trivet/bootstrap"
 	"github.com/trivet-dev/trivet/bootstrap/event"
 	"github.com/trivet-dev/trivet/internal/artifact"
 )
@@ -27,6 +29,8 @@ type artifacts struct {
 	lockPath   string
 	progress   func(artifact.Event)
 }
+
+var _ bootstrap.Pins = (*artifacts)(nil)
 
 func newArtifacts(s *session) (*artifacts, error) {
 	a := &artifacts{progress: s.artifactEvent}
@@ -95,6 +99,15 @@ func (a *artifacts) Resolve(ctx context.Context, wants []artifact.Want) ([]artif
 		}
 	}
 	return entries, a.lock.Save()
+}
+
+// Pinned lists what the lock file has for a want, as far as the chosen source could give it: whoever asks for artifacts built from source does not want those
+// from upstream, although a cluster has them.
+func (a *artifacts) Pinned(w artifact.Want) []artifact.Entry {
+	return slices.DeleteFunc(a.lock.Pins(w), func(e artifact.Entry) bool {
+		chosen := a.provenance == "" || a.provenance == artifact.Auto || e.Provenance == a.provenance
+		return !chosen && e.Provenance != artifact.Distribution
+	})
 }
 
 // Open opens one artifact; reading it fails where the bytes are not those that were pinned.

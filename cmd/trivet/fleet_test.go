@@ -34,6 +34,8 @@ type memoryFleet struct {
 	*fleettest.Fleet
 	t   *testing.T
 	dir string
+	// ownArtifacts has the command get artifacts by itself, instead of from the fleet.
+	ownArtifacts bool
 }
 
 func newMemoryFleet(t *testing.T, s fleettest.Settings) *memoryFleet {
@@ -51,7 +53,7 @@ func newMemoryFleet(t *testing.T, s fleettest.Settings) *memoryFleet {
 	if err := os.WriteFile(filepath.Join(work, "trivet-host-linux-amd64"), []byte("no program"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	m := &memoryFleet{f, t, filepath.Join(work, "fleet")}
+	m := &memoryFleet{Fleet: f, t: t, dir: filepath.Join(work, "fleet")}
 	m.write(s)
 	return m
 }
@@ -80,7 +82,10 @@ func (m *memoryFleet) trivetWith(change func(*bootstrap.Options), code int, args
 	m.t.Helper()
 	root, g := newRoot()
 	g.adapt = func(o *bootstrap.Options) {
-		o.Connect, o.Artifacts, o.Identities = m.Connect, m.Fleet, m.Identities
+		o.Connect, o.Identities = m.Connect, m.Identities
+		if !m.ownArtifacts {
+			o.Artifacts = m.Fleet
+		}
 		o.GateTimeout, o.Now = time.Minute, func() time.Time { return fleettest.Now }
 		o.API = func(_ *bootstrap.Engine, id func() (*identity.Identity, error)) bootstrap.API { return m.API(id) }
 		if change != nil {
