@@ -13,12 +13,14 @@ const (
 	HostStarted  Kind = "host-started" // a host's part of a phase began
 	HostDone     Kind = "host-done"
 	HostFailed   Kind = "host-failed"
-	ActionDone   Kind = "action-done"  // State says whether something changed
-	Progress     Kind = "progress"     // bytes of a transfer
-	Waiting      Kind = "waiting"      // a gate has not passed yet; Message says what is missing
-	CheckFailed  Kind = "check-failed" // a check of verify; Item names it, Message says what came back, and the report has both again
-	Message      Kind = "message"
-	Warning      Kind = "warning"
+	// ActionStarted: a host is at an item that has to be changed. What is as it should be has an ActionDone only.
+	ActionStarted Kind = "action-started"
+	ActionDone    Kind = "action-done"  // State says whether something changed
+	Progress      Kind = "progress"     // bytes of a transfer
+	Waiting       Kind = "waiting"      // a gate has not passed yet; Message says what is missing
+	CheckFailed   Kind = "check-failed" // a check of verify; Item names it, Message says what came back, and the report has both again
+	Message       Kind = "message"
+	Warning       Kind = "warning"
 )
 
 // Event is one thing that happened. It holds no secret.

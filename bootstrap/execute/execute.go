@@ -257,6 +257,8 @@ func (r *run) hostStep(ctx context.Context, s plan.Step) error {
 		}
 		ev := event.Event{Host: s.Host, Item: actionName(acts[e.Op]), Message: e.Message, Elapsed: e.Elapsed}
 		switch e.State {
+		case "started":
+			ev.Kind, ev.Message = event.ActionStarted, "" // the item's name says it
 		case "done":
 			ev.Kind, ev.State = event.ActionDone, "changed"
 		case "unchanged":

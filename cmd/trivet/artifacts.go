@@ -4,16 +4,13 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/trivet-dev/trivet/bootstrap"
-	"github.com/trivet-dev/trivet/bootstrap/event"
 	"github.com/trivet-dev/trivet/internal/artifact"
 )
 
@@ -33,7 +30,7 @@ type artifacts struct {
 var _ bootstrap.Pins = (*artifacts)(nil)
 
 func newArtifacts(s *session) (*artifacts, error) {
-	a := &artifacts{progress: s.artifactEvent}
+	a := &artifacts{progress: s.view.artifact}
 	dir := s.dir
 	if st, err := os.Stat(dir); err == nil && !st.IsDir() {
 		dir = filepath.Dir(dir)
@@ -113,20 +110,6 @@ func (a *artifacts) Pinned(w artifact.Want) []artifact.Entry {
 // Open opens one artifact; reading it fails where the bytes are not those that were pinned.
 func (a *artifacts) Open(ctx context.Context, e artifact.Entry) (io.ReadCloser, error) {
 	return a.source.Open(ctx, e)
-}
-
-// artifactEvent shows downloads and builds in the same stream as everything else.
-func (s *session) artifactEvent(e artifact.Event) {
-	switch e.Kind {
-	case artifact.Started:
-		s.view.event(event.Event{Time: time.Now(), Kind: event.Message, Item: e.Task, Message: "getting " + e.Task + ": " + e.Line})
-	case artifact.Logged:
-		s.view.status("%s: %s", e.Task, e.Line)
-	case artifact.Done:
-		s.view.event(event.Event{Time: time.Now(), Kind: event.Message, Item: e.Task, Message: fmt.Sprintf("have %s (%.0f s)", e.Task, e.Seconds)})
-	case artifact.Failed:
-		s.view.event(event.Event{Time: time.Now(), Kind: event.Warning, Item: e.Task, Message: e.Line})
-	}
 }
 
 func envArtifacts() string { return os.Getenv("TRIVET_ARTIFACTS") }

@@ -50,7 +50,7 @@ auto, the default, asks upstream once, for three seconds, and builds from source
 			fresh := 0
 			entries, err := artifact.Fill(cmd.Context(), folder, wants, artifact.FillOptions{Provenance: provenance, Progress: func(e artifact.Event) {
 				fresh += len(e.Entries)
-				s.artifactEvent(e)
+				s.view.artifact(e)
 			}})
 			if err != nil {
 				return withBuildRequirements(err, provenance)

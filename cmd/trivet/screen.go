@@ -78,11 +78,10 @@ func (v *view) draw(now time.Time) {
 		// What is waited for may be long, and is cut: the time left stands before it.
 		lines = append(lines, cut(fmt.Sprintf("%s %6s  %s", spinner(now), elapsed(now.Sub(v.since))+v.left(now, ", "), head), wide))
 	}
-	names := make([]string, 0, len(v.hosts))
-	for n := range v.hosts {
-		names = append(names, n)
+	for _, t := range v.tasks {
+		lines = append(lines, cut("    "+t.at(now), wide))
 	}
-	slices.Sort(names)
+	names := v.atWork()
 	for i, n := range names {
 		if i == mostHosts {
 			lines = append(lines, fmt.Sprintf("    and %s", count(len(names)-i, "more host")))

@@ -25,7 +25,8 @@ type view struct {
 	since    time.Time            // of head
 	hosts    map[string]*hostLine // at work in the present phase
 	waits    map[string]string    // last message of each gate
-	waited   time.Time            // when a plain output last said what is waited for
+	said     time.Time            // when anything was last said where there is no live view
+	tasks    []*task              // downloads and builds under way, in the order in which they began
 	deadline time.Time            // of the present wait; zero when there is none
 	expected map[string]int64     // bytes that each phase transfers, by its name
 	sent     map[string]int64     // bytes of the present phase, by host and item
@@ -43,20 +44,14 @@ type hostLine struct {
 // failure is a host's part of a phase that failed.
 type failure struct{ host, message string }
 
-const (
-	redrawEvery = 100 * time.Millisecond
-	// sayEvery bounds how often a plain output repeats what is waited for.
-	sayEvery = 15 * time.Second
-)
+const redrawEvery = 100 * time.Millisecond
 
 func newView(out io.Writer, asJSON, live, color bool) *view {
 	v := &view{out: out, json: asJSON, color: color, hosts: map[string]*hostLine{}, waits: map[string]string{}, stop: make(chan struct{})}
 	if live {
 		v.screen = &screen{out: out}
 	}
-	if !asJSON {
-		go v.tick()
-	}
+	go v.tick()
 	return v
 }
 
@@ -71,7 +66,7 @@ func (g *global) openView(out, errOut io.Writer) *view {
 	return g.view
 }
 
-// tick keeps elapsed times moving, and lets a plain output say what takes long.
+// tick keeps elapsed times moving, and says what takes long where there is no live view.
 func (v *view) tick() {
 	ticker := time.NewTicker(redrawEvery)
 	defer ticker.Stop()
@@ -84,14 +79,14 @@ func (v *view) tick() {
 			if v.screen != nil {
 				v.draw(now)
 			} else {
-				v.sayWait(now)
+				v.sayLong(now)
 			}
 			v.mu.Unlock()
 		}
 	}
 }
 
-// status says what is going on; on a terminal only, since it is of no use afterwards.
+// status says what is going on: at once on a terminal, elsewhere only when it takes long, since it is of no use afterwards.
 func (v *view) status(format string, args ...any) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -124,7 +119,7 @@ func (v *view) expect(p *plan.Plan) {
 func (v *view) end() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.head, v.hosts, v.waits = "", map[string]*hostLine{}, map[string]string{}
+	v.head, v.hosts, v.waits, v.tasks = "", map[string]*hostLine{}, map[string]string{}, nil
 	if v.screen != nil {
 		v.screen.show(nil)
 	}
@@ -169,8 +164,20 @@ func (v *view) event(e event.Event) {
 	if e.Kind == event.HostFailed && !v.stopping {
 		v.failures = append(v.failures, failure{e.Host, e.Message})
 	}
+	v.show(e)
+}
+
+// show renders an event; the lock is held.
+func (v *view) show(e event.Event) {
 	if v.json {
 		_ = writeResult(v.out, "event", e) // a reader that went away does not stop an apply
+		v.said = time.Now()
+		switch e.Kind {
+		case event.PhaseStarted:
+			v.setHead(e.Message)
+		case event.PhaseDone:
+			v.head = ""
+		}
 		return
 	}
 	switch e.Kind {
@@ -194,10 +201,12 @@ func (v *view) event(e event.Event) {
 		if !v.stopping {
 			v.print("%s %s", v.paint(red, "✗"), strings.ReplaceAll(named(e), "\n", "\n  "))
 		}
+	case event.ActionStarted:
+		v.at(e.Host, itemName(e.Item))
 	case event.ActionDone:
 		v.transferred(e)
 		if e.Host != "" {
-			v.at(e.Host, itemName(e.Item))
+			v.at(e.Host, "after "+itemName(e.Item)) // the helper records what it did, or looks at what comes next
 		} else if strings.HasPrefix(e.Item, "gate ") && v.head != "" {
 			v.waits = map[string]string{}
 			v.setHead(v.phase)
@@ -236,35 +245,6 @@ func (v *view) at(host, what string) {
 	v.hosts[host] = &hostLine{what, time.Now()}
 }
 
-// waiting notes what a gate waits for.
-func (v *view) waiting(e event.Event) {
-	if v.waits[e.Item] == e.Message {
-		return
-	}
-	if len(v.waits) == 0 {
-		v.waited, v.since = time.Now(), time.Now()
-	}
-	v.waits[e.Item], v.deadline = e.Message, e.Deadline
-	v.head = v.phase + ": waiting for " + e.Message // its time is that of the whole wait
-}
-
-// left says how long it is until the present wait is given up; "" where nothing is waited for or it has no end.
-func (v *view) left(now time.Time, before string) string {
-	if len(v.waits) == 0 || v.deadline.IsZero() || !v.deadline.After(now) {
-		return ""
-	}
-	return before + "gives up in " + elapsed(v.deadline.Sub(now))
-}
-
-// sayWait repeats on a plain output what a gate has been waiting for, now and then.
-func (v *view) sayWait(now time.Time) {
-	if len(v.waits) == 0 || now.Sub(v.waited) < sayEvery {
-		return
-	}
-	v.waited = now
-	v.print("  %s (%s%s)", v.head, elapsed(now.Sub(v.since)), v.left(now, ", "))
-}
-
 // itemName writes "file:/etc/x" as "/etc/x" and "unit:x.service" as "unit x.service".
 func itemName(id string) string {
 	if path, ok := strings.CutPrefix(id, "file:"); ok {
@@ -283,6 +263,7 @@ func named(e event.Event) string {
 
 // print writes a line that stays.
 func (v *view) print(format string, args ...any) {
+	v.said = time.Now()
 	text := fmt.Sprintf(format, args...) + "\n"
 	if v.screen != nil {
 		v.screen.above(text)

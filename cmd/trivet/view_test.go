@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/trivet-dev/trivet/bootstrap/event"
+	"github.com/trivet-dev/trivet/internal/artifact"
 )
 
 // terminalOf plays what was written to a terminal and gives the lines that a user sees.
@@ -143,9 +144,9 @@ func TestPlainViewSaysWhatTakesLong(t *testing.T) {
 	v.event(event.Event{Kind: event.Waiting, Item: "nodes-ready", Message: "node w1: the kubelet has not reported yet"})
 	v.mu.Lock()
 	v.deadline = v.since.Add(10 * time.Minute)
-	v.sayWait(v.since.Add(sayEvery / 2))
-	v.sayWait(v.since.Add(sayEvery))
-	v.sayWait(v.since.Add(sayEvery + time.Second))
+	v.sayLong(v.since.Add(sayEvery / 2))
+	v.sayLong(v.since.Add(sayEvery))
+	v.sayLong(v.since.Add(sayEvery + time.Second))
 	v.mu.Unlock()
 	v.close()
 	want := "Nodes Ready …\n  Nodes Ready: waiting for node w1: the kubelet has not reported yet (15 s, gives up in 9 min 45 s)\n"
@@ -154,16 +155,116 @@ func TestPlainViewSaysWhatTakesLong(t *testing.T) {
 	}
 }
 
+// TestSaysWhatGoesOn: without a live view, long work is told as it goes on, once in a while.
+func TestSaysWhatGoesOn(t *testing.T) {
+	build := func(v *view) {
+		v.artifact(artifact.Event{Kind: artifact.Noted, Task: "artifacts", Line: "upstream is out of reach: building from Go modules"})
+		v.artifact(artifact.Event{Kind: artifact.Started, Task: "kubernetes from source", Line: "about 10 minutes"})
+		for i := range 1000 {
+			v.artifact(artifact.Event{Kind: artifact.Logged, Task: "kubernetes from source", Line: fmt.Sprintf("k8s.io/package%d", i)})
+		}
+		v.mu.Lock()
+		at := v.tasks[0].since
+		for _, after := range []time.Duration{sayLongEvery - 1, sayLongEvery, sayLongEvery + time.Second, 2 * sayLongEvery} {
+			v.sayLong(at.Add(after))
+		}
+		v.mu.Unlock()
+		v.artifact(artifact.Event{Kind: artifact.Done, Task: "kubernetes from source", Seconds: 61})
+		v.event(event.Event{Kind: event.PhaseStarted, Phase: "configure", Message: "Files"})
+		for _, h := range []string{"w1", "w2", "w3", "w4"} {
+			v.event(event.Event{Kind: event.ActionStarted, Host: h, Item: "package:haproxy"})
+		}
+		v.mu.Lock()
+		v.sayLong(v.said.Add(sayLongEvery - 1))
+		v.sayLong(v.said.Add(sayLongEvery + time.Second))
+		v.mu.Unlock()
+		v.event(event.Event{Kind: event.PhaseDone, Phase: "configure", Message: "Files", Elapsed: 40 * time.Second})
+		v.mu.Lock()
+		v.sayLong(v.said.Add(time.Hour)) // nothing goes on
+		v.mu.Unlock()
+		v.close()
+	}
+	t.Run("plain", func(t *testing.T) {
+		var out bytes.Buffer
+		build(newView(&out, false, false, false))
+		want := `  upstream is out of reach: building from Go modules
+  getting kubernetes from source: about 10 minutes
+  kubernetes from source, 30 s: k8s.io/package999
+  kubernetes from source, 1 min 00 s: k8s.io/package999
+  have kubernetes from source (61 s)
+Files …
+  Files: w1: package haproxy; w2: package haproxy; w3: package haproxy; and 1 more host (31 s)
+✓ Files                                          40.0 s
+`
+		if diff := cmp.Diff(want, out.String()); diff != "" {
+			t.Errorf("-want +got:\n%s", diff)
+		}
+	})
+	t.Run("json", func(t *testing.T) {
+		var out bytes.Buffer
+		build(newView(&out, true, false, false))
+		var got []string
+		for line := range strings.Lines(out.String()) {
+			var e event.Event
+			if err := json.Unmarshal([]byte(line), &e); err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, fmt.Sprintf("%s %s %s", e.Kind, e.Item, e.Message))
+		}
+		want := []string{
+			"message artifacts upstream is out of reach: building from Go modules",
+			"message kubernetes from source getting kubernetes from source: about 10 minutes",
+			"message kubernetes from source kubernetes from source, 30 s: k8s.io/package999",
+			"message kubernetes from source kubernetes from source, 1 min 00 s: k8s.io/package999",
+			"message kubernetes from source have kubernetes from source (61 s)",
+			"phase-started  Files",
+			"action-started package:haproxy ", "action-started package:haproxy ", "action-started package:haproxy ", "action-started package:haproxy ",
+			"message  Files (31 s)",
+			"phase-done  Files",
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("-want +got:\n%s", diff)
+		}
+	})
+	t.Run("live", func(t *testing.T) {
+		var out bytes.Buffer
+		v := newView(&out, false, true, false)
+		v.status("getting artifacts")
+		v.artifact(artifact.Event{Kind: artifact.Started, Task: "etcd", Line: "about a minute"})
+		v.artifact(artifact.Event{Kind: artifact.Logged, Task: "etcd", Line: "go.etcd.io/etcd"})
+		v.mu.Lock()
+		v.draw(v.tasks[0].since.Add(3 * time.Second))
+		v.mu.Unlock()
+		lines := terminalOf(t, out.String())
+		if len(lines) != 3 || lines[0] != "  getting etcd: about a minute" || lines[2] != "    etcd, 3 s: go.etcd.io/etcd" {
+			t.Errorf("on the screen:\n%s", strings.Join(lines, "\n"))
+		}
+		v.close()
+	})
+}
+
 func TestLiveView(t *testing.T) {
 	var out bytes.Buffer
 	v := newView(&out, false, true, false)
 	for _, e := range bringUp()[:7] {
 		v.event(e)
 	}
+	see := func(want string) {
+		t.Helper()
+		v.mu.Lock()
+		v.draw(v.since)
+		v.mu.Unlock()
+		if lines := terminalOf(t, out.String()); lines[len(lines)-1] != want {
+			t.Errorf("on the screen:\n%s\nwant %q", strings.Join(lines, "\n"), want)
+		}
+	}
+	v.event(event.Event{Kind: event.ActionDone, Host: "w1", Item: "sysctl:kernel.pid_max", State: "changed"})
+	v.event(event.Event{Kind: event.ActionStarted, Host: "w1", Item: "package:haproxy"})
+	see("    w1                   package haproxy")
+	v.event(event.Event{Kind: event.ActionDone, Host: "w1", Item: "package:haproxy", State: "changed"})
+	see("    w1                   after package haproxy")
 	v.event(event.Event{Kind: event.Progress, Host: "w1", Item: "kubelet", Bytes: 5 << 20, Total: 10 << 20})
-	v.mu.Lock()
-	v.draw(v.since)
-	v.mu.Unlock()
+	see("    w1                   kubelet 50 % of 10 MiB")
 	lines := terminalOf(t, out.String())
 	if len(lines) != 3 || lines[0] != "✓ Cluster identity                                1.5 s" || !strings.HasSuffix(lines[1], "0 s  Files") ||
 		lines[2] != "    w1                   kubelet 50 % of 10 MiB" {

@@ -39,6 +39,7 @@ type EventKind string
 const (
 	Started EventKind = "started" // Line: what to expect
 	Logged  EventKind = "log"     // Line: one line of output
+	Noted   EventKind = "note"    // Line: what an operator should know
 	Done    EventKind = "done"    // Seconds, Entries
 	Failed  EventKind = "failed"  // Seconds, Line: the first line of the error
 )
@@ -171,7 +172,7 @@ func (f *filling) lock(ctx context.Context) (unlock func(), err error) {
 		return nil, err
 	}
 	if !ok {
-		f.emit(Event{Kind: Logged, Task: "artifacts", Line: "another run fills artifacts; waiting for it"})
+		f.emit(Event{Kind: Noted, Task: "artifacts", Line: "another run fills artifacts; waiting for it"})
 		if unlock, err = flock.Lock(ctx, path); err != nil {
 			return nil, err
 		}
@@ -238,7 +239,7 @@ func (f *filling) decide(ctx context.Context) (string, error) {
 	if err == nil {
 		return Upstream, nil
 	}
-	f.emit(Event{Kind: Logged, Task: "artifacts", Line: "upstream is out of reach (" + err.Error() + "): building from Go modules"})
+	f.emit(Event{Kind: Noted, Task: "artifacts", Line: "upstream is out of reach (" + err.Error() + "): building from Go modules"})
 	return SourceBuilt, nil
 }
 
