@@ -223,7 +223,11 @@ func (d *hostDiff) fileDiff(item *desired.Item) string {
 	if !ok {
 		return ""
 	}
-	return string(diff.Diff(f.Path+" (host)", have, f.Path+" (desired)", f.Content))
+	text := string(diff.Diff(f.Path+" (host)", have, f.Path+" (desired)", f.Content))
+	if strings.HasPrefix(text, "diff ") { // the line of a command that nobody ran
+		_, text, _ = strings.Cut(text, "\n")
+	}
+	return text
 }
 
 // removals lists recorded items that are no longer wanted, the last made first.

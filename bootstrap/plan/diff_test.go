@@ -154,6 +154,9 @@ func TestDiffHost(t *testing.T) {
 				if strings.Contains(fmt.Sprintf("%+v", a), "planted") {
 					t.Errorf("%s shows a secret: %+v", a.ID, a)
 				}
+				if a.Diff != "" && !strings.HasPrefix(a.Diff, "--- "+a.ID.Name+" (host)\n+++ "+a.ID.Name+" (desired)\n@@") {
+					t.Errorf("%s: the diff begins otherwise than a unified one:\n%s", a.ID, a.Diff)
+				}
 			}
 			if d := cmp.Diff(c.out, got); d != "" {
 				t.Errorf("(-want +got):\n%s", d)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -171,6 +172,14 @@ func textPlans() map[string]*plan.Plan {
 		}}}},
 		plan.Phase{Name: "objects", Steps: []plan.Step{{Actions: []plan.Action{{Verb: plan.Apply, Object: object, Reason: "spec.replicas"}}}}},
 	)
+	kubelet := drift.Phases[1].Steps[0].Actions
+	alike := head(
+		plan.Phase{Name: "control-planes", Serial: true, Steps: []plan.Step{{Host: "cp1", Site: "bj1", Actions: append(slices.Clone(drift.Phases[0].Steps[0].Actions[:1]), kubelet...)}}},
+		plan.Phase{Name: "workers", Steps: []plan.Step{{Host: "sh1-w1", Site: "sh1", Actions: kubelet}}},
+	)
+	for i := range 14 {
+		alike.Phases[1].Steps = append(alike.Phases[1].Steps, plan.Step{Host: fmt.Sprintf("w%02d", i+1), Site: "bj1", Actions: kubelet})
+	}
 	destroy := head(plan.Phase{Name: "workers", Steps: []plan.Step{{Host: "w1", Site: "bj1", Actions: []plan.Action{
 		{Verb: plan.Remove, ID: hostapi.ID{Kind: hostapi.KindUnit, Name: "kubelet.service"}, Reason: "the cluster is destroyed"},
 		{Verb: plan.Remove, ID: hostapi.ID{Kind: hostapi.KindFile, Name: "/etc/kubernetes/kubelet.yaml"}, Reason: "the cluster is destroyed"},
@@ -192,5 +201,5 @@ func textPlans() map[string]*plan.Plan {
 	partial.Skipped = skipped
 	nothing := head()
 	nothing.Skipped = skipped[1:]
-	return map[string]*plan.Plan{"bring-up": bringUp, "drift": drift, "destroy": destroy, "empty": head(), "partial": partial, "skipped": nothing}
+	return map[string]*plan.Plan{"bring-up": bringUp, "drift": drift, "alike": alike, "destroy": destroy, "empty": head(), "partial": partial, "skipped": nothing}
 }

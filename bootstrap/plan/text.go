@@ -3,7 +3,6 @@ package plan
 import (
 	"fmt"
 	"io"
-	"sort"
 	"strings"
 
 	"github.com/trivet-dev/trivet/bootstrap/preflight"
@@ -26,11 +25,14 @@ type textWriter struct {
 	TextOptions
 	strings.Builder
 	destroy bool // removals are of all that there is, and need no names
+	// shown says at which host a diff was written: it is not repeated at others. Nil: all are written.
+	shown map[string]string
+	host  string
 }
 
 // WriteText writes the plan for a reader: by site and host, then the cluster's API, then the sums.
 func (p *Plan) WriteText(out io.Writer, o TextOptions) error {
-	w := &textWriter{TextOptions: o, destroy: p.destroys()}
+	w := &textWriter{TextOptions: o, destroy: p.destroys(), shown: map[string]string{}}
 	switch {
 	case !p.Empty():
 		p.writeHosts(w)
@@ -80,38 +82,6 @@ func (p *Plan) destroys() bool {
 	return false
 }
 
-// place is one host of the plan with all that happens to it.
-type place struct {
-	site, host string
-	actions    []Action
-}
-
-func (p *Plan) places() (hosts []place, api []Action) {
-	index := map[string]int{}
-	for _, ph := range p.Phases {
-		for _, s := range ph.Steps {
-			if s.Host == "" {
-				api = append(api, s.Actions...)
-				continue
-			}
-			i, ok := index[s.Host]
-			if !ok {
-				i = len(hosts)
-				index[s.Host] = i
-				hosts = append(hosts, place{site: s.Site, host: s.Host})
-			}
-			hosts[i].actions = append(hosts[i].actions, s.Actions...)
-		}
-	}
-	sort.SliceStable(hosts, func(i, j int) bool {
-		if hosts[i].site != hosts[j].site {
-			return hosts[i].site < hosts[j].site
-		}
-		return hosts[i].host < hosts[j].host
-	})
-	return hosts, api
-}
-
 func (p *Plan) writeHosts(w *textWriter) {
 	what := "changes"
 	switch {
@@ -123,13 +93,14 @@ func (p *Plan) writeHosts(w *textWriter) {
 	fmt.Fprintf(w, "Cluster %q: Kubernetes %s, %s.\n", p.Cluster, p.Kubernetes, what)
 	hosts, api := p.places()
 	site := ""
-	for _, h := range hosts {
-		if h.site != site {
-			site = h.site
+	for _, g := range w.grouped(hosts) {
+		if g[0].site != site {
+			site = g[0].site
 			fmt.Fprintf(w, "\nsite %s\n", site)
 		}
-		fmt.Fprintf(w, "  host %s\n", h.host)
-		w.actions(h.actions)
+		w.heading(g)
+		w.host = g[0].host
+		w.actions(g[0].actions)
 	}
 	if len(api) > 0 {
 		fmt.Fprintf(w, "\nAPI of the cluster\n")
@@ -220,9 +191,7 @@ func (w *textWriter) action(a Action) {
 		reason += "; disrupts " + a.Disrupts
 	}
 	w.line("    ", a.Verb, name, reason)
-	for line := range strings.Lines(a.Diff) {
-		fmt.Fprintf(w, "        %s", line)
-	}
+	w.diff(a.Diff)
 }
 
 func (w *textWriter) line(indent string, v Verb, name, reason string) {
