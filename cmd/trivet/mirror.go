@@ -1,7 +1,10 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -21,7 +24,8 @@ func newMirror(g *global) *cobra.Command {
 		Use:   "mirror",
 		Short: "Fill a folder with everything a release consists of, from upstream or by building from source",
 		Long: `Fill a folder with the binaries, images and packages of a Kubernetes release. Served by any web server, or carried on a disk, it is
-a mirror: name it in artifacts { source = … }, or with --artifacts. What is there already is not fetched again.
+a mirror: name it in artifacts { source = … }, or with --artifacts. What is there already is not fetched again, and what the user's cache
+has is copied from there.
 
 --artifacts says from where: upstream downloads what the projects publish; source builds from Go modules and needs a Go toolchain;
 auto, the default, asks upstream once, for three seconds, and builds from source when it does not answer.`,
@@ -31,10 +35,20 @@ auto, the default, asks upstream once, for three seconds, and builds from source
 			if err != nil {
 				return err
 			}
+			if err := oneOf("--arch", arches, mirrorArches); err != nil {
+				return err
+			}
+			if err := oneOf("--with", extra, mirrorExtra); err != nil {
+				return err
+			}
 			s := &session{global: g, view: g.openView(cmd.OutOrStdout(), cmd.ErrOrStderr()), out: cmd.OutOrStdout()}
 			defer s.close()
 			g.resume.Store("Stopped. What was got is kept; run the same command again to go on.")
 			folder, err := mirrorFolder(out)
+			if err != nil {
+				return err
+			}
+			from, err := cached(folder)
 			if err != nil {
 				return err
 			}
@@ -48,7 +62,7 @@ auto, the default, asks upstream once, for three seconds, and builds from source
 				}
 			}
 			fresh := 0
-			entries, err := artifact.Fill(cmd.Context(), folder, wants, artifact.FillOptions{Provenance: provenance, Progress: func(e artifact.Event) {
+			entries, err := artifact.Fill(cmd.Context(), folder, wants, artifact.FillOptions{Provenance: provenance, From: from, Progress: func(e artifact.Event) {
 				fresh += len(e.Entries)
 				s.view.artifact(e)
 			}})
@@ -62,11 +76,49 @@ auto, the default, asks upstream once, for three seconds, and builds from source
 	f := cmd.Flags()
 	f.StringVarP(&out, "out", "o", "", "folder to fill (default: the user's cache, where apply looks)")
 	f.StringVar(&version, "kubernetes", release.Supported()[len(release.Supported())-1], "Kubernetes release")
-	f.StringSliceVar(&arches, "arch", []string{"amd64"}, "architectures: amd64, arm64")
+	f.StringSliceVar(&arches, "arch", []string{"amd64"}, "architectures: "+strings.Join(mirrorArches, ", "))
 	f.StringSliceVar(&images, "image", nil, "more images, by reference")
-	f.StringSliceVar(&extra, "with", nil, "more programs of the Kubernetes release: kubectl, kubeadm")
+	f.StringSliceVar(&extra, "with", nil, "more programs of the Kubernetes release: "+strings.Join(mirrorExtra, ", "))
 	complete(cmd, "kubernetes", completeReleases)
 	return cmd
+}
+
+var (
+	mirrorArches = []string{"amd64", "arm64"}
+	mirrorExtra  = []string{"kubectl", "kubeadm"}
+)
+
+// oneOf checks the values of a flag before anything is waited for.
+func oneOf(flag string, values, allowed []string) error {
+	for _, v := range values {
+		if !slices.Contains(allowed, v) {
+			return fmt.Errorf("%s: %q is not one of %s", flag, v, strings.Join(allowed, ", "))
+		}
+	}
+	return nil
+}
+
+// cached is the user's cache where it is there and is not itself the folder to fill.
+func cached(folder *artifact.Folder) ([]*artifact.Folder, error) {
+	dir, err := artifact.UserDir("artifacts")
+	if err != nil {
+		return nil, nil // without a cache there is nothing to take from it
+	}
+	cache, err := os.Stat(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if target, err := os.Stat(folder.Dir()); err != nil || os.SameFile(cache, target) {
+		return nil, err
+	}
+	f, err := artifact.OpenFolder(dir)
+	if err != nil {
+		return nil, err
+	}
+	return []*artifact.Folder{f}, nil
 }
 
 func mirrorFolder(dir string) (*artifact.Folder, error) {

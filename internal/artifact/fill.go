@@ -31,6 +31,7 @@ type FillOptions struct {
 	WorkDir    string             // where builds are made and their logs kept; empty: UserDir("build")
 	CacheDir   string             // where unfinished downloads wait; empty: UserDir("downloads")
 	Upstream   upstream.Endpoints // other servers than the projects' own
+	From       []*Folder          // what one of these has is copied from there, before anything is fetched or built
 }
 
 // EventKind says what happened.
@@ -74,30 +75,94 @@ func Fill(ctx context.Context, dst *Folder, wants []Want, opts FillOptions) ([]E
 		return found, err
 	}
 	f := &filling{dst: dst, opts: opts}
-	if err := f.prepare(); err != nil {
+	if err := checkKinds(missing); err != nil {
 		return nil, err
 	}
-	unlock, err := f.lock(ctx)
-	if err != nil {
+	if missing, err = f.takeOver(ctx, missing, accepted); err != nil {
 		return nil, err
 	}
-	defer unlock()
-	// Whoever held the lock may have filled in what is wanted here.
-	if _, missing, err = dst.lacks(wants, accepted); err != nil {
-		return nil, err
-	}
-	tasks, err := f.plan(ctx, missing)
-	if err != nil {
-		return nil, err
-	}
-	if err := f.run(ctx, tasks); err != nil {
-		return nil, err
+	if len(missing) > 0 {
+		if err := f.get(ctx, wants, missing, accepted); err != nil {
+			return nil, err
+		}
 	}
 	all, err := dst.Entries()
 	if err != nil {
 		return nil, err
 	}
 	return choose(dst.dir, wants, all, accepted, dst.present)
+}
+
+// get fetches or builds what is missing.
+func (f *filling) get(ctx context.Context, wants, missing []Want, accepted string) error {
+	if err := f.prepare(); err != nil {
+		return err
+	}
+	// What cannot be had is told at once, not after a wait for another run.
+	if _, err := f.plan(ctx, missing); err != nil {
+		return err
+	}
+	unlock, err := f.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	// Whoever held the lock may have filled in what is wanted here.
+	if _, missing, err = f.dst.lacks(wants, accepted); err != nil {
+		return err
+	}
+	tasks, err := f.plan(ctx, missing)
+	if err != nil {
+		return err
+	}
+	return f.run(ctx, tasks)
+}
+
+// takeOver copies what other folders have, and gives what is still missing.
+func (f *filling) takeOver(ctx context.Context, missing []Want, accepted string) ([]Want, error) {
+	for _, from := range f.opts.From {
+		found, rest, err := from.lacks(missing, accepted)
+		if err != nil {
+			return nil, err
+		}
+		if len(found) == 0 {
+			continue
+		}
+		err = f.runTask(ctx, task{
+			name: fmt.Sprintf("what %s has", from.dir), expect: fmt.Sprintf("files to copy: %d", len(found)),
+			run: func(ctx context.Context, log func(string)) ([]Entry, error) {
+				for _, e := range found {
+					if err := f.copy(ctx, from, e); err != nil {
+						return nil, err
+					}
+					log(e.String())
+				}
+				return found, nil
+			},
+		})
+		if err != nil {
+			return nil, err
+		}
+		missing = rest
+	}
+	return missing, nil
+}
+
+// copy takes the file of an entry from another folder; reading it compares its digest.
+func (f *filling) copy(ctx context.Context, from *Folder, e Entry) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if f.dst.intact(e) {
+		return nil
+	}
+	r, err := from.Open(ctx, e)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	_, err = f.dst.store(e, r)
+	return err
 }
 
 // lacks says which wants the folder cannot answer with intact files.
@@ -126,6 +191,8 @@ type filling struct {
 	dst  *Folder
 	opts FillOptions
 	mu   sync.Mutex // one Progress call at a time
+	// provenance is what Auto was settled to.
+	provenance string
 }
 
 func (f *filling) emit(e Event) {
@@ -192,6 +259,15 @@ func (f *Folder) sweep() {
 	}
 }
 
+func checkKinds(wants []Want) error {
+	for _, w := range wants {
+		if !slices.Contains([]Kind{Binary, Image, Package}, w.Kind) {
+			return fmt.Errorf("%s: kind %q is not one of binary, image, package", w, w.Kind)
+		}
+	}
+	return nil
+}
+
 // plan turns wants into tasks, after every check that needs no work.
 func (f *filling) plan(ctx context.Context, missing []Want) ([]task, error) {
 	var packages, others []Want
@@ -199,14 +275,11 @@ func (f *filling) plan(ctx context.Context, missing []Want) ([]task, error) {
 		if slices.Contains(missing[:i], w) {
 			continue
 		}
-		switch w.Kind {
-		case Package:
+		if w.Kind == Package {
 			packages = append(packages, w)
-		case Binary, Image:
-			others = append(others, w)
-		default:
-			return nil, fmt.Errorf("%s: kind %q is not one of binary, image, package", w, w.Kind)
+			continue
 		}
+		others = append(others, w)
 	}
 	var tasks []task
 	if len(others) > 0 {
@@ -232,15 +305,19 @@ func (f *filling) decide(ctx context.Context) (string, error) {
 	if f.opts.Provenance == Upstream || f.opts.Provenance == SourceBuilt {
 		return f.opts.Provenance, nil
 	}
+	if f.provenance != "" {
+		return f.provenance, nil
+	}
 	err := f.opts.Upstream.Reachable(ctx)
 	if ctx.Err() != nil {
 		return "", ctx.Err()
 	}
-	if err == nil {
-		return Upstream, nil
+	f.provenance = Upstream
+	if err != nil {
+		f.provenance = SourceBuilt
+		f.emit(Event{Kind: Noted, Task: "artifacts", Line: "upstream is out of reach (" + err.Error() + "): building from Go modules"})
 	}
-	f.emit(Event{Kind: Noted, Task: "artifacts", Line: "upstream is out of reach (" + err.Error() + "): building from Go modules"})
-	return SourceBuilt, nil
+	return f.provenance, nil
 }
 
 // run does the tasks. One that fails does not stop the others: what they make is kept, and

@@ -34,6 +34,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 
+	"github.com/trivet-dev/trivet/internal/artifact/flock"
 	"github.com/trivet-dev/trivet/internal/artifact/upstream"
 )
 
@@ -573,6 +574,69 @@ func TestFillStopsWithItsContext(t *testing.T) {
 	opts := serve(t, p)
 	_, err := Fill(ctx, newFolder(t), []Want{kubelet}, opts)
 	wantError(t, err, "stopped", "context canceled", "run it again")
+}
+
+// What another folder has intact is copied, and not fetched: also while another run holds the lock.
+func TestFillTakesFromAnotherFolder(t *testing.T) {
+	p := newPublisher(t)
+	opts := serve(t, p)
+	wants := []Want{kubelet, binary("kubectl", "1.37.2")}
+	cache := newFolder(t)
+	entries, err := Fill(t.Context(), cache, wants, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked := p.count("")
+	unlock, ok, err := flock.TryLock(filepath.Join(opts.WorkDir, ".lock"))
+	if err != nil || !ok {
+		t.Fatal(ok, err)
+	}
+	mirror, fresh := newFolder(t), 0
+	opts.From = []*Folder{cache}
+	opts.Progress = func(e Event) { fresh += len(e.Entries) }
+	got, err := Fill(t.Context(), mirror, wants, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	unlock()
+	if diff := cmp.Diff(entries, got); diff != "" || fresh != 2 || p.count("") != asked {
+		t.Errorf("%d new, %d requests; -want +got:\n%s", fresh, p.count("")-asked, diff)
+	}
+	for _, e := range got {
+		if !mirror.intact(e) {
+			t.Errorf("%s did not arrive", e)
+		}
+	}
+	// A damaged file is fetched anew.
+	path, err := cache.Path(entries[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, bytes.Repeat([]byte("x"), int(entries[0].Size)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	other := newFolder(t)
+	if _, err := Fill(t.Context(), other, wants, opts); err != nil {
+		t.Fatal(err)
+	}
+	if p.count("") == asked || !other.intact(entries[0]) {
+		t.Error("the damaged file was not replaced")
+	}
+}
+
+// What cannot be had is told while another run holds the lock.
+func TestFillRefusesBeforeWaiting(t *testing.T) {
+	opts := serve(t, newPublisher(t))
+	unlock, ok, err := flock.TryLock(filepath.Join(opts.WorkDir, ".lock"))
+	if err != nil || !ok {
+		t.Fatal(ok, err)
+	}
+	defer unlock()
+	for _, provenance := range []string{Upstream, SourceBuilt} {
+		opts.Provenance = provenance
+		_, err := Fill(t.Context(), newFolder(t), []Want{{Name: "kubelet", Version: "1.37.2", Arch: "s390x", Kind: Binary}}, opts)
+		wantError(t, err, `"s390x" is not one of amd64, arm64`)
+	}
 }
 
 // Two fills of one folder at once do the work once.
