@@ -43,10 +43,15 @@ func (r *reach) settings(h *topology.Host) topology.SSH {
 }
 
 func (r *reach) connect(ctx context.Context, h *topology.Host) (remote.Host, error) {
+	return r.engine.pool.Connect(ctx, r.config(h))
+}
+
+func (r *reach) config(h *topology.Host) sshhost.Config {
 	e, s := r.engine, r.settings(h)
 	cfg := sshhost.Config{
 		Name: h.Name, Address: cmp.Or(h.SSHAddress, h.Address.String()), Port: cmp.Or(h.Port, s.Port), User: cmp.Or(h.User, s.User),
-		PrivateKeys: paths(s.PrivateKey), Agent: s.Agent, KnownHosts: paths(s.KnownHosts), HostKey: h.HostKey, Policy: policy(s.HostKeys),
+		PrivateKeys: paths(s.PrivateKey), Agent: s.Agent, RequireAgent: s.RequireAgent,
+		KnownHosts: paths(s.KnownHosts), HostKey: h.HostKey, Policy: policy(s.HostKeys),
 		SSHConfig: r.configs[s.ConfigFile], ConnectTimeout: s.ConnectTimeout, KeepAlive: s.KeepAlive,
 		NetworkNamespace: e.NetworkNamespace, Helper: e.Helper, Passphrase: e.Passphrase,
 	}
@@ -56,10 +61,12 @@ func (r *reach) connect(ctx context.Context, h *topology.Host) (remote.Host, err
 	for _, b := range h.Site().Bastions {
 		cfg.Bastions = append(cfg.Bastions, sshhost.Hop{
 			Name: b.Name, Address: b.Address, Port: b.Port, User: cmp.Or(b.User, s.User), PrivateKeys: paths(cmp.Or(b.PrivateKey, s.PrivateKey)),
-			Agent: s.Agent, KnownHosts: paths(s.KnownHosts), HostKey: b.HostKey, Policy: policy(s.HostKeys),
+			// A key of its own is the only one, as in an ssh block.
+			Agent: s.Agent && (s.RequireAgent || b.PrivateKey == ""), RequireAgent: s.RequireAgent,
+			KnownHosts: paths(s.KnownHosts), HostKey: b.HostKey, Policy: policy(s.HostKeys),
 		})
 	}
-	return e.pool.Connect(ctx, cfg)
+	return cfg
 }
 
 func paths(p string) []string {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/zclconf/go-cty/cty"
 	"golang.org/x/crypto/ssh"
 	"k8s.io/apimachinery/pkg/util/validation"
 )
@@ -56,9 +57,6 @@ func (d *decoder) defaultSSH() SSH {
 		KeepAlive:      10 * time.Second,
 		Parallel:       32,
 	}
-	if p, err := resolvePath(d.opts, "~/.ssh/known_hosts"); err == nil {
-		s.KnownHosts = p
-	}
 	if a := d.opts.Access; a != nil {
 		s.User, s.PrivateKey, s.KnownHosts = a.User, a.PrivateKey, a.KnownHosts
 		s.Agent, s.ConfigFile = false, "none"
@@ -74,9 +72,11 @@ func (d *decoder) decodeSSH(b *block, around SSH) SSH {
 	s.Port = b.port("port", around.Port)
 	if p := b.path("private_key"); p != "" {
 		// One key a connection attempt: sshd counts each key offered as a failure.
-		s.PrivateKey, s.Agent = p, false
+		s.PrivateKey, s.Agent, s.RequireAgent = p, false, false
 	}
-	s.Agent = b.boolean("agent", s.Agent)
+	if val, _, ok := b.value("agent", cty.Bool); ok {
+		s.Agent, s.RequireAgent = val.True(), val.True()
+	}
 	if p := b.path("known_hosts"); p != "" {
 		s.KnownHosts = p
 	}

@@ -103,9 +103,9 @@ var sshBlock = &blockType{
 	attrs: []attribute{
 		{name: "user", kind: "string", def: "`~/.ssh/config`, else the current user", meaning: "The user to log in as; needs sudo unless it is root.", access: true},
 		{name: "port", kind: "number", def: "`~/.ssh/config`, else 22", meaning: "The port of sshd.", access: true},
-		{name: "private_key", kind: "path", def: "the agent, else `~/.ssh/config`", meaning: "The file of the private key.", access: true},
-		{name: "agent", kind: "bool", def: "`true` without `private_key`", meaning: "Whether keys of the SSH agent are offered.", access: true},
-		{name: "known_hosts", kind: "path", def: "`~/.ssh/known_hosts`", meaning: "The file with the hosts' public keys.", access: true},
+		{name: "private_key", kind: "path", def: "the agent's keys, then `IdentityFile` of `~/.ssh/config`, else `~/.ssh/id_*`", meaning: "The file of the private key; no other key is tried then.", access: true},
+		{name: "agent", kind: "bool", def: "if there is one, without `private_key`", meaning: "`true`: there has to be an SSH agent with a key. `false`: none is asked.", access: true},
+		{name: "known_hosts", kind: "path", def: "`UserKnownHostsFile` of `~/.ssh/config`, else `~/.ssh/known_hosts`", meaning: "The file with the hosts' public keys.", access: true},
 		{name: "host_keys", kind: "string", def: "`\"strict\"`", meaning: "`\"strict\"`: only keys in `known_hosts` or pinned with `host_key`. `\"learn\"`: the key of a host met for the first time is accepted and written to `known_hosts`; a changed key never is.", access: true},
 		{name: "config_file", kind: "path", def: "`~/.ssh/config`", meaning: "The OpenSSH client configuration to honour; `\"none\"` ignores it.", access: true},
 		{name: "sudo_password_file", kind: "path", def: "none: sudo without a password, or a prompt on a terminal", meaning: "A file whose first line is the password for sudo.", access: true},

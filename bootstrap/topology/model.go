@@ -88,8 +88,9 @@ type SSH struct {
 	User             string
 	Port             int // 0: 22, or what ~/.ssh/config says
 	PrivateKey       string
-	Agent            bool
-	KnownHosts       string
+	Agent            bool   // without PrivateKey: an agent if there is one, then the keys of ~/.ssh/config, then those of the default names
+	RequireAgent     bool   // there has to be an agent, since the topology says so
+	KnownHosts       string // "" leaves it to ~/.ssh/config
 	HostKeys         HostKeyPolicy
 	ConfigFile       string // OpenSSH client configuration; "" is ~/.ssh/config, "none" ignores it
 	SudoPasswordFile string // "" means passwordless sudo, or a prompt where a terminal is there

@@ -33,10 +33,18 @@ type Hop struct {
 	Port        int
 	User        string
 	PrivateKeys []string // paths
-	Agent       bool     // offer the keys of the agent at SSH_AUTH_SOCK
-	KnownHosts  []string // paths
-	HostKey     string   // "ssh-ed25519 AAAA…" or "SHA256:…", one a line; known_hosts is not asked then
-	Policy      Policy
+	// Agent: offer the keys of the agent at SSH_AUTH_SOCK. Without private keys, an agent that is not there or has no key is passed over for the files that ssh(1)
+	// would look at, unless RequireAgent is set.
+	Agent        bool
+	RequireAgent bool
+	KnownHosts   []string // paths
+	HostKey      string   // "ssh-ed25519 AAAA…" or "SHA256:…", one a line; known_hosts is not asked then
+	Policy       Policy
+
+	identityFiles  []string // without private keys: of IdentityFile, else those of the default names
+	identitiesOnly bool
+	// knownFromConfig: KnownHosts come from UserKnownHostsFile, in which % has a meaning.
+	knownFromConfig bool
 }
 
 // Config says how to reach one host.
@@ -46,10 +54,12 @@ type Config struct {
 	Port        int
 	User        string
 	PrivateKeys []string
-	Agent       bool
-	KnownHosts  []string
-	HostKey     string
-	Policy      Policy
+	// Agent and RequireAgent are as in Hop.
+	Agent        bool
+	RequireAgent bool
+	KnownHosts   []string
+	HostKey      string
+	Policy       Policy
 
 	// SSHConfig gives values that the fields here leave open, looked up by Address, or by Name without one. Nil: none is asked.
 	SSHConfig *SSHConfig
@@ -102,7 +112,8 @@ func (e *endpoint) String() string {
 
 // id tells connections apart that must not be shared.
 func (e *endpoint) id() string {
-	return strings.Join([]string{e.User, e.address(), strings.Join(e.PrivateKeys, ","), strconv.FormatBool(e.Agent),
+	return strings.Join([]string{e.User, e.address(), strings.Join(e.PrivateKeys, ","), strconv.FormatBool(e.Agent), strconv.FormatBool(e.RequireAgent),
+		strings.Join(e.identityFiles, ","), strconv.FormatBool(e.identitiesOnly),
 		strings.Join(e.KnownHosts, ","), e.HostKey, strconv.Itoa(int(e.Policy))}, "\x00")
 }
 
@@ -117,7 +128,8 @@ func (c *Config) chain() ([]*endpoint, error) {
 	if c.Staging != "" && !stagingPath.MatchString(c.Staging) {
 		return nil, fmt.Errorf("host %s: staging folder %q must be an absolute path of letters, digits, dots, dashes and underscores", c.Name, c.Staging)
 	}
-	host := Hop{c.Name, c.Address, c.Port, c.User, c.PrivateKeys, c.Agent, c.KnownHosts, c.HostKey, c.Policy}
+	host := Hop{Name: c.Name, Address: c.Address, Port: c.Port, User: c.User, PrivateKeys: c.PrivateKeys, Agent: c.Agent, RequireAgent: c.RequireAgent,
+		KnownHosts: c.KnownHosts, HostKey: c.HostKey, Policy: c.Policy}
 	host.Name = cmp.Or(host.Name, host.Address)
 	bastions := c.Bastions
 	if len(bastions) == 0 && c.SSHConfig != nil && c.Dialer == nil {
@@ -150,6 +162,7 @@ func alias(h Hop) string {
 }
 
 func (c *Config) endpoint(role string, h Hop) (*endpoint, error) {
+	typed := alias(h)
 	if err := c.SSHConfig.fill(&h); err != nil {
 		return nil, fmt.Errorf("%s %s: %w", role, h.Name, err)
 	}
@@ -173,33 +186,42 @@ func (c *Config) endpoint(role string, h Hop) (*endpoint, error) {
 		}
 		e.User = u.Username
 	}
-	return e, e.defaults()
+	return e, e.defaults(typed)
 }
 
-// defaults fills in the files that ssh(1) would look at, and expands "~".
-func (e *endpoint) defaults() error {
+// defaults fills in the files that ssh(1) would look at, and expands what its configuration may hold.
+func (e *endpoint) defaults(alias string) error {
 	home, err := os.UserHomeDir()
 	if err != nil {
 		return fmt.Errorf("%s: %w", e, err)
 	}
-	if len(e.PrivateKeys) == 0 && !e.Agent {
+	if len(e.PrivateKeys) == 0 && len(e.identityFiles) == 0 {
 		for _, name := range []string{"id_ed25519", "id_ecdsa", "id_rsa"} {
 			path := filepath.Join(home, ".ssh", name)
 			if _, err := os.Stat(path); err == nil {
-				e.PrivateKeys = append(e.PrivateKeys, path)
+				e.identityFiles = append(e.identityFiles, path)
 			}
-		}
-		if len(e.PrivateKeys) == 0 {
-			return &Error{Kind: ErrAuth, Target: e.String(), Message: "no private key is given, and there is none in ~/.ssh",
-				Remedy: "set private_key, or agent = true with a running ssh-agent"}
 		}
 	}
 	if len(e.KnownHosts) == 0 {
 		e.KnownHosts = []string{filepath.Join(home, ".ssh", "known_hosts")}
 	}
+	tokens := strings.NewReplacer("%%", "%", "%d", home, "%h", e.Address, "%n", alias, "%p", strconv.Itoa(e.Port), "%r", e.User)
 	e.PrivateKeys = expand(home, e.PrivateKeys)
+	e.identityFiles = expand(home, replaced(tokens, e.identityFiles))
 	e.KnownHosts = expand(home, e.KnownHosts)
+	if e.knownFromConfig {
+		e.KnownHosts = replaced(tokens, e.KnownHosts)
+	}
 	return nil
+}
+
+func replaced(tokens *strings.Replacer, paths []string) []string {
+	out := make([]string, 0, len(paths))
+	for _, p := range paths {
+		out = append(out, tokens.Replace(p))
+	}
+	return out
 }
 
 func expand(home string, paths []string) []string {

@@ -61,9 +61,30 @@ type timeoutError struct{ after time.Duration }
 
 func (t *timeoutError) Error() string { return fmt.Sprintf("no answer within %s", t.after) }
 
+// patience is how long a login may take, not counting the time for which somebody is asked for a passphrase.
+type patience struct {
+	after time.Duration
+	timer *time.Timer
+}
+
+func (p *patience) start(ctx context.Context) (context.Context, context.CancelFunc) {
+	limited, cancel := context.WithCancelCause(ctx)
+	p.timer = time.AfterFunc(p.after, func() { cancel(&timeoutError{p.after}) })
+	return limited, func() {
+		p.timer.Stop()
+		cancel(nil)
+	}
+}
+
+func (p *patience) pause() (resume func()) {
+	p.timer.Stop()
+	return func() { p.timer.Reset(p.after) }
+}
+
 // handshake dials e, checks its host key and logs in. Everything that can fail here without the network is done before.
 func (p *Pool) handshake(ctx context.Context, cfg *Config, via *conn, e *endpoint) (*conn, error) {
-	ids, err := p.keys.identities(ctx, e)
+	patience := &patience{after: e.timeout}
+	keys, err := p.keys.identities(ctx, e, patience.pause)
 	if err != nil {
 		return nil, err
 	}
@@ -81,14 +102,14 @@ func (p *Pool) handshake(ctx context.Context, cfg *Config, via *conn, e *endpoin
 		}
 		defer g.release()
 	}
-	limited, cancel := context.WithTimeoutCause(ctx, e.timeout, &timeoutError{e.timeout})
+	limited, cancel := patience.start(ctx)
 	defer cancel()
 	raw, err := dialTCP(limited, cfg, via, e)
 	if err != nil {
 		return nil, dialError(limited, via, e, err)
 	}
 	stop := context.AfterFunc(limited, func() { _ = raw.Close() })
-	client, err := logIn(raw, e, ids, hostKey)
+	client, err := logIn(raw, e, keys, hostKey)
 	if !stop() && err == nil {
 		_ = client.Close()
 		err = context.Cause(limited)
@@ -106,8 +127,8 @@ func (p *Pool) handshake(ctx context.Context, cfg *Config, via *conn, e *endpoin
 	return c, nil
 }
 
-func logIn(raw net.Conn, e *endpoint, ids []identity, hostKey *check) (*ssh.Client, error) {
-	l := &login{e: e, ids: ids}
+func logIn(raw net.Conn, e *endpoint, keys *offer, hostKey *check) (*ssh.Client, error) {
+	l := &login{e: e, offer: keys}
 	// A typed error of a callback does not survive the handshake's wrapping in every case: keep it.
 	var refused error
 	conf := &ssh.ClientConfig{
@@ -156,17 +177,19 @@ func dialTCP(ctx context.Context, cfg *Config, via *conn, e *endpoint) (net.Conn
 	case cfg.NetworkNamespace != "":
 		return dialInNamespace(ctx, cfg.NetworkNamespace, e.address())
 	}
-	var d net.Dialer
+	d := net.Dialer{Timeout: e.timeout} // with several addresses, each gets a part of it
 	return d.DialContext(ctx, "tcp", e.address())
 }
 
 func dialError(ctx context.Context, via *conn, e *endpoint, err error) error {
-	if cause := context.Cause(ctx); cause != nil {
-		var t *timeoutError
-		if !errors.As(cause, &t) {
-			return fmt.Errorf("%s: %w", e, cause)
-		}
-		return &Error{Kind: ErrUnreachable, Target: e.String(), Message: "no TCP connection within " + t.after.String(),
+	var t *timeoutError
+	cause := context.Cause(ctx)
+	if cause != nil && !errors.As(cause, &t) {
+		return fmt.Errorf("%s: %w", e, cause)
+	}
+	var network net.Error // the dialler's own clock may be ahead of ours
+	if t != nil || via == nil && errors.As(err, &network) && network.Timeout() {
+		return &Error{Kind: ErrUnreachable, Target: e.String(), Message: "no TCP connection within " + e.timeout.String(),
 			Remedy: "check that the host is up, its address and port, and that no firewall drops packets"}
 	}
 	var open *ssh.OpenChannelError

@@ -246,6 +246,10 @@ func (k *hostKeys) learn(e *endpoint, key ssh.PublicKey) error {
 		return &Error{Kind: ErrHostKey, Target: e.String(), Message: "HOST KEY CHANGED while it was being learned: the server now shows " + describe(key)}
 	}
 	path := e.KnownHosts[0]
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return &Error{Kind: ErrHostKey, Target: e.String(), Message: "the host key cannot be written to " + path + ", which is not a file",
+			Remedy: "set known_hosts in the topology"}
+	}
 	if err := appendLine(path, knownhosts.Line([]string{e.address()}, key)); err != nil {
 		return &Error{Kind: ErrHostKey, Target: e.String(), Message: "the host key cannot be written to the known hosts", Err: err}
 	}

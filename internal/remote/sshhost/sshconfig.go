@@ -14,7 +14,8 @@ import (
 	"github.com/kevinburke/ssh_config"
 )
 
-// SSHConfig is an OpenSSH client configuration, of which HostName, Port, User, IdentityFile, ProxyJump and UserKnownHostsFile are honoured.
+// SSHConfig is an OpenSSH client configuration, of which HostName, Port, User, IdentityFile, IdentitiesOnly, ProxyJump and
+// UserKnownHostsFile are honoured.
 type SSHConfig struct {
 	path   string
 	config *ssh_config.Config
@@ -82,19 +83,30 @@ func (s *SSHConfig) fill(h *Hop) error {
 			return err
 		}
 	}
-	if len(h.PrivateKeys) == 0 && !h.Agent {
-		if h.PrivateKeys, err = s.config.GetAll(name, "IdentityFile"); err != nil {
+	if len(h.PrivateKeys) == 0 {
+		if h.identityFiles, err = s.config.GetAll(name, "IdentityFile"); err != nil {
 			return fmt.Errorf("%s: IdentityFile for %s: %w", s.path, name, err)
 		}
-	}
-	if len(h.KnownHosts) == 0 {
-		v, err := s.get(name, "UserKnownHostsFile")
+		only, err := s.get(name, "IdentitiesOnly")
 		if err != nil {
 			return err
 		}
-		h.KnownHosts = strings.Fields(v)
+		h.identitiesOnly = strings.EqualFold(only, "yes")
 	}
-	return nil
+	if len(h.KnownHosts) == 0 {
+		h.KnownHosts, err = s.knownHosts(name)
+		h.knownFromConfig = true
+	}
+	return err
+}
+
+// knownHosts returns the files of UserKnownHostsFile; none where the default holds. Where it is "none", ssh(1) would ask about each key: the default file holds then.
+func (s *SSHConfig) knownHosts(name string) ([]string, error) {
+	v, err := s.get(name, "UserKnownHostsFile")
+	if err != nil || strings.EqualFold(v, "none") {
+		return nil, err
+	}
+	return strings.Fields(v), nil
 }
 
 // jumps returns the bastions of ProxyJump. Policy and known hosts are taken from the host; what ssh itself would check the jump against is asked after them.
@@ -110,15 +122,17 @@ func (s *SSHConfig) jumps(name string, host Hop) ([]Hop, error) {
 			return nil, fmt.Errorf("%s: ProxyJump for %s: %w", s.path, name, err)
 		}
 		h.Policy = host.Policy
+		// The host's private key is not for its jumps, as with ssh -i; where the topology names none and wants no agent, they do without one, too.
+		h.Agent = host.Agent || len(host.PrivateKeys) > 0
 		if len(host.KnownHosts) > 0 {
-			own, err := s.get(alias(h), "UserKnownHostsFile")
+			own, err := s.knownHosts(alias(h))
 			if err != nil {
 				return nil, err
 			}
-			if own == "" {
-				own = "~/.ssh/known_hosts"
+			if len(own) == 0 {
+				own = []string{"~/.ssh/known_hosts"}
 			}
-			h.KnownHosts = append(slices.Clone(host.KnownHosts), strings.Fields(own)...)
+			h.KnownHosts, h.knownFromConfig = append(slices.Clone(host.KnownHosts), own...), true
 		}
 		hops = append(hops, h)
 	}
