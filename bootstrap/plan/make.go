@@ -242,7 +242,7 @@ func runtime(a Action) bool {
 func (m *maker) bringUp() {
 	unit := func(a Action) bool { return kindOf(a) == hostapi.KindUnit }
 	image := func(a Action) bool { return kindOf(a) == hostapi.KindImage }
-	m.phase(Phase{Name: "configure", Title: "Files and certificates of etcd and the API servers", Steps: m.each(m.hosts, func(a Action) bool { return early(a) && !unit(a) })})
+	m.phase(Phase{Name: "configure", Title: "Files of etcd and API servers", Steps: m.each(m.hosts, func(a Action) bool { return early(a) && !unit(a) })})
 	m.phase(Phase{Name: "start", Title: "etcd and API servers", Steps: m.each(m.hosts, func(a Action) bool { return early(a) && unit(a) })})
 	m.phase(Phase{Name: "install", Title: "Packages, files and certificates", Steps: m.each(m.hosts, func(a Action) bool {
 		return !early(a) && !unit(a) && !image(a) && !guard(a)
