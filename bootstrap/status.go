@@ -90,6 +90,8 @@ type HostStatus struct {
 	Managed bool            `json:"managed"`
 	Units   []UnitStatus    `json:"units,omitempty"`
 	Drift   []hostapi.Drift `json:"drift,omitempty"`
+	// Overrides are foreign drop-ins of Trivet's units. They are no drift: somebody may want them.
+	Overrides []hostapi.Drift `json:"overrides,omitempty"`
 	// Node is what the API says of the host's node: "Ready", the reason why not, or empty when it is no node.
 	Node string `json:"node,omitempty"`
 	// Certificates are those that the host was given, in order of expiry; NextExpiry is the first of them.
@@ -215,7 +217,7 @@ func silent(ctx context.Context, host string, err error) error {
 }
 
 func (e *Engine) statusOfHost(hs *HostStatus, o *hostapi.Observation) {
-	hs.Drift = o.Drift
+	hs.Drift, hs.Overrides = o.Drift, o.Overrides
 	if o.Record == nil {
 		return
 	}

@@ -96,6 +96,27 @@ func TestDeepStatus(t *testing.T) {
 	}
 }
 
+// TestStatusOverrides shows a foreign drop-in, which is no drift.
+func TestStatusOverrides(t *testing.T) {
+	f := newFleet(t, small)
+	apply(t, open(t, f))
+	path := f.Machines["w1"].Path("/etc/systemd/system/containerd.service.d/mine.conf")
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte("[Service]\nNice=5\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	s, err := open(t, f).Status(t.Context())
+	if err != nil || !s.Healthy() {
+		t.Fatalf("%+v, %v", s, err)
+	}
+	want := []hostapi.Drift{{ID: hostapi.ID{Kind: hostapi.KindUnit, Name: "containerd.service"}, What: "drop-in /etc/systemd/system/containerd.service.d/mine.conf is not Trivet's"}}
+	if d := cmp.Diff(want, s.Hosts[1].Overrides); d != "" || len(s.Hosts[0].Overrides) > 0 {
+		t.Errorf("cp1: %+v; w1: -want +got:\n%s", s.Hosts[0].Overrides, d)
+	}
+}
+
 // TestStatusCertificates lists them by expiry.
 func TestStatusCertificates(t *testing.T) {
 	f := newFleet(t, small)

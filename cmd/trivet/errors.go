@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 )
 
@@ -32,13 +33,48 @@ type listError struct {
 func (e *listError) Error() string {
 	var b strings.Builder
 	b.WriteString(e.heading)
-	for _, err := range e.errs {
-		b.WriteString("\n  ✗ " + strings.ReplaceAll(err.Error(), "\n", "\n    "))
+	messages := make([]string, len(e.errs))
+	for i, err := range e.errs {
+		messages[i] = err.Error()
+	}
+	for _, m := range sameReason(messages) {
+		b.WriteString("\n  ✗ " + strings.ReplaceAll(m, "\n", "\n    "))
 	}
 	return b.String()
 }
 
 func (e *listError) Unwrap() []error { return e.errs }
+
+// ofHost is how messages about a host begin: "host w1 (10.0.0.1:22): …".
+var ofHost = regexp.MustCompile(`^host ([^\s:]+)(?: \([^)]*\))?: `)
+
+// longReason is from where on a reason is not repeated: below, a line for each host reads better, and has its address.
+const longReason = 100
+
+// sameReason puts messages about hosts together that say the same of each at length: "hosts w1, w2: …".
+func sameReason(messages []string) []string {
+	var reasons []string
+	hosts, whole := map[string][]string{}, map[string]string{}
+	for _, m := range messages {
+		reason := m
+		if match := ofHost.FindStringSubmatch(m); match != nil && len(m)-len(match[0]) >= longReason {
+			reason = m[len(match[0]):]
+			hosts[reason] = append(hosts[reason], match[1])
+		}
+		if _, seen := whole[reason]; !seen {
+			whole[reason] = m
+			reasons = append(reasons, reason)
+		}
+	}
+	out := make([]string, len(reasons))
+	for i, reason := range reasons {
+		out[i] = whole[reason]
+		if len(hosts[reason]) > 1 {
+			out[i] = "hosts " + strings.Join(hosts[reason], ", ") + ": " + reason
+		}
+	}
+	return out
+}
 
 // joined lists what errors.Join put together, nil errors left out.
 func joined(err error) []error {

@@ -13,7 +13,6 @@ import (
 	"github.com/trivet-dev/trivet/bootstrap"
 	"github.com/trivet-dev/trivet/bootstrap/etcd"
 	"github.com/trivet-dev/trivet/bootstrap/topology"
-	"github.com/trivet-dev/trivet/internal/hostapi"
 )
 
 func newStatus(g *global) *cobra.Command {
@@ -130,13 +129,18 @@ func (r *statusReport) silent() int {
 
 func (r *statusReport) sums() string {
 	out := count(len(r.Hosts), "host") + " as recorded"
-	nodes := 0
+	nodes, overrides := 0, 0
 	for _, h := range r.Hosts {
 		if h.Node != "" {
 			nodes++
 		}
+		overrides += len(h.Overrides)
 	}
-	return out + ", " + count(nodes, "node") + " Ready, " + count(len(r.Etcd), "etcd member") + " healthy"
+	out += ", " + count(nodes, "node") + " Ready, " + count(len(r.Etcd), "etcd member") + " healthy"
+	if overrides > 0 {
+		out += "; " + count(overrides, "unit") + " changed by foreign drop-ins, see above"
+	}
+	return out
 }
 
 func (r *statusReport) hosts(w io.Writer) {
@@ -226,67 +230,6 @@ func byteSize(n int64) string {
 		return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30))
 	}
 	return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
-}
-
-// trouble is something that is not as it should be, with what to do.
-type trouble struct {
-	text string
-	mild bool // nothing is broken yet
-}
-
-func (r *statusReport) troubles() []trouble {
-	var out []trouble
-	bad := func(format string, args ...any) { out = append(out, trouble{text: fmt.Sprintf(format, args...)}) }
-	for _, h := range r.Hosts {
-		if h.Error != "" {
-			bad("%s", h.Error)
-			continue
-		}
-		if !h.Managed && r.Initialised {
-			out = append(out, trouble{fmt.Sprintf("host %s is not set up yet (trivet apply sets it up)", h.Name), true})
-		}
-		for _, d := range h.Drift {
-			name := d.ID.Name
-			if d.ID.Kind != hostapi.KindFile {
-				name = string(d.ID.Kind) + " " + name
-			}
-			bad("host %s: %s: %s (trivet apply mends it)", h.Name, name, d.What)
-		}
-		if h.Node != "" && h.Node != "Ready" {
-			bad("node %s: %s", h.Name, h.Node)
-		}
-		if x := h.NextExpiry; x != nil {
-			switch left := x.NotAfter.Sub(r.now); {
-			case left <= 0:
-				bad("host %s: %s expired on %s (trivet apply renews it)", h.Name, x.Certificate, x.NotAfter.Format(time.DateOnly))
-			case left < r.renew:
-				out = append(out, trouble{fmt.Sprintf("host %s: %s ends on %s, %s (trivet apply renews it)", h.Name, x.Certificate, x.NotAfter.Format(time.DateOnly), r.left(x.NotAfter)), true})
-			}
-		}
-	}
-	for _, m := range r.Etcd {
-		switch {
-		case m.Error != "":
-			bad("etcd member %s: %s", m.Name, m.Error)
-		case len(m.Alarms) > 0:
-			bad("etcd member %s: %s", m.Name, strings.Join(m.Alarms, ", "))
-		case m.Leader == 0:
-			bad("etcd member %s follows no leader: too few members reach each other for a quorum, or an election is under way", m.Name)
-		}
-	}
-	for _, o := range r.Objects {
-		bad("API: %s: %s (trivet apply mends it)", o, o.What())
-	}
-	if r.EtcdError != "" {
-		bad("etcd: %s", r.EtcdError)
-	}
-	if r.APIError != "" {
-		bad("API: %s", r.APIError)
-	}
-	if r.ObjectsError != "" {
-		bad("objects of the API: %s", r.ObjectsError)
-	}
-	return out
 }
 
 func dash(s string) string {

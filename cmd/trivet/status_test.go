@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -37,6 +39,11 @@ func TestStatusReport(t *testing.T) {
 	ill.Objects = []bootstrap.ObjectDrift{{Kind: "Deployment", Namespace: "kube-system", Name: "coredns", Fields: []string{"spec.replicas", "spec.template"}}, {Kind: "Node", Name: "d", Missing: true}}
 	ill.Hosts[0].Node = "NodeStatusUnknown: Kubelet stopped posting node status."
 
+	ill.EtcdError = "2 members are asked through hosts: " + ill.Hosts[2].Error
+	overridden := *well
+	overridden.Hosts = slices.Clone(well.Hosts)
+	overridden.Hosts[1].Overrides = []hostapi.Drift{{ID: unit, What: "drop-in /etc/systemd/system/kubelet.service.d/mine.conf is not Trivet's"}}
+
 	for _, c := range []struct {
 		name   string
 		status *bootstrap.Status
@@ -69,19 +76,35 @@ a            3.7.3      leader     3.0 MiB   -      5           NOSPACE
 b            no answer  -          -         -      -           -
 c            3.7.3      no leader  -         -      4           -
 
+✗ host c (10.0.0.3:22): connection refused; check that sshd listens on that port
 ✗ host a: unit kubelet.service: not running (failed) (trivet apply mends it)
 ✗ host a: /etc/x: missing (trivet apply mends it)
 ✗ node a: NodeStatusUnknown: Kubelet stopped posting node status.
 ! host a: /etc/kubernetes/pki/kubelet.crt ends on 2026-03-11, 10 d left (trivet apply renews it)
 ✗ host b: /etc/kubernetes/pki/kubelet.crt expired on 2026-03-01 (trivet apply renews it)
-✗ host c (10.0.0.3:22): connection refused; check that sshd listens on that port
 ! host d is not set up yet (trivet apply sets it up)
 ✗ etcd member a: NOSPACE
 ✗ etcd member b: time-out
 ✗ etcd member c follows no leader: too few members reach each other for a quorum, or an election is under way
 ✗ API: Deployment kube-system/coredns: differs in spec.replicas, spec.template (trivet apply mends it)
 ✗ API: Node d: missing (trivet apply mends it)
+✗ etcd: 2 members are asked through hosts: host c does not answer, see above
 ✗ API: no control plane answers
+`},
+		{"overridden", &overridden, `Cluster "main", Kubernetes 1.37.2, id c1
+
+REGION  SITE  HOST  ADDRESS   ROLES   UNITS  NODE   CERTIFICATES  DRIFT
+north   n1    a     10.0.0.1  worker  2/2    Ready  365 d left    none
+              b     10.0.0.1  worker  2/2    Ready  365 d left    none
+        n2    c     10.0.0.1  worker  2/2    Ready  365 d left    none
+south   s1    d     10.0.0.1  worker  2/2    Ready  365 d left    none
+
+ETCD MEMBER  VERSION  ROLE    DATABASE  QUOTA    RAFT INDEX  ALARMS
+a            3.7.3    leader  3.0 MiB   8.0 GiB  5           -
+
+! host b: unit kubelet.service: drop-in /etc/systemd/system/kubelet.service.d/mine.conf is not Trivet's; it changes what the unit does and stays
+
+✓ All is well: 4 hosts as recorded, 4 nodes Ready, 1 etcd member healthy; 1 unit changed by foreign drop-ins, see above.
 `},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -94,5 +117,17 @@ c            3.7.3      no leader  -         -      4           -
 				t.Errorf("-want +got:\n%s", diff)
 			}
 		})
+	}
+}
+
+func TestSameReason(t *testing.T) {
+	long := "bastion b (10.0.0.9:22): HOST KEY CHANGED\n" + strings.Repeat("find out why before anything else; ", 4)
+	got := sameReason([]string{
+		"host a (10.0.0.1:22): " + long, "host c (10.0.0.3:22): connection refused", "host d (10.0.0.4:22): " + long, "host f (10.0.0.6:22): connection refused",
+		"the lock was lost", "host e: not connected",
+	})
+	want := []string{"hosts a, d: " + long, "host c (10.0.0.3:22): connection refused", "host f (10.0.0.6:22): connection refused", "the lock was lost", "host e: not connected"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
 	}
 }
