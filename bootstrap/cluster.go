@@ -390,7 +390,7 @@ func dialTLS(host remote.Host, to hostapi.Endpoint, config *tls.Config) kube.Dia
 	}
 }
 
-// summary says in one line what is missing, by name as long as there are few; the names are those of hosts. What is not missing has an empty reason.
+// summary says in one line what is missing, by name as long as there are few; the names are those of hosts. What is not missing has an empty reason; "" when nothing is.
 func summary(states map[string]string, what string) string {
 	const most = 3
 	var out []string
@@ -406,7 +406,7 @@ func summary(states map[string]string, what string) string {
 	}
 	switch {
 	case n == 0:
-		return "nothing"
+		return ""
 	case n == 1:
 		return what + " " + out[0]
 	case n > most:

@@ -339,6 +339,9 @@ func (r *run) gate(ctx context.Context, g plan.Gate) error {
 	gctx, cancel := context.WithTimeout(ctx, r.GateTimeout)
 	defer cancel()
 	report := func(missing string) {
+		if missing == "" {
+			return // the gate is about to pass
+		}
 		r.emit(event.Event{Kind: event.Waiting, Item: string(g.Kind), Message: missing, Deadline: start.Add(r.GateTimeout)})
 	}
 	var err error

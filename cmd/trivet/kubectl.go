@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -26,8 +28,8 @@ func newKubectl(g *global) *cobra.Command {
 	return &cobra.Command{
 		Use:   "kubectl [--] ARG …",
 		Short: "Run kubectl against the cluster, with a tunnel and a certificate for this one call",
-		Long: `Run kubectl with a tunnel and a short-lived certificate of its own, and end with its exit code. kubectl is taken from the PATH, or from the
-artifacts (trivet mirror --with kubectl).
+		Long: `Run kubectl with a tunnel and a short-lived certificate of its own, and end with its exit code. kubectl is that of the cluster's release among
+the artifacts (trivet mirror --with kubectl puts it there), or else the one of the PATH.
 
 Flags of trivet come first; what follows the first word or flag that is not one of them, or "--", is kubectl's:
 
@@ -154,18 +156,50 @@ func childCode(exit *exec.ExitError) int {
 	return exit.ExitCode()
 }
 
-// findKubectl prefers the user's own kubectl.
+// findKubectl prefers the kubectl of the cluster's release among the artifacts; the user's own may be of another.
 func findKubectl(ctx context.Context, s *session) (string, error) {
-	if path, err := exec.LookPath("kubectl"); err == nil {
-		return path, nil
-	}
 	folder, err := userArtifacts()
 	if err != nil {
 		return "", err
 	}
 	entries, err := folder.Lookup(ctx, []artifact.Want{{Name: "kubectl", Version: s.cluster.Kubernetes, Arch: runtime.GOARCH, Kind: artifact.Binary}})
-	if err != nil {
-		return "", fmt.Errorf("kubectl is neither on the PATH nor among the artifacts: get it with `trivet mirror --with kubectl`: %w", err)
+	if err == nil {
+		return programOf(ctx, folder, entries[0])
 	}
-	return folder.Path(entries[0])
+	if path, perr := exec.LookPath("kubectl"); perr == nil {
+		return path, nil
+	}
+	return "", fmt.Errorf("kubectl is neither among the artifacts nor on the PATH: get it with `trivet mirror --with kubectl`: %w", err)
+}
+
+// programOf is an artifact as a file that can be run: blobs are not executable. It is copied once, into the user's cache.
+func programOf(ctx context.Context, folder *artifact.Folder, e artifact.Entry) (string, error) {
+	dir, err := artifact.UserDir("bin")
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, e.Name+"-"+e.SHA256)
+	if st, err := os.Stat(path); err == nil && st.Size() == e.Size {
+		return path, nil
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", err
+	}
+	r, err := folder.Open(ctx, e)
+	if err != nil {
+		return "", err
+	}
+	defer r.Close()
+	f, err := os.CreateTemp(dir, e.Name+"-*")
+	if err != nil {
+		return "", err
+	}
+	defer os.Remove(f.Name()) // after the rename there is nothing to remove
+	if _, err := io.Copy(f, r); err != nil {
+		return "", errors.Join(fmt.Errorf("copy %s: %w", e, err), f.Close())
+	}
+	if err := errors.Join(f.Chmod(0o755), f.Close()); err != nil {
+		return "", err
+	}
+	return path, os.Rename(f.Name(), path)
 }
