@@ -254,13 +254,13 @@ func (p *Plan) writeSums(w *textWriter) {
 	fmt.Fprintln(w, ".")
 	var ways []string
 	if upload > 0 {
-		ways = append(ways, fmt.Sprintf("%d files, %s from here to the sites, once each", upload, size(up)))
+		ways = append(ways, fmt.Sprintf("%s, %s from here to the sites, once each", number(upload, "files"), size(up)))
 	}
 	if spread > 0 {
-		ways = append(ways, fmt.Sprintf("%d files, %s inside the sites", spread, size(inside)))
+		ways = append(ways, fmt.Sprintf("%s, %s inside the sites", number(spread, "files"), size(inside)))
 	}
 	if prune > 0 {
-		ways = append(ways, fmt.Sprintf("%d files, %s that nothing uses to delete", prune, size(freed)))
+		ways = append(ways, fmt.Sprintf("%s, %s that nothing uses to delete", number(prune, "files"), size(freed)))
 	}
 	if len(ways) > 0 {
 		fmt.Fprintf(w, "Artifacts: %s.\n", strings.Join(ways, "; "))

@@ -1,11 +1,17 @@
 package main
 
 import (
+	"errors"
+	"fmt"
+	"io"
 	"os"
 	"os/user"
 	"time"
 
 	"github.com/spf13/cobra"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/trivet-dev/trivet/internal/pki"
 )
 
 func newKubeconfig(g *global) *cobra.Command {
@@ -32,7 +38,7 @@ tunnel that "trivet tunnel" holds: keep that running while you use the file.`,
 				return err
 			}
 			s.view.end()
-			return s.giveKubeconfig(out, config)
+			return s.giveKubeconfig(cmd.ErrOrStderr(), out, config)
 		},
 	}
 	cmd.Flags().StringVarP(&out, "out", "o", "", "file to write, mode 0600 (default: standard output)")
@@ -42,21 +48,44 @@ tunnel that "trivet tunnel" holds: keep that running while you use the file.`,
 }
 
 // giveKubeconfig writes the file, which holds a private key, or prints it.
-func (s *session) giveKubeconfig(path string, config []byte) error {
+func (s *session) giveKubeconfig(errOut io.Writer, path string, config []byte) error {
+	end, err := expiryOf(config)
+	if err != nil {
+		return err
+	}
 	switch {
 	case path != "" && path != "-":
 		if err := writeSecret(path, config); err != nil {
 			return err
 		}
 		if s.json {
-			return writeResult(s.out, "kubeconfig", map[string]string{"file": path})
+			return writeResult(s.out, "kubeconfig", map[string]any{"file": path, "notAfter": end})
 		}
-		return nil
+		_, err := fmt.Fprintf(errOut, "%s is good until %s.\n", path, end.Local().Format("2006-01-02 15:04 MST"))
+		return err
 	case s.json:
-		return writeResult(s.out, "kubeconfig", map[string]string{"kubeconfig": string(config)})
+		return writeResult(s.out, "kubeconfig", map[string]any{"kubeconfig": string(config), "notAfter": end})
 	}
-	_, err := s.out.Write(config)
+	_, err = s.out.Write(config)
 	return err
+}
+
+// expiryOf is when the certificate of a kubeconfig ends.
+func expiryOf(config []byte) (time.Time, error) {
+	c, err := clientcmd.Load(config)
+	if err != nil {
+		return time.Time{}, err
+	}
+	for _, u := range c.AuthInfos {
+		list, err := pki.DecodeCertificates(u.ClientCertificateData)
+		if err != nil {
+			return time.Time{}, err
+		}
+		if len(list) > 0 {
+			return list[0].NotAfter, nil
+		}
+	}
+	return time.Time{}, errors.New("the kubeconfig has no certificate")
 }
 
 // writeSecret replaces a file by one that only its owner can read, whatever the mode of the old one was.

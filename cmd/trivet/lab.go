@@ -178,7 +178,7 @@ func labState(h lab.HostStatus) string {
 
 func (g *global) labHost(verb, short string, do func(*lab.Lab, context.Context, string) error) *cobra.Command {
 	return &cobra.Command{
-		Use: verb + " HOST", Short: short, Args: cobra.ExactArgs(1), ValidArgsFunction: g.completeHosts,
+		Use: verb + " HOST", Short: short, Args: operands(1, 1), ValidArgsFunction: g.completeHosts,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			l, err := g.openLab(cmd)
 			if err != nil {
@@ -202,7 +202,7 @@ func (g *global) labExec() *cobra.Command {
 	return &cobra.Command{
 		Use:   "exec HOST -- COMMAND [ARG …]",
 		Short: "Run a command on a host as root, without SSH, and end with its exit code",
-		Args:  cobra.MinimumNArgs(2),
+		Args:  operands(2, -1),
 
 		ValidArgsFunction: g.completeHosts,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -210,13 +210,10 @@ func (g *global) labExec() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			out, err := l.Exec(cmd.Context(), args[0], args[1:]...)
-			if _, werr := cmd.OutOrStdout().Write(out); werr != nil {
-				return werr
-			}
+			err = l.ExecTo(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr(), args[0], args[1:]...)
 			var exit *exec.ExitError
 			if errors.As(err, &exit) && cmd.Context().Err() == nil {
-				return &exitError{childCode(exit), err}
+				return &exitError{code: childCode(exit)} // what the command had to say it said
 			}
 			return err
 		},

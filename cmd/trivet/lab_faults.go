@@ -46,7 +46,7 @@ func (g *global) labLose() *cobra.Command {
 	return &cobra.Command{
 		Use:   "lose SITE PERCENT",
 		Short: "Lose a percentage of the packets to and from a site; 0 loses none",
-		Args:  cobra.ExactArgs(2), ValidArgsFunction: g.completeSites,
+		Args:  operands(2, 2), ValidArgsFunction: g.completeSites,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			percent, err := strconv.Atoi(strings.TrimSuffix(args[1], "%"))
 			if err != nil {
@@ -64,7 +64,7 @@ func (g *global) labFill() *cobra.Command {
 		Short: "Let a host's disk be full in a folder below /opt or /var/lib",
 		Long: `Let a host's disk be full in a folder below /opt or /var/lib: the folder's content moves to memory, with little room left.
 This machine's own disk does not fill. A host that is stopped or killed has the folder back as it was before.`,
-		Args: cobra.ExactArgs(2), ValidArgsFunction: g.completeHosts,
+		Args: operands(2, 2), ValidArgsFunction: g.completeHosts,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			room, err := resource.ParseQuantity(free)
 			if err != nil || room.Sign() < 0 {
@@ -83,7 +83,7 @@ func (g *global) labEmpty() *cobra.Command {
 	return &cobra.Command{
 		Use:   "empty HOST FOLDER",
 		Short: "Give a folder that was filled the room of the host's disk again",
-		Args:  cobra.ExactArgs(2), ValidArgsFunction: g.completeHosts,
+		Args:  operands(2, 2), ValidArgsFunction: g.completeHosts,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return g.withLab(cmd, args[0], func(l *lab.Lab) error { return l.EmptyDisk(cmd.Context(), args[0], args[1]) })
 		},

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 
 	"github.com/spf13/cobra"
@@ -82,4 +83,18 @@ func (g *global) folder(cmd *cobra.Command, args []string) error {
 	}
 	g.dir = args[0]
 	return nil
+}
+
+// operands wants as many arguments as the line of use names; most is -1 where there is no limit.
+func operands(least, most int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		_, names, _ := strings.Cut(cmd.Use, " ")
+		switch {
+		case len(args) < least:
+			return fmt.Errorf("%s needs %s; see %s --help", cmd.CommandPath(), names, cmd.CommandPath())
+		case most >= 0 && len(args) > most:
+			return fmt.Errorf("%s takes %s, not %d arguments; see %s --help", cmd.CommandPath(), names, len(args), cmd.CommandPath())
+		}
+		return nil
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -327,30 +328,41 @@ var errNoInit = errors.New("the host is not running")
 
 // exec runs a command as root inside the host and returns its standard output.
 func (m *machine) exec(ctx context.Context, argv ...string) ([]byte, error) {
+	var stdout, stderr bytes.Buffer
+	if err := m.execTo(ctx, &stdout, &stderr, argv...); err != nil {
+		if last := lastLine(stderr.String()); last != "" {
+			err = fmt.Errorf("%w: %s", err, last)
+		}
+		return stdout.Bytes(), err
+	}
+	return stdout.Bytes(), nil
+}
+
+// execTo is exec with the command's output as it comes.
+func (m *machine) execTo(ctx context.Context, stdout, stderr io.Writer, argv ...string) error {
 	pid, err := m.group.findInit()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if pid == 0 {
-		return nil, fmt.Errorf("host %s: %w", m.Name, errNoInit)
+		return fmt.Errorf("host %s: %w", m.Name, errNoInit)
 	}
 	nsenter, err := findTool("nsenter")
 	if err != nil {
-		return nil, err
+		return err
 	}
 	args := append([]string{"--target", strconv.Itoa(pid), "--all", "--root", "--wd", "--"}, argv...)
 	cmd := exec.CommandContext(ctx, nsenter, args...)
 	cmd.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LC_ALL=C.UTF-8"}
-	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	cmd.Stdout, cmd.Stderr = stdout, stderr
 	cmd.WaitDelay = time.Second // a daemon that the command leaves behind may hold the pipes
 	if err := cmd.Run(); err != nil && !errors.Is(err, exec.ErrWaitDelay) {
 		if ctx.Err() != nil {
 			err = ctx.Err()
 		}
-		return stdout.Bytes(), fmt.Errorf("host %s: %s: %w: %s", m.Name, argv[0], err, lastLine(stderr.String()))
+		return fmt.Errorf("host %s: %s: %w", m.Name, argv[0], err)
 	}
-	return stdout.Bytes(), nil
+	return nil
 }
 
 func lastLine(s string) string {

@@ -306,7 +306,7 @@ func OpenIn(name string, o Options) (*Lab, error) {
 	}
 	err = readJSON(filepath.Join(l.dir, "access.json"), &l.access)
 	if errors.Is(err, fs.ErrNotExist) || !namespaceExists(routerNamespace(name)) || !namespaceExists(operatorNamespace(name)) {
-		return nil, fmt.Errorf("lab %s is not up: run trivet lab up -f with its topology", name)
+		return nil, fmt.Errorf("lab %s is not up: bring it up with `trivet lab up -f FOLDER`, FOLDER being that of its topology", name)
 	}
 	return l, err
 }

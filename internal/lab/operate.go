@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/netip"
 	"os"
@@ -90,7 +91,7 @@ func (l *Lab) change(ctx context.Context, fn func(record) error) error {
 	defer lock.release()
 	r, err := loadRecord(l.dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("lab %s is not up: run trivet lab up -f with its topology", l.name)
+		return fmt.Errorf("lab %s is not up: bring it up with `trivet lab up -f FOLDER`, FOLDER being that of its topology", l.name)
 	}
 	if err != nil {
 		return err
@@ -166,6 +167,23 @@ func (l *Lab) WipeHost(ctx context.Context, name string, options ...WipeOption) 
 
 // Exec runs a command as root inside a host, without SSH, and returns its standard output.
 func (l *Lab) Exec(ctx context.Context, host string, argv ...string) ([]byte, error) {
+	m, err := l.executes(host, argv)
+	if err != nil {
+		return nil, err
+	}
+	return m.exec(ctx, argv...)
+}
+
+// ExecTo is Exec with the command's output as it comes.
+func (l *Lab) ExecTo(ctx context.Context, stdout, stderr io.Writer, host string, argv ...string) error {
+	m, err := l.executes(host, argv)
+	if err != nil {
+		return err
+	}
+	return m.execTo(ctx, stdout, stderr, argv...)
+}
+
+func (l *Lab) executes(host string, argv []string) (*machine, error) {
 	if len(argv) == 0 {
 		return nil, errors.New("no command to run")
 	}
@@ -173,9 +191,5 @@ func (l *Lab) Exec(ctx context.Context, host string, argv ...string) ([]byte, er
 	if err != nil {
 		return nil, err
 	}
-	m, err := l.machine(r, host)
-	if err != nil {
-		return nil, err
-	}
-	return m.exec(ctx, argv...)
+	return l.machine(r, host)
 }

@@ -16,6 +16,9 @@ import (
 	"golang.org/x/crypto/ssh/agent"
 )
 
+// notAKey is what to do about a file that holds no private key.
+const notAKey = "name the private half of a key made by ssh-keygen, not its .pub file"
+
 // maxKeys bounds the keys offered in one login: sshd's MaxAuthTries is 6 unless changed, and counts the query without a key.
 const maxKeys = 5
 
@@ -300,7 +303,7 @@ func decrypt(ctx context.Context, e *endpoint, path string, text []byte) (ssh.Si
 	}
 	signer, err := ssh.ParsePrivateKeyWithPassphrase(text, []byte(phrase))
 	if err != nil {
-		return nil, &Error{Kind: ErrAuth, Target: e.String(), Message: "private key " + path + " is not usable", Err: err}
+		return nil, &Error{Kind: ErrAuth, Target: e.String(), Message: "private key " + path + " is not usable", Err: err, Remedy: notAKey}
 	}
 	return signer, nil
 }
@@ -324,7 +327,7 @@ func (k *keyring) file(ctx context.Context, e *endpoint, path string) (identity,
 		}
 	}
 	if err != nil {
-		return refuse("private key "+path+" is not usable", "", err)
+		return refuse("private key "+path+" is not usable", notAKey, err)
 	}
 	if signer, err = withCertificate(signer, path); err != nil {
 		return refuse("the certificate beside private key "+path+" is not usable", "", err)
