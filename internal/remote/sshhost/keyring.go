@@ -303,7 +303,7 @@ func decrypt(ctx context.Context, e *endpoint, path string, text []byte) (ssh.Si
 	}
 	signer, err := ssh.ParsePrivateKeyWithPassphrase(text, []byte(phrase))
 	if err != nil {
-		return nil, &Error{Kind: ErrAuth, Target: e.String(), Message: "private key " + path + " is not usable", Err: err, Remedy: notAKey}
+		return nil, &Error{Kind: ErrAuth, Target: e.String(), Message: "private key " + path + " cannot be decrypted", Err: err, Remedy: "look whether the passphrase was right"}
 	}
 	return signer, nil
 }
