@@ -297,3 +297,10 @@ func TestHostsAway(t *testing.T) {
 	f.trivet(exitOK, "apply", "--yes")
 	f.trivet(exitOK, "plan")
 }
+
+// TestTunnelWithoutCluster says that there is none, instead of what a refused connection says.
+func TestTunnelWithoutCluster(t *testing.T) {
+	m := newMemoryFleet(t, threeSites)
+	_, errOut := m.trivet(1, "tunnel", "--address", "127.0.0.1:0")
+	matches(t, errOut, `^Error: cluster "main" does not exist yet: apply first$`)
+}

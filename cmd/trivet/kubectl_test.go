@@ -2,17 +2,25 @@ package main
 
 import (
 	"bytes"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"math/big"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
 	"github.com/trivet-dev/trivet/bootstrap/topology"
 	"github.com/trivet-dev/trivet/internal/artifact"
+	"github.com/trivet-dev/trivet/internal/pki"
 )
 
 func TestSplitKubectl(t *testing.T) {
@@ -78,4 +86,33 @@ func TestFindKubectl(t *testing.T) {
 	}
 	says("1.37.2")
 	says("1.37.2") // from the copy
+}
+
+// TestExpiryOf reads until when a kubeconfig is good.
+func TestExpiryOf(t *testing.T) {
+	want := time.Date(2027, 3, 1, 12, 0, 0, 0, time.UTC)
+	key, err := pki.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: want.Add(-time.Hour), NotAfter: want}
+	der, err := x509.CreateCertificate(rand.Reader, c, c, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config, err := clientcmd.Write(clientcmdapi.Config{AuthInfos: map[string]*clientcmdapi.AuthInfo{
+		"ann": {ClientCertificateData: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := expiryOf(config); err != nil || !got.Equal(want) {
+		t.Errorf("%s, %v", got, err)
+	}
+	var out, errOut bytes.Buffer
+	path := filepath.Join(t.TempDir(), "kubeconfig")
+	s := &session{global: &global{}, out: &out}
+	if err := s.giveKubeconfig(&errOut, path, config); err != nil || out.Len() > 0 || errOut.String() != path+" is good until "+want.Local().Format("2006-01-02 15:04 MST")+".\n" {
+		t.Errorf("%v: %q, %q", err, out.String(), errOut.String())
+	}
 }

@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -12,6 +14,8 @@ import (
 
 	"github.com/trivet-dev/trivet/bootstrap"
 	"github.com/trivet-dev/trivet/bootstrap/event"
+	"github.com/trivet-dev/trivet/bootstrap/topology"
+	"github.com/trivet-dev/trivet/internal/hostapi"
 )
 
 const tunnelAddress = "127.0.0.1:16443"
@@ -43,7 +47,7 @@ one, and lost SSH connections are made anew.`,
 			defer api.Close()
 			s.view.status("connecting to a control plane")
 			if err := answers(cmd.Context(), api); err != nil {
-				return err
+				return s.noCluster(cmd.Context(), err)
 			}
 			s.view.end()
 			if err := s.announceTunnel(cmd.ErrOrStderr(), l.Addr()); err != nil {
@@ -64,6 +68,29 @@ func answers(ctx context.Context, api *bootstrap.APIDialer) error {
 		return err
 	}
 	return conn.Close()
+}
+
+// noCluster says of a tunnel that leads nowhere that there is no cluster, where a host answered and knows of none.
+func (s *session) noCluster(ctx context.Context, cause error) error {
+	if answered := new(hostapi.Error); !errors.As(cause, &answered) {
+		return cause
+	}
+	first := s.engine
+	defer first.Close()
+	e, err := s.connectOnly(ctx, controlPlane)
+	if err != nil {
+		return cause
+	}
+	st, err := e.Status(ctx)
+	if err != nil || st.ClusterID != "" {
+		return cause
+	}
+	for _, h := range st.Hosts {
+		if h.Error != "" && slices.Contains(h.Roles, string(topology.RoleControlPlane)) {
+			return cause
+		}
+	}
+	return fmt.Errorf("cluster %q does not exist yet: apply first", s.cluster.Name)
 }
 
 func (s *session) announceTunnel(errOut io.Writer, at net.Addr) error {
