@@ -12,6 +12,7 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
 	"github.com/trivet-dev/trivet/bootstrap/certs"
+	"github.com/trivet-dev/trivet/bootstrap/inventory"
 	"github.com/trivet-dev/trivet/internal/pki"
 )
 
@@ -22,8 +23,8 @@ func (e *Engine) Kubeconfig(ctx context.Context, user, server string, ttl time.D
 	if err != nil {
 		return nil, err
 	}
-	if inv == nil || !inv.Public.Known() {
-		return nil, fmt.Errorf("cluster %q does not exist yet: apply first", e.cluster.Name)
+	if err := e.exists(inv); err != nil {
+		return nil, err
 	}
 	key, err := pki.GenerateKey(e.Rand)
 	if err != nil {
@@ -54,4 +55,12 @@ func (e *Engine) Kubeconfig(ctx context.Context, user, server string, ttl time.D
 		AuthInfos: map[string]*clientcmdapi.AuthInfo{user: {ClientCertificateData: cert, ClientKeyData: keyPEM}},
 		Contexts:  map[string]*clientcmdapi.Context{name: {Cluster: name, AuthInfo: user}},
 	})
+}
+
+// exists is an error for a cluster that its hosts know nothing of.
+func (e *Engine) exists(inv *inventory.Inventory) error {
+	if inv == nil || !inv.Public.Known() {
+		return fmt.Errorf("cluster %q does not exist yet: apply first", e.cluster.Name)
+	}
+	return nil
 }

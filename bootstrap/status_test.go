@@ -227,3 +227,13 @@ func TestStatusOfSilentHost(t *testing.T) {
 		t.Errorf("w1: %+v", w1)
 	}
 }
+
+// TestVerifyWithoutCluster: hosts that know of no cluster are not asked for its parts.
+func TestVerifyWithoutCluster(t *testing.T) {
+	e := open(t, newFleet(t, small))
+	report, err := e.Verify(t.Context(), time.Minute)
+	wants(t, err, `cluster "main" does not exist yet: apply first`)
+	if len(report.Checks) > 0 {
+		t.Errorf("%+v", report.Checks)
+	}
+}

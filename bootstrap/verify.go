@@ -12,6 +12,9 @@ import (
 
 // Verify checks the running cluster by using it. Hosts that are not connected are failed checks, and hinder no other. With an error the report has what was found until then.
 func (e *Engine) Verify(ctx context.Context, timeout time.Duration) (verify.Report, error) {
+	if err := e.known(ctx); err != nil {
+		return verify.Report{Cluster: e.cluster.Name, Checks: e.awayChecks()}, err
+	}
 	client, err := e.kube()
 	if err != nil {
 		return verify.Report{Cluster: e.cluster.Name, Checks: e.awayChecks()}, err
@@ -23,6 +26,23 @@ func (e *Engine) Verify(ctx context.Context, timeout time.Duration) (verify.Repo
 				e.emit(event.Event{Kind: event.CheckFailed, Host: c.Host, Item: c.Name, Message: c.Detail})
 			}
 		}})
+}
+
+// memoryPatience bounds the question whether there is a cluster: a host that went silent must not keep the checks of the others waiting.
+const memoryPatience = 15 * time.Second
+
+// known is an error where all hosts answer and none knows of a cluster. Where some are away, the checks tell.
+func (e *Engine) known(ctx context.Context) error {
+	if e.Unreachable() != nil {
+		return nil
+	}
+	short, cancel := context.WithTimeout(ctx, memoryPatience)
+	defer cancel()
+	inv, err := e.memory(short)
+	if err != nil {
+		return nil //nolint:nilerr // what is amiss with the hosts, the checks find
+	}
+	return e.exists(inv)
 }
 
 // awayChecks are the failed checks of hosts that cannot be connected to, where there is no API to check anything else with.

@@ -149,7 +149,7 @@ func conditionNot(node *corev1.Node, kind corev1.NodeConditionType, want corev1.
 // DeploymentReady returns when the Deployment's latest template is rolled out and available. With a minimum above 0 it is content with so many replicas of the latest template,
 // where a cluster has lost the nodes for all of them; it asks for no more than the Deployment has. Once ctx ends, the error tells what its pods wait for.
 func (c *Client) DeploymentReady(ctx context.Context, namespace, name string, minimum int) error {
-	state := "it does not exist"
+	state := "" // nobody has told
 	var selector *metav1.LabelSelector
 	err := c.follow(ctx, must("apps/v1", "Deployment"), namespace, metav1.ListOptions{FieldSelector: "metadata.name=" + name},
 		func(items map[string]*unstructured.Unstructured) (bool, error) {
@@ -168,6 +168,9 @@ func (c *Client) DeploymentReady(ctx context.Context, namespace, name string, mi
 		})
 	if err == nil {
 		return nil
+	}
+	if state == "" {
+		return fmt.Errorf("whether Deployment %s/%s is available is not known: %w", namespace, name, err)
 	}
 	look, cancel := context.WithTimeout(context.WithoutCancel(ctx), diagnosis)
 	defer cancel()

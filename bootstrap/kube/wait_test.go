@@ -162,6 +162,25 @@ func TestDeploymentReady(t *testing.T) {
 	}
 }
 
+// TestDeploymentUnknown: who did not answer has not said that there is none.
+func TestDeploymentUnknown(t *testing.T) {
+	for name, handler := range map[string]http.HandlerFunc{
+		"etcd has no leader": func(w http.ResponseWriter, _ *http.Request) {
+			answer(w, http.StatusServiceUnavailable, map[string]any{"apiVersion": "v1", "kind": "Status", "status": "Failure", "code": 503, "message": "etcdserver: no leader"})
+		},
+		"silence": func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+			defer cancel()
+			err := client(t, serve(t, "cp1", handler)).DeploymentReady(ctx, "kube-system", "coredns", 0)
+			if err == nil || !strings.Contains(err.Error(), "is not known") || strings.Contains(err.Error(), "does not exist") {
+				t.Errorf("%v", err)
+			}
+		})
+	}
+}
+
 func TestManyNodesInOneMessage(t *testing.T) {
 	c := client(t, serve(t, "cp1", func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Query().Get("watch") != "" {

@@ -39,18 +39,23 @@ type nodeState struct {
 	since   time.Duration
 }
 
-// nodes checks the Node objects and tells which nodes are ready. It waits for a while, and not for nodes whose hosts are away.
-func (r *run) nodes(ctx context.Context) (ready []string) {
+// nodes checks the Node objects and tells which nodes are ready, and whether the API said anything. It waits for a while, and not for nodes whose hosts are away.
+func (r *run) nodes(ctx context.Context) (ready []string, answered bool) {
+	started := time.Now()
 	states, err := r.nodeStates(ctx)
+	if err != nil && len(states) == 0 {
+		if ctx.Err() == nil {
+			r.add(Check{Name: CheckAPI, Detail: fmt.Sprintf("it did not list the nodes: %v", err), Elapsed: time.Since(started),
+				Remedy: "run trivet status: it tells whether etcd has a quorum, and how kube-apiserver is on each control plane"})
+		}
+		return nil, false
+	}
 	want := "v" + strings.TrimPrefix(r.Cluster.Kubernetes, "v")
 	for _, name := range r.nodeNames() {
-		s, known := states[name]
+		s := states[name]
 		check := Check{Name: CheckNodeReady, Host: name, Detail: "Ready", OK: true, Elapsed: s.since}
 		version := Check{Name: CheckVersion, Host: name, Detail: s.version, OK: s.version == want, Elapsed: s.since}
 		switch {
-		case !known:
-			check.OK, check.Detail, check.Remedy = false, fmt.Sprintf("the API did not tell: %v", err), "look at the unit kube-apiserver on the control planes"
-			version.Detail, version.Remedy = check.Detail, check.Remedy
 		case s.why != "":
 			check.OK, check.Detail = false, "the Node is not Ready: "+s.why
 			check.Remedy = fmt.Sprintf("look at the units kubelet and containerd on %s, and whether it reaches the control planes", name)
@@ -61,7 +66,7 @@ func (r *run) nodes(ctx context.Context) (ready []string) {
 			ready = append(ready, name)
 		}
 		switch {
-		case !known || version.OK:
+		case version.OK:
 		case s.version == "":
 			version.Detail, version.Remedy = "the kubelet has reported no version", "look at the unit kubelet on "+name
 		default:
@@ -71,7 +76,7 @@ func (r *run) nodes(ctx context.Context) (ready []string) {
 		r.add(check)
 		r.add(version)
 	}
-	return ready
+	return ready, true
 }
 
 func (r *run) nodeStates(ctx context.Context) (map[string]nodeState, error) {

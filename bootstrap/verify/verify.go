@@ -46,6 +46,7 @@ type Check struct {
 // Names of checks, in the order in which a report has them.
 const (
 	CheckHost        = "host answers"
+	CheckAPI         = "api answers" // a row of failures only
 	CheckNodeReady   = "node ready"
 	CheckVersion     = "kubernetes version"
 	CheckCoreDNS     = "coredns available"
@@ -68,7 +69,7 @@ const (
 	CheckCleanup     = "namespace deleted" // a row of failures only
 )
 
-var order = []string{CheckHost, CheckNodeReady, CheckVersion, CheckCoreDNS, CheckPod, CheckNodeToPod, CheckPodToPod, CheckEnvironment, CheckDNS, CheckFromPod, CheckFromHost,
+var order = []string{CheckHost, CheckAPI, CheckNodeReady, CheckVersion, CheckCoreDNS, CheckPod, CheckNodeToPod, CheckPodToPod, CheckEnvironment, CheckDNS, CheckFromPod, CheckFromHost,
 	CheckHairpin, CheckLogs, CheckExec, CheckNetwork, CheckIPC, CheckUTS, CheckVolume, CheckOwnPID, CheckPID, CheckCleanup}
 
 const (
@@ -141,9 +142,12 @@ func runWith(ctx context.Context, cfg Config, exec execFunc) (Report, error) {
 
 func (r *run) all(ctx context.Context) error {
 	r.hosts()
-	ready := r.nodes(ctx)
+	ready, answered := r.nodes(ctx)
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
+	}
+	if !answered {
+		return nil // there is one row that tells why: everything else is asked of the API
 	}
 	if len(ready) == 0 {
 		r.coreDNS(ctx, ready)

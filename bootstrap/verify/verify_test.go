@@ -274,7 +274,7 @@ func siteAway(t *testing.T, w *world) {
 		t.Errorf("failed (-want +got):\n%s", diff)
 	}
 	for _, name := range order {
-		if passed[name] == 0 && name != CheckPodToPod && name != CheckCleanup {
+		if passed[name] == 0 && name != CheckPodToPod && name != CheckCleanup && name != CheckAPI {
 			t.Errorf("no check %q passed", name)
 		}
 	}
@@ -284,6 +284,32 @@ func siteAway(t *testing.T, w *world) {
 		}
 	}
 	nothingLeft(t, w)
+}
+
+// TestSilentAPI: one cause is one row, and nothing waits for what the API would have to tell.
+func TestSilentAPI(t *testing.T) {
+	cfg := (&world{t: t}).config(3)
+	client, err := kube.New([]kube.Endpoint{kube.Away("cp1", errors.New("dial tcp 127.0.0.1:6443: connection refused"))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close() //nolint:errcheck // nothing is left to do
+	cfg.Client, cfg.Timeout = client, 3*time.Second
+	started := time.Now()
+	report, err := Run(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if took := time.Since(started); took > 2500*time.Millisecond {
+		t.Errorf("it took %s", took)
+	}
+	failed := report.Failed()
+	if len(failed) != 1 || failed[0].Name != CheckAPI || !strings.Contains(failed[0].Detail, "connection refused") || !strings.Contains(failed[0].Remedy, "trivet status") || report.OK() {
+		t.Errorf("%+v", failed)
+	}
+	if len(report.Checks) != 4 { // that the hosts answer
+		t.Errorf("%d checks", len(report.Checks))
+	}
 }
 
 // nodeLost: a node stops being ready while its pods should start. What waits for it waits no longer than that.
