@@ -89,7 +89,7 @@ func (b *builder) images() {
 	b.part = PartImages
 	n := need(b.cluster, b.host, b.facts.Architecture, !b.in.NoVerifyImage)
 	for _, w := range b.in.Release.Wants(n) {
-		if w.Kind != artifact.Image || w.Name == "coredns" && !mayRunDNS(b.host) {
+		if w.Kind != artifact.Image || w.Name == "coredns" && !mayHoldDNS(b.host) {
 			continue
 		}
 		e, err := b.store.one(w)
@@ -103,11 +103,10 @@ func (b *builder) images() {
 	}
 }
 
-// mayRunDNS reports whether CoreDNS tolerates the host's taints.
-func mayRunDNS(h *topology.Host) bool {
-	return !slices.ContainsFunc(h.Taints, func(t topology.Taint) bool {
-		return t.Key != controlPlaneLabel && (t.Effect == "NoSchedule" || t.Effect == "NoExecute")
-	})
+// mayHoldDNS reports whether a pod of CoreDNS may be on the host. NoSchedule keeps new ones away, and leaves one that came before the taint, which needs its image when
+// it starts again; NoExecute evicts it.
+func mayHoldDNS(h *topology.Host) bool {
+	return !slices.ContainsFunc(h.Taints, func(t topology.Taint) bool { return t.Effect == "NoExecute" })
 }
 
 // imageReference is the reference under which an image is imported.
