@@ -71,6 +71,9 @@ func (claimKind) prepare(ctx context.Context, s *stepper, e *entry, full *hostap
 	if err := s.foreignClaim(ctx, full.Claim); err != nil {
 		return false, err
 	}
+	if full.Claim.What == hostapi.ClaimNetns {
+		e.Prior.Parents = s.missingDirs(path.Dir(full.Claim.Name))
+	}
 	if full.Claim.What == hostapi.ClaimChains {
 		tables, err := s.priorTables(ctx)
 		if err != nil {
@@ -303,6 +306,12 @@ func (claimKind) remove(ctx context.Context, s *stepper, e *entry) error {
 			return fmt.Errorf("%s %s cannot be removed: %w", c.What, f, err)
 		}
 		s.hook("removed " + f)
+	}
+	for _, dir := range slices.Backward(e.Prior.Parents) {
+		// One that is in use, or has become a mount point, is somebody else's by now.
+		if err := os.Remove(s.path(dir)); err == nil {
+			s.hook("removed " + dir)
+		}
 	}
 	return nil
 }

@@ -2,7 +2,10 @@ package hostd_test
 
 import (
 	"errors"
+	"io/fs"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -203,6 +206,49 @@ func TestClaimOfARunningUnit(t *testing.T) {
 			t.Errorf("%s: knowing more of a claim restarts its unit", got)
 		}
 	})
+}
+
+// TestFolderOfNamespaces: who makes network namespaces makes the folder for them, which goes with the claim unless it was there before, or others use it.
+func TestFolderOfNamespaces(t *testing.T) {
+	claim := hostapi.Item{Claim: &hostapi.Claim{What: hostapi.ClaimNetns, Name: "/run/netns/cni-*"}}
+	for _, tt := range []struct {
+		name        string
+		before      bool
+		left, after []string // in the folder, besides what is claimed; nil: there is no folder
+	}{
+		{"made for the claim", false, nil, nil},
+		{"there before", true, []string{}, []string{}},
+		{"used by others since", false, []string{"blue"}, []string{"blue"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			m := newMachine(t)
+			dir := m.Path("/run/netns")
+			if tt.before {
+				must(t, os.MkdirAll(dir, 0o755))
+			}
+			run(t, m, ensure(claim)...)
+			must(t, os.MkdirAll(dir, 0o755))
+			for _, name := range append([]string{"cni-1"}, tt.left...) {
+				must(t, os.WriteFile(filepath.Join(dir, name), nil, 0o600))
+			}
+			run(t, m, ensure(claim)...) // a later step does not take the folder for one that was there before
+			run(t, m, remove(claim.ID())...)
+			entries, err := os.ReadDir(dir)
+			if tt.after == nil {
+				if !errors.Is(err, fs.ErrNotExist) {
+					t.Errorf("the folder is there: %v, %v", entries, err)
+				}
+				return
+			}
+			var got []string
+			for _, e := range entries {
+				got = append(got, e.Name())
+			}
+			if err != nil || !slices.Equal(got, tt.after) {
+				t.Errorf("the folder holds %q, %v, want %q", got, err, tt.after)
+			}
+		})
+	}
 }
 
 // TestModeAloneIsNoReasonToRestart: whoever has read a file knows what is in it, whoever may open it now.

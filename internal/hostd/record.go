@@ -84,6 +84,8 @@ type prior struct {
 	Images []string `json:"images,omitempty"`
 	// Tables are those of iptables that were there as nftables tables, "family name".
 	Tables []string `json:"tables,omitempty"`
+	// Parents are folders above a claim that were not there, the outermost first: who makes what is claimed makes them.
+	Parents []string `json:"parents,omitempty"`
 }
 
 // priorPath is what was at a path.

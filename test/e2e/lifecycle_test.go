@@ -5,8 +5,6 @@ package e2e
 import (
 	"strings"
 	"testing"
-
-	"github.com/google/go-cmp/cmp"
 )
 
 var exampleHosts = []string{"bj1-cp1", "bj1-w1", "bj2-cp1", "sh1-cp1", "sh1-w1"}
@@ -39,26 +37,6 @@ func (o *operator) at(t *testing.T) *operator {
 	return &c
 }
 
-// inspectAll inspects hosts, to compare with later.
-func (o *operator) inspectAll(hosts []string) map[string]string {
-	o.t.Helper()
-	out := map[string]string{}
-	for _, h := range hosts {
-		out[h] = o.inspect(h)
-	}
-	return out
-}
-
-// asBefore checks that hosts are as they were when they were inspected.
-func (o *operator) asBefore(before map[string]string) {
-	o.t.Helper()
-	for h, was := range before {
-		if diff := cmp.Diff(strings.Split(was, "\n"), strings.Split(o.inspect(h), "\n")); diff != "" {
-			o.t.Errorf("host %s is not as it was before (-before +after):\n%s", h, diff)
-		}
-	}
-}
-
 // unchanged checks that there is nothing to do, and that an apply says so and does nothing.
 func (o *operator) unchanged() {
 	o.t.Helper()
@@ -70,10 +48,13 @@ func (o *operator) unchanged() {
 
 // drift changes a file, a mode and a unit by hand, on different hosts, and lets apply mend them alone.
 func (o *operator) drift() {
+	const kubeconfig = "/etc/kubernetes/kubelet.kubeconfig"
+	mode := strings.TrimSpace(o.on("bj1-cp1", "stat", "-c", "%a", kubeconfig))
+	o.on("bj1-cp1", "chmod", "0644", kubeconfig)
 	o.on("bj1-w1", "sh", "-c", "echo '# by hand' >> /etc/kubernetes/kubelet.yaml")
 	o.on("sh1-w1", "systemctl", "stop", "kube-proxy.service")
 	r := o.exits(2, "plan")
-	for _, want := range []string{"bj1-w1", "kubelet", "sh1-w1", "kube-proxy.service"} {
+	for _, want := range []string{"bj1-w1", "kubelet", "sh1-w1", "kube-proxy.service", "bj1-cp1", kubeconfig} {
 		if !strings.Contains(r.stdout, want) {
 			o.t.Errorf("the plan does not name %s:\n%s", want, r.stdout)
 		}
@@ -88,6 +69,9 @@ func (o *operator) drift() {
 	o.unchanged()
 	if state := strings.TrimSpace(o.on("sh1-w1", "systemctl", "is-active", "kube-proxy.service")); state != "active" {
 		o.t.Errorf("kube-proxy.service is %s after the apply", state)
+	}
+	if is := strings.TrimSpace(o.on("bj1-cp1", "stat", "-c", "%a", kubeconfig)); is != mode {
+		o.t.Errorf("%s has the mode %s after the apply, and had %s", kubeconfig, is, mode)
 	}
 }
 
@@ -107,31 +91,4 @@ func (o *operator) imagesStay() {
 			o.t.Errorf("an image is not pinned: %s", line)
 		}
 	}
-}
-
-// inspect lists what a bring-up could leave behind on a host: files and their modes outside of what the system itself keeps changing, units, users, packages, modules to load,
-// links, nft tables, chains and rules of iptables, mounts, sysctls and processes.
-func (o *operator) inspect(host string) string {
-	const script = `
-export LC_ALL=C
-echo "== files"
-find / -xdev \( -path /proc -o -path /sys -o -path /dev -o -path /run -o -path /tmp -o -path /var/log -o -path /var/cache -o -path /var/lib/systemd \
-  -o -path /var/lib/apt -o -path '/var/lib/dpkg/*-old' -o -path /var/lib/dpkg/lock\* -o -path /var/lib/dpkg/triggers -o -path /etc/passwd- -o -path /etc/group- -o -path /etc/shadow- -o -path /etc/gshadow- \
-  -o -path /var/lib/dpkg/available -o -path /etc/ld.so.cache \) -prune -o -printf '%M %u %g %p -> %l\n' | sort -k4
-echo "== extra places"
-ls -A /var/lib/containerd /opt /opt/trivet 2>&1 | sort
-echo "== passwd"; sort /etc/passwd
-echo "== group"; sort /etc/group
-echo "== packages"; dpkg-query -W -f '${db:Status-Abbrev} ${Package}\n' | sort
-echo "== unit files"; systemctl list-unit-files --no-legend --plain | awk '{print $1, $2}' | sort
-echo "== failed or unknown units"; systemctl list-units --all --no-legend --plain --state=failed,not-found | awk '{print $1, $2, $3}' | grep -E 'kube|etcd|containerd|flannel|trivet|haproxy' | sort
-echo "== links"; ip -o link | awk -F': ' '{print $2}' | sed 's/@.*//' | sort
-echo "== routes"; ip route | sort
-echo "== nft"; nft list tables | sort
-echo "== iptables"; for p in iptables-nft iptables-legacy ip6tables-nft ip6tables-legacy; do echo "= $p"; $p-save | sed -e '/^#/d' -e 's/ \[[0-9:]*\]$//'; done 2>&1
-echo "== mounts"; awk '{print $5}' /proc/self/mountinfo | grep -vE '^/run/user|^/proc/sys/fs/binfmt' | sort
-echo "== sysctl"; cat /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv4/conf/all/rp_filter /proc/sys/net/ipv4/conf/all/route_localnet
-echo "== processes"; ps -eo comm= | grep -E 'kube|etcd|containerd|flannel|haproxy|pause|coredns|agnhost|trivet' | sort | uniq -c
-exit 0`
-	return o.on(host, "sh", "-c", script)
 }
