@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/trivet-dev/trivet/bootstrap/release"
 	"github.com/trivet-dev/trivet/bootstrap/topology"
@@ -26,6 +27,7 @@ type labHosts struct {
 	lab      *lab.Lab
 	access   lab.Access
 	topology *topology.Topology
+	cpu      time.Duration // of all hosts, at startCPU
 }
 
 var fleetBlock = regexp.MustCompile(`(?m)^fleet "[^"]*"`)
@@ -139,6 +141,28 @@ func (l *labHosts) names() (out []string) {
 		out = append(out, h.Name)
 	}
 	return out
+}
+
+// startCPU notes the CPU time of the hosts, and cpuSince says how many seconds of it came since.
+func (l *labHosts) startCPU() (err error) {
+	l.cpu, err = l.allCPU()
+	return err
+}
+
+func (l *labHosts) cpuSince() (float64, error) {
+	now, err := l.allCPU()
+	return (now - l.cpu).Seconds(), err
+}
+
+func (l *labHosts) allCPU() (all time.Duration, err error) {
+	for _, h := range l.names() {
+		used, err := l.lab.CPU(h)
+		if err != nil {
+			return 0, err
+		}
+		all += used
+	}
+	return all, nil
 }
 
 func (l *labHosts) host(name string) *topology.Host {

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+
+	"github.com/trivet-dev/trivet/test/bench/simhosts"
 )
 
 // onePart and fivePart are what Trivet is allowed of kubeadm's time.
@@ -18,56 +20,64 @@ func runOne(ctx context.Context, e *env, r *Result) error {
 	if err != nil {
 		return err
 	}
-	rival, ahead, seconds, err := bothSides(ctx, e, s, r, oneByKubeadm, oneByTrivet)
+	rival, own, err := bothSides(ctx, e, s, r, oneByKubeadm, oneByTrivet)
 	if err != nil || e.side != "" {
 		return err
 	}
-	r.against("until a pod answers by Service name", "s", seconds, rival, onePart)
-	r.against("the same, kubeadm's images imported before", "s", seconds, ahead, onePart)
+	r.against("until a pod answers by Service name", "s", own.seconds, rival.seconds, onePart)
+	r.against("the same, kubeadm's images imported before", "s", own.seconds, rival.ahead, onePart)
+	r.beside("CPU time of the host until then", "s", own.cpu, rival.cpu)
 	r.note("Before the clock starts both sides have the same files on the host and nothing running: trivet its store, kubeadm %s programs, units and image archives; kubeadm's host has the packages, too. Both start containerd and import images inside their time; kubeadm's then does init, flannel's DaemonSet and the CNI configuration.", kubernetes)
 	r.note("The stop probe runs from the start of the clock: it makes two pods and a Service as soon as the API takes them, and asks one pod to reach the other.")
 	return nil
 }
 
+// took is what one side took. ahead is the time without that of starting containerd and importing the images, cpu the CPU time of the hosts.
+type took struct{ seconds, ahead, cpu float64 }
+
+type bringUpBy func(context.Context, *env, *store, *Result) (took, error)
+
 // bothSides runs kubeadm's side and then Trivet's, or the one that was asked for.
-func bothSides(ctx context.Context, e *env, s *store, r *Result, kubeadm func(context.Context, *env, *store, *Result) (seconds, afterImport float64, err error),
-	trivet func(context.Context, *env, *store, *Result) (float64, error)) (rival, ahead, seconds float64, err error) {
+func bothSides(ctx context.Context, e *env, s *store, r *Result, kubeadm, trivet bringUpBy) (rival, own took, err error) {
 	if e.side != sideTrivet {
-		if rival, ahead, err = kubeadm(ctx, e, s, r); err != nil {
-			return 0, 0, 0, fmt.Errorf("by kubeadm: %w", err)
+		if rival, err = kubeadm(ctx, e, s, r); err != nil {
+			return rival, own, fmt.Errorf("by kubeadm: %w", err)
 		}
 	}
 	if e.side != sideKubeadm {
-		if seconds, err = trivet(ctx, e, s, r); err != nil {
-			return 0, 0, 0, fmt.Errorf("by trivet: %w", err)
+		if own, err = trivet(ctx, e, s, r); err != nil {
+			return rival, own, fmt.Errorf("by trivet: %w", err)
 		}
 	}
-	return rival, ahead, seconds, nil
+	return rival, own, nil
 }
 
-func oneByTrivet(ctx context.Context, e *env, s *store, r *Result) (seconds float64, err error) {
+func oneByTrivet(ctx context.Context, e *env, s *store, r *Result) (t took, err error) {
 	source, err := example("single-host")
 	if err != nil {
-		return 0, err
+		return t, err
 	}
 	l, err := e.bringUp(ctx, "bench-one", source)
 	if err != nil {
-		return 0, err
+		return t, err
 	}
 	defer l.cleanUp(&err)
 	if err := l.seed(ctx, s); err != nil {
-		return 0, err
+		return t, err
 	}
 	host := l.names()[0]
 	if err := l.prepareAsk(ctx, s, host); err != nil {
-		return 0, err
+		return t, err
+	}
+	if err := l.startCPU(); err != nil {
+		return t, err
 	}
 	e.say("trivet: clock starts")
 	clock := newLap()
 	wait := l.startAsk(ctx, host, trivetCredentials)
 	a, err := l.apply(ctx)
 	if err != nil {
-		return 0, err
+		return t, err
 	}
 	r.Phases = append(r.Phases, a.phases...)
 	r.phase("trivet", "apply", clock.next())
@@ -75,53 +85,58 @@ func oneByTrivet(ctx context.Context, e *env, s *store, r *Result) (seconds floa
 }
 
 // finishAsk waits for the stop probe, and returns the time on the clock.
-func (l *labHosts) finishAsk(wait func() (*asked, error), clock *lap, of string, r *Result) (seconds float64, err error) {
+func (l *labHosts) finishAsk(wait func() (*asked, error), clock *lap, of string, r *Result) (t took, err error) {
 	a, err := wait()
 	if err != nil {
-		return 0, err
+		return t, err
 	}
 	r.phase(of, "then until a pod answers", clock.next())
 	l.say("%s: %.1f s; the API took the pods after %.1f s", of, clock.total().Seconds(), a.Made)
 	r.note("%s: the API took the pods after %.1f s.", of, a.Made)
-	return clock.total().Seconds(), nil
+	t.seconds = clock.total().Seconds()
+	t.cpu, err = l.cpuSince()
+	return t, err
 }
 
-// oneByKubeadm also tells the time without that of starting containerd and importing the images.
-func oneByKubeadm(ctx context.Context, e *env, s *store, r *Result) (seconds, afterImport float64, err error) {
+func oneByKubeadm(ctx context.Context, e *env, s *store, r *Result) (t took, err error) {
 	source, err := example("single-host")
 	if err != nil {
-		return 0, 0, err
+		return t, err
 	}
 	l, err := e.bringUp(ctx, "bench-one", source)
 	if err != nil {
-		return 0, 0, err
+		return t, err
 	}
 	defer l.cleanUp(&err)
 	k, err := newKubeadm(ctx, l, s, l.names()[:1])
 	if err != nil {
-		return 0, 0, err
+		return t, err
 	}
 	if err := l.prepareAsk(ctx, s, k.first); err != nil {
-		return 0, 0, err
+		return t, err
+	}
+	if err := l.startCPU(); err != nil {
+		return t, err
 	}
 	e.say("kubeadm: clock starts")
 	clock := newLap()
 	if err := k.importImages(ctx); err != nil {
-		return 0, 0, err
+		return t, err
 	}
 	imported := clock.next()
 	r.phase("kubeadm", "containerd and images", imported)
 	wait := l.startAsk(ctx, k.first, kubeadmCredentials)
 	if err := k.init(ctx); err != nil {
-		return 0, 0, err
+		return t, err
 	}
 	r.phase("kubeadm", "init", clock.next())
 	if err := k.network(ctx); err != nil {
-		return 0, 0, err
+		return t, err
 	}
 	r.phase("kubeadm", "flannel applied", clock.next())
-	seconds, err = l.finishAsk(wait, clock, "kubeadm", r)
-	return seconds, seconds - imported.Seconds(), err
+	t, err = l.finishAsk(wait, clock, "kubeadm", r)
+	t.ahead = t.seconds - imported.Seconds()
+	return t, err
 }
 
 // runFive brings the example topology up by each side.
@@ -130,13 +145,14 @@ func runFive(ctx context.Context, e *env, r *Result) error {
 	if err != nil {
 		return err
 	}
-	rival, ahead, seconds, err := bothSides(ctx, e, s, r, fiveByKubeadm, fiveByTrivet)
+	rival, own, err := bothSides(ctx, e, s, r, fiveByKubeadm, fiveByTrivet)
 	if err != nil || e.side != "" {
 		return err
 	}
-	r.against("until verify passes; kubeadm: until all are Ready", "s", seconds, rival, fivePart)
-	r.against("the same, kubeadm's images imported before", "s", seconds, ahead, fivePart)
-	r.atMost("until verify passes", "s", seconds, fiveSeconds)
+	r.against("until verify passes; kubeadm: until all are Ready", "s", own.seconds, rival.seconds, fivePart)
+	r.against("the same, kubeadm's images imported before", "s", own.seconds, rival.ahead, fivePart)
+	r.atMost("until verify passes", "s", own.seconds, fiveSeconds)
+	r.beside("CPU time of the hosts until then", "s", own.cpu, rival.cpu)
 	r.note("Both sides start as for one host. kubeadm: images imported on all hosts at once, init, then the joins of two control planes and two workers back to back.")
 	r.note("trivet: artifacts in the hosts' stores. The time is apply's; `trivet verify`, started at once, passed with no more waiting than its own work.")
 	return nil
@@ -144,35 +160,41 @@ func runFive(ctx context.Context, e *env, r *Result) error {
 
 const fiveTopology = "two-places-three-centres"
 
-func fiveByTrivet(ctx context.Context, e *env, s *store, r *Result) (seconds float64, err error) {
+func fiveByTrivet(ctx context.Context, e *env, s *store, r *Result) (t took, err error) {
 	source, err := example(fiveTopology)
 	if err != nil {
-		return 0, err
+		return t, err
 	}
 	l, err := e.bringUp(ctx, "bench-five", source)
 	if err != nil {
-		return 0, err
+		return t, err
 	}
 	defer l.cleanUp(&err)
 	if err := l.seed(ctx, s); err != nil {
-		return 0, err
+		return t, err
+	}
+	if err := l.startCPU(); err != nil {
+		return t, err
 	}
 	e.say("trivet: clock starts")
 	clock := newLap()
 	a, err := l.apply(ctx)
 	if err != nil {
-		return 0, err
+		return t, err
 	}
 	clock.next()
-	seconds = clock.total().Seconds()
-	e.say("trivet: apply %.1f s", seconds)
+	t.seconds = clock.total().Seconds()
+	if t.cpu, err = l.cpuSince(); err != nil {
+		return t, err
+	}
+	e.say("trivet: apply %.1f s", t.seconds)
 	r.Phases = append(r.Phases, a.phases...)
 	if _, err := l.trivet(ctx, "verify"); err != nil {
-		return 0, err
+		return t, err
 	}
 	r.phase("trivet", "apply", clock.total())
 	r.phase("trivet", "verify", clock.next())
-	return seconds, l.noop(ctx, s, r)
+	return t, l.noop(ctx, s, r)
 }
 
 // noop plans a cluster that is as it should be, and counts round trips.
@@ -188,7 +210,7 @@ func (l *labHosts) noop(ctx context.Context, s *store, r *Result) error {
 		return err
 	}
 	if !p.Empty() {
-		return fmt.Errorf("a plan after apply and verify has %d actions", p.Actions())
+		return fmt.Errorf("a plan after apply and verify has %d actions, the first: %s", p.Actions(), simhosts.First(p))
 	}
 	most := 0
 	for _, h := range e.Hosts() {
@@ -199,45 +221,50 @@ func (l *labHosts) noop(ctx context.Context, s *store, r *Result) error {
 	return nil
 }
 
-func fiveByKubeadm(ctx context.Context, e *env, s *store, r *Result) (seconds, afterImport float64, err error) {
+func fiveByKubeadm(ctx context.Context, e *env, s *store, r *Result) (t took, err error) {
 	source, err := example(fiveTopology)
 	if err != nil {
-		return 0, 0, err
+		return t, err
 	}
 	l, err := e.bringUp(ctx, "bench-five", source)
 	if err != nil {
-		return 0, 0, err
+		return t, err
 	}
 	defer l.cleanUp(&err)
 	k, err := newKubeadm(ctx, l, s, []string{"bj1-cp1", "bj2-cp1", "sh1-cp1", "bj1-w1", "sh1-w1"})
 	if err != nil {
-		return 0, 0, err
+		return t, err
+	}
+	if err := l.startCPU(); err != nil {
+		return t, err
 	}
 	e.say("kubeadm: clock starts")
 	clock := newLap()
 	if err := k.importImages(ctx); err != nil {
-		return 0, 0, err
+		return t, err
 	}
 	imported := clock.next()
 	r.phase("kubeadm", "containerd and images", imported)
 	if err := k.init(ctx); err != nil {
-		return 0, 0, err
+		return t, err
 	}
 	if err := k.network(ctx); err != nil {
-		return 0, 0, err
+		return t, err
 	}
 	r.phase("kubeadm", "init "+k.first, clock.next())
 	for _, h := range k.order[1:] {
 		if err := k.join(ctx, h); err != nil {
-			return 0, 0, err
+			return t, err
 		}
 		r.phase("kubeadm", "join "+h, clock.next())
 	}
 	if err := k.waitReady(ctx); err != nil {
-		return 0, 0, err
+		return t, err
 	}
 	r.phase("kubeadm", "all Ready", clock.next())
 	e.say("kubeadm: %.1f s", clock.total().Seconds())
-	seconds = clock.total().Seconds()
-	return seconds, seconds - imported.Seconds(), nil
+	t.seconds = clock.total().Seconds()
+	t.ahead = t.seconds - imported.Seconds()
+	t.cpu, err = l.cpuSince()
+	return t, err
 }

@@ -79,6 +79,12 @@ func (r *Result) against(what, unit string, v, rival, part float64) {
 	r.Figures = append(r.Figures, Figure{What: what, Unit: unit, Trivet: v, Rival: &rival, Ratio: &ratio, Aim: fmt.Sprintf("≤ 1/%.4g", 1/part), Met: &met})
 }
 
+// beside adds a value beside the rival's, without an aim.
+func (r *Result) beside(what, unit string, v, rival float64) {
+	ratio := v / rival
+	r.Figures = append(r.Figures, Figure{What: what, Unit: unit, Trivet: v, Rival: &rival, Ratio: &ratio})
+}
+
 func (r *Result) note(format string, args ...any) {
 	r.Notes = append(r.Notes, fmt.Sprintf(format, args...))
 }

@@ -63,12 +63,13 @@ func Plan(ctx context.Context, f *Fleet, helper string, parallel int) (*Measured
 		m.BytesReceived += s.BytesReceived
 	}
 	if !p.Empty() {
-		return m, fmt.Errorf("the plan of a running cluster has %d actions, the first: %s", p.Actions(), first(p))
+		return m, fmt.Errorf("the plan of a running cluster has %d actions, the first: %s", p.Actions(), First(p))
 	}
 	return m, nil
 }
 
-func first(p *plan.Plan) string {
+// First describes the first action of a plan.
+func First(p *plan.Plan) string {
 	for _, ph := range p.Phases {
 		for _, s := range ph.Steps {
 			for _, a := range s.Actions {
