@@ -59,20 +59,9 @@ func (g *global) loadFor(cmd *cobra.Command, access *lab.Access) (*topology.Topo
 		return nil, fmt.Errorf("%s: %s in the topology, nothing was contacted", g.dir, count(len(diags.Errs()), "mistake"))
 	}
 	if access != nil {
-		shareDisk(t)
+		t.ShareDisk()
 	}
 	return t, nil
-}
-
-// shareDisk suits the kubelets to a lab, whose hosts all see the machine's own disk: that it is nearly full is no reason to delete images or to evict pods. What the
-// topology sets wins.
-func shareDisk(t *topology.Topology) {
-	for _, c := range t.Clusters {
-		c.Components = append([]topology.Component{{Name: "kubelet", Settings: map[string]any{
-			"imageGCHighThresholdPercent": int64(100), "imageGCLowThresholdPercent": int64(99),
-			"evictionHard": map[string]any{"memory.available": "100Mi", "nodefs.available": "50Mi", "imagefs.available": "50Mi", "nodefs.inodesFree": "1%"},
-		}}}, c.Components...)
-	}
 }
 
 // topologyOptions are what a topology depends on besides its files.

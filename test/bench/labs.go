@@ -76,6 +76,7 @@ func labTopology(folder string, a lab.Access) (*topology.Topology, error) {
 	if diags.HasErrors() {
 		return nil, diags
 	}
+	t.ShareDisk()
 	return t, nil
 }
 

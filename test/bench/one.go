@@ -49,6 +49,9 @@ func bothSides(ctx context.Context, e *env, s *store, r *Result, kubeadm, trivet
 			return rival, own, fmt.Errorf("by trivet: %w", err)
 		}
 	}
+	if e.side != "" {
+		r.value("CPU time of the hosts", "s", rival.cpu+own.cpu)
+	}
 	return rival, own, nil
 }
 
