@@ -46,6 +46,25 @@ func (t *tail) Write(p []byte) (int, error) {
 	return n, nil
 }
 
+// ReadFrom implements io.ReaderFrom with a small buffer: io.Copy would hold 32 KiB for each of a thousand helpers, which say next to nothing.
+func (t *tail) ReadFrom(r io.Reader) (int64, error) {
+	buf := make([]byte, 512)
+	var all int64
+	for {
+		n, err := r.Read(buf)
+		all += int64(n)
+		if n > 0 {
+			_, _ = t.Write(buf[:n]) // never fails
+		}
+		if errors.Is(err, io.EOF) {
+			return all, nil
+		}
+		if err != nil {
+			return all, err
+		}
+	}
+}
+
 func (t *tail) bytes() []byte {
 	t.mu.Lock()
 	defer t.mu.Unlock()
