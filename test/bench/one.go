@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/trivet-dev/trivet/test/bench/simhosts"
 )
@@ -215,12 +216,15 @@ func (l *labHosts) noop(ctx context.Context, s *store, r *Result) error {
 	if !p.Empty() {
 		return fmt.Errorf("a plan after apply and verify has %d actions, the first: %s", p.Actions(), simhosts.First(p))
 	}
-	most := 0
+	// One control plane carries the requests to the API, over several connections at once; each counts.
+	var trips []int
 	for _, h := range e.Hosts() {
-		most = max(most, h.Stats().RoundTrips)
+		trips = append(trips, h.Stats().RoundTrips)
 	}
+	slices.Sort(trips)
 	r.value("plan with nothing to do, after connecting", "s", clock.next().Seconds())
-	r.atMost("its round trips per host", "", float64(most), tripsAim)
+	r.atMost("its round trips: of the host through which the API is asked", "", float64(trips[len(trips)-1]), tripsAim)
+	r.atMost("its round trips: of any other host", "", float64(trips[len(trips)-2]), tripsAim)
 	return nil
 }
 
