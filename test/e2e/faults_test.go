@@ -268,6 +268,7 @@ func (o *operator) brokenBringUp() {
 	o.unplugAt("bj2-cp1", "a step", amid("configure"))
 	o.killAt("the first units", amid("start"))
 	o.unplugAt("sh1-cp1", "the start of etcd", starts("start"))
+	o.killAt("half the packages and files", amid("install"))
 	o.killAt("the images", starts("images"))
 	o.killAt("half the images", amid("images"))
 	o.killAt("the wait for a quorum", starts("quorum"))
