@@ -30,9 +30,12 @@ type session struct {
 	where  string // it was killed
 	dead   chan struct{}
 	once   sync.Once
+	calls  map[string]context.Context // by host
 }
 
-func newSession() *session { return &session{dead: make(chan struct{})} }
+func newSession() *session {
+	return &session{dead: make(chan struct{}), calls: map[string]context.Context{}}
+}
 
 func (s *session) isDead() bool {
 	select {
@@ -59,28 +62,48 @@ func (f *Fleet) Begin() (end func() (points int, killedAt string)) {
 	}
 }
 
-// point counts a point of interest and says whether the run is killed at it.
+// point counts a point of interest and says whether the run is killed at it. Where OnPoint has the host vanish, the helper goes on only once it has noticed: how far it would
+// come before that is a matter of luck.
 func (f *Fleet) point(host, name string) bool {
+	cut, gone := f.passed(host, name)
+	if gone != nil {
+		<-gone.Done()
+	}
+	return cut
+}
+
+// passed also gives the call that lost its connection at the point.
+func (f *Fleet) passed(host, name string) (cut bool, gone context.Context) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	s := f.session
 	if s.isDead() {
-		return false
+		return false, nil
 	}
 	s.points++
 	if f.OnPoint != nil {
-		f.OnPoint(host, name)
+		before := f.Unreachable[host]
+		if f.OnPoint(host, name); f.Unreachable[host] && !before {
+			gone = s.calls[host]
+		}
 	}
 	byName := f.Cut.Point != "" && f.Cut.Host == host && f.Cut.Point == name
 	if s.points != f.Cut.N && !byName {
-		return false
+		return false, gone
 	}
 	s.where = fmt.Sprintf("%s: %s", host, name)
 	s.once.Do(func() { close(s.dead) })
 	for _, c := range s.conns {
 		go c.Close()
 	}
-	return true
+	return true, nil
+}
+
+// call notes the request that a host works on.
+func (f *Fleet) call(host string, ctx context.Context) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.session.calls[host] = ctx
 }
 
 // handler is the helper on a host, which dies where the run is killed, and reaches other hosts over the loopback interface.
@@ -111,6 +134,7 @@ func (h *handler) point(name string) {
 
 func (h *handler) Step(ctx context.Context, step *hostapi.Step, emit func(hostapi.Event)) (err error) {
 	defer h.dies(ctx, &err)
+	h.fleet.call(h.host, ctx)
 	h.point("step")
 	err = h.Handler.Step(ctx, step, emit)
 	h.point("stepped")
@@ -133,6 +157,7 @@ func (h *handler) Hold(ctx context.Context, req *hostapi.Hold, held func()) (err
 
 func (h *handler) Receive(ctx context.Context, req *hostapi.Receive) (err error) {
 	defer h.dies(ctx, &err)
+	h.fleet.call(h.host, ctx)
 	h.point("receive")
 	if h.fleet.point(h.host, "receiving") {
 		if err := h.partial(); err != nil {
