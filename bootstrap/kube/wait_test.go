@@ -135,6 +135,8 @@ func TestDeploymentReady(t *testing.T) {
 	}{
 		{"all, and all are wanted", state(3, 3, 3, 3, "True"), 0, ""},
 		{"one of three, and all are wanted", state(3, 3, 3, 1, "False"), 0, "1 of 3 replicas available, 3 of the latest template"},
+		{"one is missing, which an update may take away, so that the condition holds", state(3, 3, 3, 2, "True"), 0, "2 of 3 replicas available, 3 of the latest template"},
+		{"the only one is missing, and the condition holds", state(1, 1, 1, 0, "True"), 0, "0 of 1 replicas available"},
 		{"one of three is enough", state(3, 3, 3, 1, "False"), 1, ""},
 		{"two of three are enough", state(3, 3, 3, 1, "False"), 2, "1 of 3 replicas available"},
 		{"no more than there are", state(1, 1, 1, 1, "True"), 3, ""},
