@@ -48,17 +48,28 @@ func (e *listError) Unwrap() []error { return e.errs }
 // ofHost is how messages about a host begin: "host w1 (10.0.0.1:22): …".
 var ofHost = regexp.MustCompile(`^host ([^\s:]+)(?: \([^)]*\))?: `)
 
+// ofScan finds the address in a command that a remedy gives; scanMark stands for it while reasons are compared.
+var ofScan = regexp.MustCompile("`ssh-keyscan (?:-p \\d+ )?([^\\s`]+)")
+
+const scanMark = "\x00"
+
 // longReason is from where on a reason is not repeated: below, a line for each host reads better, and has its address.
 const longReason = 100
 
 // sameReason puts messages about hosts together that say the same of each at length: "hosts w1, w2: …".
 func sameReason(messages []string) []string {
 	var reasons []string
-	hosts, whole := map[string][]string{}, map[string]string{}
+	hosts, whole, scanned := map[string][]string{}, map[string]string{}, map[string][]string{}
 	for _, m := range messages {
 		reason := m
 		if match := ofHost.FindStringSubmatch(m); match != nil && len(m)-len(match[0]) >= longReason {
 			reason = m[len(match[0]):]
+			// ssh-keyscan takes several hosts at once, so that one command serves all.
+			if scan := ofScan.FindStringSubmatchIndex(reason); scan != nil {
+				address := reason[scan[2]:scan[3]]
+				reason = reason[:scan[2]] + scanMark + reason[scan[3]:]
+				scanned[reason] = append(scanned[reason], address)
+			}
 			hosts[reason] = append(hosts[reason], match[1])
 		}
 		if _, seen := whole[reason]; !seen {
@@ -70,7 +81,7 @@ func sameReason(messages []string) []string {
 	for i, reason := range reasons {
 		out[i] = whole[reason]
 		if len(hosts[reason]) > 1 {
-			out[i] = "hosts " + strings.Join(hosts[reason], ", ") + ": " + reason
+			out[i] = "hosts " + strings.Join(hosts[reason], ", ") + ": " + strings.Replace(reason, scanMark, strings.Join(scanned[reason], " "), 1)
 		}
 	}
 	return out

@@ -131,3 +131,18 @@ func TestSameReason(t *testing.T) {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 }
+
+// TestSameScan: a known hosts file that is not there is told once, with one command for all hosts.
+func TestSameScan(t *testing.T) {
+	message := func(host, scan string) string {
+		return host + "the known hosts file /f/known_hosts does not exist; make it with `ssh-keyscan -p 2 " + scan + " >> /f/known_hosts` and compare the keys on the host's console"
+	}
+	got := sameReason([]string{message("host a (10.0.0.1:2): ", "10.0.0.1"), message("host b (10.0.0.2:2): ", "10.0.0.2")})
+	if diff := cmp.Diff([]string{message("hosts a, b: ", "10.0.0.1 10.0.0.2")}, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	alone := message("host a (10.0.0.1:2): ", "10.0.0.1")
+	if got := sameReason([]string{alone}); len(got) != 1 || got[0] != alone {
+		t.Errorf("one host: %q", got)
+	}
+}
