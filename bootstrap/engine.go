@@ -87,7 +87,7 @@ func Connect(ctx context.Context, o Options) (*Engine, error) {
 	o.defaults()
 	e := &Engine{Options: o, cluster: c, release: rel, hosts: map[string]remote.Host{}, failed: map[string]error{}, patience: lookTimeout}
 	if o.Connect == nil {
-		e.pool = sshhost.NewPool(sshhost.Options{})
+		e.pool = sshhost.NewPool(sshhost.Options{Learned: e.learned})
 		reach, err := newReach(e)
 		if err != nil {
 			return nil, err

@@ -3,7 +3,9 @@ package bootstrap
 import (
 	"cmp"
 	"context"
+	"fmt"
 
+	"github.com/trivet-dev/trivet/bootstrap/event"
 	"github.com/trivet-dev/trivet/bootstrap/topology"
 	"github.com/trivet-dev/trivet/internal/remote"
 	"github.com/trivet-dev/trivet/internal/remote/sshhost"
@@ -81,4 +83,10 @@ func policy(p topology.HostKeyPolicy) sshhost.Policy {
 		return sshhost.Learn
 	}
 	return sshhost.Strict
+}
+
+// learned tells of a key that was taken on trust, so that it can be compared.
+func (e *Engine) learned(k sshhost.LearnedKey) {
+	e.emit(event.Event{Kind: event.Warning, Host: k.Name, Message: fmt.Sprintf("%s was met for the first time: its host key %s %s was written to %s; compare it with `ssh-keygen -lf` on its console",
+		k.Target, k.Type, k.Fingerprint, k.File)})
 }

@@ -450,6 +450,40 @@ func TestKnownHostsAsWithSSH(t *testing.T) {
 	})
 }
 
+// TestLearnedKeysAreTold: who accepts first contacts can compare what was accepted.
+func TestLearnedKeysAreTold(t *testing.T) {
+	o := newOperator(t)
+	o.agent("right")
+	o.loggedIn(o.connect("host_keys = \"learn\"\nknown_hosts = \"hosts\"", 1))
+	file := filepath.Join(o.home, "fleet", "hosts")
+	told := func() (out []event.Event) {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		for _, e := range o.events {
+			if e.Host == "cp1" && strings.Contains(e.Message, "first time") {
+				out = append(out, e)
+			}
+		}
+		return out
+	}
+	got := told()
+	if len(got) != 1 || got[0].Kind != event.Warning {
+		t.Fatalf("%+v", got)
+	}
+	for _, want := range []string{"host cp1 (127.0.0.1:", "ssh-ed25519 " + ssh.FingerprintSHA256(o.keys["host"]), file} {
+		if !strings.Contains(got[0].Message, want) {
+			t.Errorf("%q does not have %q", got[0].Message, want)
+		}
+	}
+	if text, err := os.ReadFile(file); err != nil || !strings.Contains(string(text), strings.TrimSpace(o.hostKey)) {
+		t.Errorf("%s: %q, %v", file, text, err)
+	}
+	_ = o.connect("host_keys = \"learn\"\nknown_hosts = \"hosts\"", 1)
+	if n := len(told()); n != 1 {
+		t.Errorf("a key that is known was told of %d times", n)
+	}
+}
+
 // TestJumpWithTheAgent: ProxyJump uses the keys that ssh would use for the jump.
 func TestJumpWithTheAgent(t *testing.T) {
 	o := newOperator(t)

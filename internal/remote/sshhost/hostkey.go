@@ -35,8 +35,9 @@ var hostCertAlgorithms = []string{ssh.CertAlgoED25519v01, ssh.CertAlgoECDSA256v0
 
 // hostKeys checks host keys. Parsed files are kept while they do not change, since a fleet is checked against one file.
 type hostKeys struct {
-	mu     sync.Mutex
-	parsed map[string]*keyFile
+	mu      sync.Mutex
+	parsed  map[string]*keyFile
+	learned func(LearnedKey) // may be nil
 }
 
 type keyFile struct {
@@ -256,6 +257,9 @@ func (k *hostKeys) learn(e *endpoint, key ssh.PublicKey) error {
 	k.mu.Lock()
 	delete(k.parsed, path)
 	k.mu.Unlock()
+	if k.learned != nil {
+		k.learned(LearnedKey{Name: e.Name, Target: e.String(), Type: key.Type(), Fingerprint: ssh.FingerprintSHA256(key), File: path})
+	}
 	return nil
 }
 

@@ -19,6 +19,17 @@ type Options struct {
 	PerTarget int
 	// PerBastion bounds handshakes through one bastion. 32.
 	PerBastion int
+	// Learned is told of each host key that was written to a known_hosts file because the policy is Learn; it may be nil, and is called for one key at a time.
+	Learned func(LearnedKey)
+}
+
+// LearnedKey is a host key that nobody has checked.
+type LearnedKey struct {
+	Name        string // of the host or bastion
+	Target      string // "host bj1-cp1 (10.11.1.11:22)"
+	Type        string // "ssh-ed25519"
+	Fingerprint string // "SHA256:…"
+	File        string // where it was written
 }
 
 // Pool connects to the hosts of one run. Its connections to bastions are shared and end with it.
@@ -59,7 +70,7 @@ func NewPool(o Options) *Pool {
 	if o.PerBastion <= 0 {
 		o.PerBastion = 32
 	}
-	return &Pool{options: o, all: make(semaphore, o.Handshakes), targets: map[string]semaphore{}, shared: map[string]*sharedHop{}}
+	return &Pool{options: o, hosts: hostKeys{learned: o.Learned}, all: make(semaphore, o.Handshakes), targets: map[string]semaphore{}, shared: map[string]*sharedHop{}}
 }
 
 // Connect logs in to the host, places the helper if it is not there, starts it as root and greets it. It makes a new connection each time: call it
