@@ -22,3 +22,10 @@ func (e *Engine) StatusWithin(ctx context.Context, patience time.Duration) (*Sta
 func (e *Engine) KubeletStarts(ctx context.Context, nodes []string) map[string]time.Time {
 	return e.kubeletStarts(ctx, nodes)
 }
+
+// NodesReady waits at the gate of that name, on the hosts of an engine.
+func NodesReady(ctx context.Context, e *Engine, nodes []string, report func(string)) error {
+	c := &liveCluster{engine: e}
+	defer c.Close()
+	return c.NodesReady(ctx, nodes, report)
+}

@@ -15,7 +15,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/trivet-dev/trivet/bootstrap"
-	"github.com/trivet-dev/trivet/bootstrap/event"
 	"github.com/trivet-dev/trivet/bootstrap/fleettest"
 	"github.com/trivet-dev/trivet/bootstrap/plan"
 	"github.com/trivet-dev/trivet/bootstrap/topology"
@@ -190,26 +189,15 @@ func TestNodesReadyAfterRestart(t *testing.T) {
 	api := &nodesAPI{heartbeat: map[string]time.Time{"cp1": started.Add(time.Minute), "w1": started.Add(-time.Second)}, later: make(chan map[string]time.Time, 1)}
 	var waited []string
 	change, probed := tap(f, api)
-	e := open(t, f, change, func(o *bootstrap.Options) {
-		o.Events = func(ev event.Event) {
-			if ev.Kind != event.Waiting {
-				return
-			}
-			if waited = append(waited, ev.Message); len(waited) == 1 {
-				api.later <- map[string]time.Time{"w1": started}
-			}
-		}
-	})
-	p := planOf(t, e)
-	if !p.Empty() {
-		t.Fatalf("%d actions", p.Actions())
-	}
-	probed()
-	live := open(t, f, change, func(o *bootstrap.Options) { o.API, o.Events = nil, e.Events })
-	gate := &plan.Plan{Cluster: p.Cluster, Phases: []plan.Phase{{Name: "ready", Gates: []plan.Gate{{Kind: plan.GateNodes, Hosts: []string{"cp1", "w1"}}}}}}
+	live := open(t, f, change, func(o *bootstrap.Options) { o.API = nil })
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	if err := live.Settle(ctx, gate); err != nil {
+	err := bootstrap.NodesReady(ctx, live, []string{"cp1", "w1"}, func(missing string) {
+		if waited = append(waited, missing); len(waited) == 1 {
+			api.later <- map[string]time.Time{"w1": started}
+		}
+	})
+	if err != nil {
 		t.Fatal(err)
 	}
 	want := []string{"node w1: its kubelet, which was started, has not reported since: look at the unit kubelet on the host", "nothing"}
