@@ -242,12 +242,12 @@ func runtime(a Action) bool {
 func (m *maker) bringUp() {
 	unit := func(a Action) bool { return kindOf(a) == hostapi.KindUnit }
 	image := func(a Action) bool { return kindOf(a) == hostapi.KindImage }
-	m.phase(Phase{Name: "configure", Title: "Files of etcd and API servers", Steps: m.each(m.hosts, func(a Action) bool { return early(a) && !unit(a) })})
-	m.phase(Phase{Name: "start", Title: "etcd and API servers", Steps: m.each(m.hosts, func(a Action) bool { return early(a) && unit(a) })})
+	m.phase(Phase{Name: "configure", Title: "etcd and API servers: files, certificates", Steps: m.each(m.hosts, func(a Action) bool { return early(a) && !unit(a) })})
+	m.phase(Phase{Name: "start", Title: "etcd and API servers: start", Steps: m.each(m.hosts, func(a Action) bool { return early(a) && unit(a) })})
 	m.phase(Phase{Name: "install", Title: "Packages, files and certificates", Steps: m.each(m.hosts, func(a Action) bool {
 		return !early(a) && !unit(a) && !image(a) && !guard(a)
 	})})
-	m.phase(Phase{Name: "images", Title: "containerd, and images, pinned", Steps: m.each(m.hosts, func(a Action) bool { return runtime(a) || image(a) })})
+	m.phase(Phase{Name: "images", Title: "Images, pinned", Steps: m.each(m.hosts, func(a Action) bool { return runtime(a) || image(a) })})
 	steps := m.each(m.hosts, guard)
 	for i := range steps {
 		if m.isControlPlane(steps[i].Host) {
