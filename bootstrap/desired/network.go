@@ -18,7 +18,8 @@ const VXLANOverhead = 50
 // routeProtocol marks the routes that Trivet sets, so that they can be found again. The number is not among those of iproute2's rt_protos.
 const routeProtocol = 201
 
-const flannelUnit = "flanneld.service"
+// FlannelUnit is flanneld's unit.
+const FlannelUnit = "flanneld.service"
 
 // network makes the pod network of the node: the bridge that pods hang on, and how it reaches the bridges of other nodes.
 func (b *builder) network() {
@@ -77,7 +78,7 @@ func (b *builder) flannel(link string, mtu int) {
 	config := b.render("/etc/trivet/flannel.json", templates.FlannelConfig{
 		PodCIDR: b.cluster.PodCIDR, NFTables: b.cluster.Network.ProxyMode == release.ModeNFTables, InterfaceMTU: mtu + VXLANOverhead,
 	})
-	b.unit(flannelUnit, templates.FlannelUnit{Name: b.host.Name, Address: b.host.Address, Interface: link}, start{noWait: true}, bin, access, config, ca, flannelLink(b.in).ID())
+	b.unit(FlannelUnit, templates.FlannelUnit{Name: b.host.Name, Address: b.host.Address, Interface: link}, start{noWait: true}, bin, access, config, ca, flannelLink(b.in).ID())
 }
 
 // routes makes static routes to the other nodes, which stand in the same layer-2 domain.

@@ -116,7 +116,7 @@ func flannelLink(in *Input) hostapi.Item {
 			nodes++
 		}
 	}
-	return hostapi.Item{Claim: &hostapi.Claim{What: hostapi.ClaimLink, Name: "flannel.1", Unit: flannelUnit, Routes: nodes > 1}}
+	return hostapi.Item{Claim: &hostapi.Claim{What: hostapi.ClaimLink, Name: "flannel.1", Unit: FlannelUnit, Routes: nodes > 1}}
 }
 
 // claim owns by-products.

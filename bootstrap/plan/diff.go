@@ -27,8 +27,9 @@ type hostDiff struct {
 	changed map[hostapi.ID]bool // what their readers have to be restarted for
 }
 
-// diffHost returns the actions that bring a host from what was seen to what is wanted, removals last, in the order in which they are to be done.
-func diffHost(want *desired.Host, seen *hostapi.Observation, public inventory.Public, now time.Time) ([]Action, error) {
+// diffHost returns the actions that bring a host from what was seen to what is wanted, removals last, in the order in which they are to be done. Drift that leave says yes to is
+// left as it is.
+func diffHost(want *desired.Host, seen *hostapi.Observation, public inventory.Public, now time.Time, leave func(hostapi.Drift) bool) ([]Action, error) {
 	d := &hostDiff{want: want, seen: seen, public: public, now: now,
 		record: map[hostapi.ID]hostapi.RecordedItem{}, drift: map[hostapi.ID]hostapi.Drift{}, changed: map[hostapi.ID]bool{}}
 	if seen.Record != nil {
@@ -37,7 +38,9 @@ func diffHost(want *desired.Host, seen *hostapi.Observation, public inventory.Pu
 		}
 	}
 	for _, x := range seen.Drift {
-		d.drift[x.ID] = x
+		if leave == nil || !leave(x) {
+			d.drift[x.ID] = x
+		}
 	}
 	var out []Action
 	wanted := map[hostapi.ID]bool{}

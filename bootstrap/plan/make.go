@@ -66,7 +66,7 @@ func Make(in Input) (*Plan, error) {
 			return nil, fmt.Errorf("host %s was not observed: a plan needs every host that it changes", h.Name)
 		}
 		m.plan.Facts[h.Name] = factsDigest(seen)
-		actions, err := diffHost(h, seen, in.Target.Public, in.Now)
+		actions, err := diffHost(h, seen, in.Target.Public, in.Now, func(d hostapi.Drift) bool { return d.Code == hostapi.DriftNoRoute && !m.routed(h.Name) })
 		if err != nil {
 			return nil, err
 		}
@@ -89,6 +89,18 @@ func Make(in Input) (*Plan, error) {
 	m.plan.Issues = m.fresh || m.issues()
 	m.plan.NewIdentity = m.sealedOn() == 0 && m.fresh
 	return m.plan, nil
+}
+
+// routed says whether routes to other nodes are to be expected on a host: flanneld makes one to each node on which it was up. Restarting it where no other node was seen that runs
+// it brings none, and would be done again at each apply.
+func (m *maker) routed(host string) bool {
+	id := hostapi.ID{Kind: hostapi.KindUnit, Name: desired.FlannelUnit}
+	return slices.ContainsFunc(m.hosts, func(h *topology.Host) bool {
+		o := m.Seen[h.Name]
+		return h.Name != host && o.Record != nil &&
+			slices.ContainsFunc(o.Record.Items, func(i hostapi.RecordedItem) bool { return i.Item.ID() == id && !i.Pending }) &&
+			!slices.ContainsFunc(o.Drift, func(d hostapi.Drift) bool { return d.ID == id && d.Code == hostapi.DriftDown })
+	})
 }
 
 // factsDigest sums up what a plan relies on of one host. Times and free space are left out: they always change and nothing depends on them.

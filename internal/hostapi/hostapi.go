@@ -154,6 +154,8 @@ const (
 	DriftDown DriftCode = "down"
 	// DriftDataGone: a folder that kept what cannot be made again is empty or missing.
 	DriftDataGone DriftCode = "data-gone"
+	// DriftNoRoute: a link that should lead to other nodes has no route, as it also has before another node is up.
+	DriftNoRoute DriftCode = "no-route"
 )
 
 // Document is a small cluster-wide file kept beside the record (inventory, sealed identity).

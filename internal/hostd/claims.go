@@ -62,7 +62,11 @@ func matches(pattern, name string) bool {
 
 func (claimKind) prepare(ctx context.Context, s *stepper, e *entry, full *hostapi.Item) (bool, error) {
 	if e.Prior.Captured {
-		why, err := s.claimAstray(ctx, full.Claim)
+		c := *full.Claim
+		if was := e.Item.Claim; was != nil && !was.Routes {
+			c.Routes = false // nobody took away what is only to be there from now on
+		}
+		why, err := s.claimAstray(ctx, &c)
 		if why != "" {
 			s.astray = append(s.astray, full.ID())
 		}
@@ -90,7 +94,8 @@ func (claimKind) apply(context.Context, *stepper, *entry, *hostapi.Item) (bool, 
 }
 
 func (claimKind) drift(o *observer, e *entry) (string, hostapi.DriftCode) {
-	return o.claims[e.id()], ""
+	d := o.claims[e.id()]
+	return d.What, d.Code
 }
 
 // foreignClaim is an error where something is there that is to be claimed.
@@ -110,17 +115,17 @@ func (claimKind) quiet(s *stepper, before *entry, full *hostapi.Item) bool {
 
 // lookAtClaims finds out about claims whose unit runs.
 func (o *observer) lookAtClaims(ctx context.Context, rec *record) error {
-	o.claims = map[hostapi.ID]string{}
+	o.claims = map[hostapi.ID]hostapi.Drift{}
 	for _, e := range rec.of(hostapi.KindClaim) {
 		c := e.item().Claim
 		if c.Unit == "" || o.states[c.Unit].Active != "active" {
 			continue
 		}
-		why, err := o.amiss(ctx, c)
+		what, code, err := o.amiss(ctx, c)
 		if err != nil {
 			return err
 		}
-		o.claims[e.id()] = why
+		o.claims[e.id()] = hostapi.Drift{What: what, Code: code}
 	}
 	return nil
 }
@@ -134,31 +139,32 @@ func (s *stepper) claimAstray(ctx context.Context, c *hostapi.Claim) (string, er
 	if err != nil || st.Active != "active" {
 		return "", err
 	}
-	return s.amiss(ctx, c)
+	what, _, err := s.amiss(ctx, c)
+	return what, err
 }
 
 // amiss says what a running unit lacks of its claim.
-func (h *Host) amiss(ctx context.Context, c *hostapi.Claim) (string, error) {
+func (h *Host) amiss(ctx context.Context, c *hostapi.Claim) (string, hostapi.DriftCode, error) {
 	found, err := h.claimed(ctx, c)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	if len(found) == 0 {
-		return "missing, while " + c.Unit + " runs, which makes it", nil
+		return "missing, while " + c.Unit + " runs, which makes it", "", nil
 	}
 	if c.What != hostapi.ClaimLink || !c.Routes {
-		return "", nil
+		return "", "", nil
 	}
 	routes, err := h.Kernel.Routes(ctx)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	for _, link := range found {
 		if routes[link] == 0 {
-			return "no route leads through it, while " + c.Unit + " runs, which makes them", nil
+			return "no route leads through it, while " + c.Unit + " runs, which makes them", hostapi.DriftNoRoute, nil
 		}
 	}
-	return "", nil
+	return "", "", nil
 }
 
 // claimed lists what is there of a claim.

@@ -164,9 +164,10 @@ func TestClaimOfARunningUnit(t *testing.T) {
 		name string
 		take func()
 		want string
+		code hostapi.DriftCode
 	}{
-		{"link deleted", func() { must(t, m.Kernel.DeleteLink(t.Context(), "flannel.1")) }, "missing, while flanneld.service runs, which makes it"},
-		{"link made again without routes", func() { m.Kernel.LinkRoutes = nil }, "no route leads through it, while flanneld.service runs, which makes them"},
+		{"link deleted", func() { must(t, m.Kernel.DeleteLink(t.Context(), "flannel.1")) }, "missing, while flanneld.service runs, which makes it", ""},
+		{"link made again without routes", func() { m.Kernel.LinkRoutes = nil }, "no route leads through it, while flanneld.service runs, which makes them", hostapi.DriftNoRoute},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			starts := m.Units.Starts["flanneld.service"]
@@ -174,7 +175,7 @@ func TestClaimOfARunningUnit(t *testing.T) {
 				t.Fatalf("drift before: %v", d)
 			}
 			tt.take()
-			if d := cmp.Diff([]hostapi.Drift{{ID: claim.ID(), What: tt.want}}, observe(t, m).Drift); d != "" {
+			if d := cmp.Diff([]hostapi.Drift{{ID: claim.ID(), What: tt.want, Code: tt.code}}, observe(t, m).Drift); d != "" {
 				t.Errorf("drift (-want +got):\n%s", d)
 			}
 			run(t, m, ensure(claim, unit)...)
@@ -204,6 +205,18 @@ func TestClaimOfARunningUnit(t *testing.T) {
 		m.Kernel.LinkRoutes = map[string]int{"flannel.1": 3}
 		if got := run(t, m, ensure(claim, unit)...); got != "done unchanged" {
 			t.Errorf("%s: knowing more of a claim restarts its unit", got)
+		}
+	})
+	t.Run("routes wanted from now on", func(t *testing.T) {
+		m := newMachine(t)
+		alone := hostapi.Item{Claim: &hostapi.Claim{What: hostapi.ClaimLink, Name: "flannel.1", Unit: "flanneld.service"}}
+		m.Units.OnStart = func(string) { m.Kernel.AddLink("flannel.1") }
+		run(t, m, ensure(alone, file, unit)...)
+		if got := run(t, m, ensure(claim, unit)...); got != "done unchanged" {
+			t.Errorf("%s: routes that cannot be there yet restart their unit", got)
+		}
+		if d := observe(t, m); len(d.Drift) != 1 || d.Drift[0].Code != hostapi.DriftNoRoute || slices.ContainsFunc(d.Record.Items, func(i hostapi.RecordedItem) bool { return i.Stale }) {
+			t.Errorf("drift %v, record %+v", d.Drift, d.Record.Items)
 		}
 	})
 }

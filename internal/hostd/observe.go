@@ -23,7 +23,7 @@ type observer struct {
 	images    map[string]imageState // by "namespace reference"
 	imagesErr error
 	sysctls   []byte
-	claims    map[hostapi.ID]string // what is wrong with claims that have a unit
+	claims    map[hostapi.ID]hostapi.Drift // what is wrong with claims that have a unit
 }
 
 // Observe reads the host. It takes no lock and writes nothing.
