@@ -199,7 +199,7 @@ func TestNodesReadyAfterRestart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"node w1: its kubelet, which was started, has not reported since: look at the unit kubelet on the host", "nothing"}
+	want := []string{"node w1: its kubelet, which was started, has not reported since: look at the unit kubelet on the host", ""}
 	if d := cmp.Diff(want, waited); d != "" {
 		t.Errorf("waited for (-want +got):\n%s", d)
 	}
