@@ -321,6 +321,7 @@ func (b *block) prefix(name string) (netip.Prefix, bool) {
 		b.errorf(name, "IPv6 not supported", "%s is an IPv6 range. Trivet brings up IPv4 clusters only; use an IPv4 range.", shown)
 	case p != p.Masked():
 		b.errorf(name, "Wrong range", "%s is an address inside a range, not a range. Did you mean %q?", shown, p.Masked())
+		return p.Masked(), true // what lies in it can be checked all the same
 	default:
 		if kind := rangeKind(p); !kind.Host {
 			b.errorf(name, "Range cannot be used", "%s holds %s: %s. Choose a range of private addresses, for example in 10.0.0.0/8.", shown, kind.Name, kind.Why)
