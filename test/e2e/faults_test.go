@@ -149,6 +149,7 @@ func (o *operator) shutOut() {
 		o.t.Fatal(err)
 	}
 	o.on("bj1-w1", "rm", "-r", "/var/tmp/trivet-1000") // the helper, which the login user placed and may not run as root
+	o.on("bj1-w1", "rm", "-r", "/run/sudo/ts")         // sudo's own note of whom it refused
 	o.asBefore(before)
 }
 
