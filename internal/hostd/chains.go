@@ -212,15 +212,60 @@ func (h *Host) ruleTables(ctx context.Context) ([]string, error) {
 	}), err
 }
 
-// priorTables is what ruleTables shows less what Trivet's components have made since an earlier claim.
-func (s *stepper) priorTables(ctx context.Context) ([]string, error) {
-	now, err := s.ruleTables(ctx)
-	for _, e := range s.rec.of(hostapi.KindClaim) {
-		if e.item().Claim.What == hostapi.ClaimChains && e.Prior.Captured {
-			now = slices.DeleteFunc(now, func(t string) bool { return !slices.Contains(e.Prior.Tables, t) })
+// priorTables is what ruleTables shows, with the base chains in them, less what Trivet's components have made since an earlier claim.
+func (s *stepper) priorTables(ctx context.Context) (tables, chains []string, err error) {
+	if tables, err = s.ruleTables(ctx); err != nil {
+		return nil, nil, err
+	}
+	for _, t := range tables {
+		listed, err := s.listTable(ctx, t)
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, c := range baseChainsOf(listed) {
+			chains = append(chains, t+" "+c.name)
 		}
 	}
-	return now, err
+	for _, e := range s.rec.of(hostapi.KindClaim) {
+		if e.item().Claim.What == hostapi.ClaimChains && e.Prior.Captured {
+			tables = slices.DeleteFunc(tables, func(t string) bool { return !slices.Contains(e.Prior.Tables, t) })
+			chains = slices.DeleteFunc(chains, func(c string) bool { return !slices.Contains(e.Prior.BaseChains, c) })
+		}
+	}
+	return tables, chains, nil
+}
+
+func (s *stepper) listTable(ctx context.Context, table string) (string, error) {
+	out, err := s.command(ctx, "nft", append([]string{"list", "table"}, strings.Fields(table)...)...)
+	return string(out), err
+}
+
+// baseChain is one of those that iptables makes by itself. A plain one has no rule and accepts everything.
+type baseChain struct {
+	name  string
+	plain bool
+}
+
+// baseChainsOf reads a table as nft lists it.
+func baseChainsOf(listed string) []baseChain {
+	var out []baseChain
+	inside := false
+	for line := range strings.Lines(listed) {
+		f := strings.Fields(line)
+		switch {
+		case len(f) == 3 && f[0] == "chain" && f[2] == "{":
+			if inside = slices.Contains(baseChains, f[1]); inside {
+				out = append(out, baseChain{name: f[1], plain: true})
+			}
+		case len(f) == 0 || !inside:
+		case f[0] == "}":
+			inside = false
+		case f[0] == "type" && strings.HasSuffix(strings.TrimSpace(line), "; policy accept;"):
+		default:
+			out[len(out)-1].plain = false
+		}
+	}
+	return out
 }
 
 // withdrawTries is how often rules are read again after somebody else changed them between reading and writing.
@@ -238,7 +283,7 @@ func (s *stepper) removeChains(ctx context.Context, e *entry) error {
 			return fmt.Errorf("chains %s of iptables cannot be removed: %w", pattern, err)
 		}
 	}
-	return s.removeTables(ctx, e.Prior.Tables)
+	return s.removeTables(ctx, e.Prior)
 }
 
 func (s *stepper) withdrawChains(ctx context.Context, pattern string) error {
@@ -261,27 +306,48 @@ func (s *stepper) withdrawChains(ctx context.Context, pattern string) error {
 	return nil
 }
 
-// removeTables deletes tables of iptables' nf_tables backend that were not there before and hold nothing any more: iptables itself never deletes them.
-func (s *stepper) removeTables(ctx context.Context, before []string) error {
+// removeTables deletes tables of iptables' nf_tables backend that were not there before and hold nothing any more, and such base chains in those that were: iptables itself
+// never deletes them.
+func (s *stepper) removeTables(ctx context.Context, before prior) error {
 	tables, err := s.ruleTables(ctx)
 	if err != nil {
 		return err
 	}
 	for _, t := range tables {
-		if slices.Contains(before, t) {
-			continue
-		}
-		listed, err := s.command(ctx, "nft", append([]string{"list", "table"}, strings.Fields(t)...)...)
+		listed, err := s.listTable(ctx, t)
 		if err != nil {
 			return err
 		}
-		if !emptyRuleTable(string(listed)) {
+		if slices.Contains(before.Tables, t) {
+			if err := s.removeBaseChains(ctx, t, listed, before.BaseChains); err != nil {
+				return err
+			}
+			continue
+		}
+		if !emptyRuleTable(listed) {
 			continue
 		}
 		if _, err := s.command(ctx, "nft", append([]string{"delete", "table"}, strings.Fields(t)...)...); err != nil {
 			return err
 		}
 		s.hook("removed table " + t)
+	}
+	return nil
+}
+
+// removeBaseChains deletes plain base chains of a table that were not there before.
+func (s *stepper) removeBaseChains(ctx context.Context, table, listed string, before []string) error {
+	if !slices.ContainsFunc(before, func(c string) bool { return strings.HasPrefix(c, table+" ") }) {
+		return nil // nobody noted what was there
+	}
+	for _, c := range baseChainsOf(listed) {
+		if !c.plain || slices.Contains(before, table+" "+c.name) {
+			continue
+		}
+		if _, err := s.command(ctx, "nft", append([]string{"delete", "chain"}, append(strings.Fields(table), c.name)...)...); err != nil {
+			return err
+		}
+		s.hook("removed chain " + table + " " + c.name)
 	}
 	return nil
 }

@@ -66,7 +66,7 @@ func chainsWith(t *testing.T, backend string) {
 		return string(out)
 	}
 	shown := func() []string {
-		return strings.Split(sh(`nft list tables | sort; for p in iptables-nft ip6tables-nft iptables-legacy ip6tables-legacy; do
+		return strings.Split(sh(`nft list ruleset | sed 's/counter packets [0-9]* bytes [0-9]*/counter/' | sort; for p in iptables-nft ip6tables-nft iptables-legacy ip6tables-legacy; do
 			$p-save | sed -e '/^#/d' -e 's/ \[[0-9:]*\]$//'; done`), "\n")
 	}
 	sh(foreignScript)

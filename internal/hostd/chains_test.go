@@ -28,7 +28,7 @@ func firewall() map[string][]*hostdtest.RuleTable {
 				`-A INPUT -p tcp -m tcp --dport 22 -m comment --comment "was -j KUBE-SERVICES once" -j ACCEPT`,
 				`-A INPUT -m comment --comment "say \"-j KUBE-FIREWALL\" twice" -j OPS`, "-A OPS -s 192.0.2.0/24 -j NOT-KUBE-OPS",
 			}},
-			{Name: "raw", Base: []string{"PREROUTING ACCEPT", "OUTPUT ACCEPT"}},
+			{Name: "raw", Base: []string{"PREROUTING ACCEPT"}},
 		},
 		"iptables-legacy": {{Name: "mangle", Base: []string{"PREROUTING ACCEPT"}, Rules: []string{"-A PREROUTING -i eth9 -j ACCEPT"}}},
 	}
@@ -49,6 +49,11 @@ func addKubeRules(m *hostdtest.Machine) {
 		t := &hostdtest.RuleTable{Name: "nat", Base: []string{"PREROUTING ACCEPT", "OUTPUT ACCEPT", "POSTROUTING ACCEPT"}}
 		nat(t)
 		r[program] = append(r[program], t, &hostdtest.RuleTable{Name: "mangle", Base: []string{"PREROUTING ACCEPT"}, Chains: []string{"KUBE-IPTABLES-HINT", "KUBE-KUBELET-CANARY"}})
+	}
+	for _, t := range r["iptables-nft"] {
+		if t.Name == "raw" { // iptables makes base chains as it needs them, in tables of others, too
+			t.Base = append(t.Base, "OUTPUT ACCEPT")
+		}
 	}
 	for _, t := range r["iptables-nft"][:1] {
 		t.Chains = append(t.Chains, "KUBE-FORWARD")

@@ -79,11 +79,10 @@ func (claimKind) prepare(ctx context.Context, s *stepper, e *entry, full *hostap
 		e.Prior.Parents = s.missingDirs(path.Dir(full.Claim.Name))
 	}
 	if full.Claim.What == hostapi.ClaimChains {
-		tables, err := s.priorTables(ctx)
-		if err != nil {
+		var err error
+		if e.Prior.Tables, e.Prior.BaseChains, err = s.priorTables(ctx); err != nil {
 			return false, err
 		}
-		e.Prior.Tables = tables
 	}
 	e.Prior.Captured = true
 	return true, nil

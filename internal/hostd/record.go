@@ -84,6 +84,8 @@ type prior struct {
 	Images []string `json:"images,omitempty"`
 	// Tables are those of iptables that were there as nftables tables, "family name".
 	Tables []string `json:"tables,omitempty"`
+	// BaseChains are those that iptables makes by itself and that were there in them, "family table chain". A record of an older helper has none.
+	BaseChains []string `json:"baseChains,omitempty"`
 	// Parents are folders above a claim that were not there, the outermost first: who makes what is claimed makes them.
 	Parents []string `json:"parents,omitempty"`
 }

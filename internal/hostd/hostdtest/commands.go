@@ -277,6 +277,8 @@ func (c *Commands) nft(args []string) ([]byte, error) {
 	case len(args) == 4 && args[0] == "delete" && args[1] == "table":
 		c.deleteTable(args[2] + " " + args[3])
 		return nil, nil
+	case len(args) == 5 && args[0] == "delete" && args[1] == "chain" && c.ruleTables()[args[2]+" "+args[3]] != nil:
+		return nil, deleteBase(c.ruleTables()[args[2]+" "+args[3]], args[4])
 	}
 	return unknown("nft", args)
 }

@@ -160,6 +160,15 @@ func listRuleTable(name string, t *RuleTable) []byte {
 	return b.Bytes()
 }
 
+// deleteBase deletes a base chain, which must have no rule.
+func deleteBase(t *RuleTable, chain string) error {
+	if slices.ContainsFunc(t.Rules, func(r string) bool { return chainOf(r) == chain }) {
+		return fmt.Errorf("nft: chain %s: Device or resource busy", chain)
+	}
+	t.Base = slices.DeleteFunc(slices.Clone(t.Base), func(b string) bool { return strings.HasPrefix(b, chain+" ") })
+	return nil
+}
+
 func (c *Commands) deleteTable(name string) {
 	c.Tables = slices.DeleteFunc(c.Tables, func(t string) bool { return t == name })
 	family, table, _ := strings.Cut(name, " ")
