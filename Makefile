@@ -10,9 +10,9 @@ SHELL := /bin/bash
 TOPOLOGY := examples/topologies/two-places-three-centres
 GOFLAGS_HELPER := -trimpath -ldflags '-s -w'
 
-# Debian packages: the lab's, a C compiler and libseccomp for building runc, HAProxy to check its configuration in tests.
+# Debian packages: the lab's, a C compiler and libseccomp for building runc, HAProxy and iptables for tests that use the real ones.
 PACKAGES := systemd-container mmdebstrap openssh-server openssh-client iproute2 nftables procps ca-certificates \
-            gcc libc6-dev libseccomp-dev pkg-config haproxy
+            gcc libc6-dev libseccomp-dev pkg-config haproxy iptables
 
 build:
 	@mkdir -p bin
