@@ -133,6 +133,7 @@ type Server struct {
 	Name    string
 	Address netip.Addr
 	Weight  int
+	Backup  bool // asked only while no other one is ready
 }
 
 // CNIConfig is the list of CNI plugins.

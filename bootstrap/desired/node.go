@@ -29,7 +29,8 @@ func (b *builder) balancer() {
 	b.unit("trivet-haproxy.service", templates.HAProxyUnit{}, start{reload: true}, config, ca)
 }
 
-// apiServers weighs the API servers by nearness.
+// apiServers weighs the API servers by nearness. A control plane has its own one, and the others for when that is not ready: a connection to a site that was just cut off hangs until
+// the checks have found out.
 func (b *builder) apiServers() []templates.Server {
 	var out []templates.Server
 	for _, h := range b.cluster.HostsWith(topology.RoleControlPlane) {
@@ -40,7 +41,7 @@ func (b *builder) apiServers() []templates.Server {
 		case h.Site().Region == b.host.Site().Region:
 			weight = 50
 		}
-		out = append(out, templates.Server{Name: h.Name, Address: h.Address, Weight: weight})
+		out = append(out, templates.Server{Name: h.Name, Address: h.Address, Weight: weight, Backup: b.host.Has(topology.RoleControlPlane) && h != b.host})
 	}
 	return out
 }
