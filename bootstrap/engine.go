@@ -150,12 +150,33 @@ var errLate = fmt.Errorf("no connection within %s of most others, and those are 
 
 func (e *Engine) connectAll(ctx context.Context) {
 	var mu sync.Mutex
-	var wg sync.WaitGroup
-	slots := make(chan struct{}, e.parallel())
 	hosts := slices.DeleteFunc(slices.Clone(e.cluster.Hosts), func(h *topology.Host) bool { return e.Only != nil && !e.Only(h) })
 	ctx, late := context.WithCancelCause(ctx)
 	defer late(nil)
-	for _, h := range hosts {
+	each(ctx, e.parallel(), hosts, func(h *topology.Host) {
+		conn, err := e.Options.Connect(ctx, h)
+		mu.Lock()
+		defer mu.Unlock()
+		switch {
+		case err != nil && errors.Is(context.Cause(ctx), errLate):
+			e.failed[h.Name] = fmt.Errorf("host %s: %w", h.Name, errLate)
+			return
+		case err != nil:
+			e.failed[h.Name] = err
+			return
+		}
+		e.hosts[h.Name] = conn
+		if e.Majority && len(e.hosts) == topology.Majority(len(hosts)) {
+			time.AfterFunc(majorityGrace, func() { late(errLate) })
+		}
+	})
+}
+
+// each calls do for all items, a bounded number at once, and waits. Those whose turn has not come when ctx ends are left out.
+func each[T any](ctx context.Context, parallel int, items []T, do func(T)) {
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, parallel)
+	for _, item := range items {
 		wg.Go(func() {
 			select {
 			case slots <- struct{}{}:
@@ -163,21 +184,7 @@ func (e *Engine) connectAll(ctx context.Context) {
 				return
 			}
 			defer func() { <-slots }()
-			conn, err := e.Options.Connect(ctx, h)
-			mu.Lock()
-			defer mu.Unlock()
-			switch {
-			case err != nil && errors.Is(context.Cause(ctx), errLate):
-				e.failed[h.Name] = fmt.Errorf("host %s: %w", h.Name, errLate)
-				return
-			case err != nil:
-				e.failed[h.Name] = err
-				return
-			}
-			e.hosts[h.Name] = conn
-			if e.Majority && len(e.hosts) == topology.Majority(len(hosts)) {
-				time.AfterFunc(majorityGrace, func() { late(errLate) })
-			}
+			do(item)
 		})
 	}
 	wg.Wait()

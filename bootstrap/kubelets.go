@@ -3,6 +3,7 @@ package bootstrap
 import (
 	"context"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -40,30 +41,19 @@ func (e *Engine) kubeletStarts(ctx context.Context, nodes []string) map[string]t
 	if out == nil {
 		out = map[string]time.Time{}
 	}
+	unknown := slices.DeleteFunc(slices.Clone(nodes), func(name string) bool {
+		_, known := e.started[name]
+		return known || e.hosts[name] == nil
+	})
 	var mu sync.Mutex
-	var wg sync.WaitGroup
-	slots := make(chan struct{}, e.parallel())
-	for _, name := range nodes {
-		host := e.hosts[name]
-		if _, known := e.started[name]; known || host == nil {
-			continue
+	each(ctx, e.parallel(), unknown, func(name string) {
+		r, err := e.hosts[name].Probe(ctx, &hostapi.ProbeRequest{Units: []string{kubeletUnit}})
+		if err != nil {
+			return
 		}
-		wg.Go(func() {
-			select {
-			case slots <- struct{}{}:
-			case <-ctx.Done():
-				return
-			}
-			defer func() { <-slots }()
-			r, err := host.Probe(ctx, &hostapi.ProbeRequest{Units: []string{kubeletUnit}})
-			if err != nil {
-				return
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			out[name] = r.Units[kubeletUnit].Started
-		})
-	}
-	wg.Wait()
+		mu.Lock()
+		defer mu.Unlock()
+		out[name] = r.Units[kubeletUnit].Started
+	})
 	return out
 }

@@ -148,11 +148,11 @@ func (m *maker) holdBack() {
 		}
 	}
 	for _, h := range m.hosts {
-		raise, rest := m.raising(h)
 		if m.lost[h.Name] {
 			m.actions[h.Name] = nil
 			continue
 		}
+		raise, rest := m.raising(h)
 		if etcd, _ := disrupts(rest); !etcd {
 			continue
 		}
