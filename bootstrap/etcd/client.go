@@ -147,7 +147,12 @@ func (c *Client) names() []string {
 
 // ask puts a question to the member within its own bound of time.
 func (m *member) ask(ctx context.Context, question func(context.Context) error) error {
-	tryCtx, cancel := context.WithTimeout(ctx, tryFor)
+	return m.askFor(ctx, tryFor, question)
+}
+
+// askFor is ask with another bound, for what takes a member longer.
+func (m *member) askFor(ctx context.Context, bound time.Duration, question func(context.Context) error) error {
+	tryCtx, cancel := context.WithTimeout(ctx, bound)
 	defer cancel()
 	err := question(tryCtx)
 	if err == nil {
@@ -162,7 +167,7 @@ func (m *member) ask(ctx context.Context, question func(context.Context) error) 
 	case dialErr != nil:
 		return fmt.Errorf("it does not answer: %w", dialErr)
 	case errors.Is(err, context.DeadlineExceeded):
-		return fmt.Errorf("it gave no answer in %s: is there a leader?", tryFor)
+		return fmt.Errorf("it gave no answer in %s: is there a leader?", bound)
 	case status.Code(err) == codes.Unavailable:
 		return fmt.Errorf("it does not answer: %s", status.Convert(err).Message())
 	}

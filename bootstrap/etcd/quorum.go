@@ -49,7 +49,9 @@ func CanRemove(voters, healthy int, targetHealthy bool) (ok bool, arithmetic str
 	return true, sum
 }
 
-// CanPromote tells whether a caught-up learner may become a voting member, and shows the sum: the new member raises the quorum before it is known to vote.
+// CanPromote tells whether a caught-up learner may become a voting member, and shows the sum: the new member raises the quorum before it is known to vote, so that the
+// healthy ones must be a quorum of the larger cluster without it. It is as etcd 3.7.3 has it for adding a member (server/etcdserver/util.go,
+// isConnectedToQuorumAfterAddingNewMemberSince): a cluster of one must hang on the second.
 func CanPromote(voters, healthy int) (ok bool, arithmetic string) {
 	quorum, after := Quorum(voters), Quorum(voters+1)
 	sum := fmt.Sprintf("%s, %d healthy, quorum %d: promoting one makes %d, quorum %d", count(voters, "voting member"), healthy, quorum, voters+1, after)
@@ -58,8 +60,8 @@ func CanPromote(voters, healthy int) (ok bool, arithmetic string) {
 		return false, "no voting members are known: nothing can be promoted"
 	case healthy < quorum:
 		return false, sum + ": there is no quorum to agree on it"
-	case healthy+1 < after:
-		return false, fmt.Sprintf("%s, %d too few", sum, after-healthy-1)
+	case healthy < after && voters > 1:
+		return false, fmt.Sprintf("%s, %d too few without the new one: bring the others back, or remove them first", sum, after-healthy)
 	}
 	return true, sum
 }

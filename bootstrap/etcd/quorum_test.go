@@ -67,7 +67,7 @@ func TestCanPromote(t *testing.T) {
 	for _, test := range []struct {
 		voters, healthy int
 		ok              bool
-	}{{1, 1, true}, {2, 2, true}, {3, 3, true}, {3, 2, true}, {3, 1, false}, {4, 3, true}, {0, 0, false}} {
+	}{{1, 1, true}, {2, 2, true}, {3, 3, true}, {3, 2, false}, {3, 1, false}, {4, 3, true}, {4, 2, false}, {5, 4, true}, {5, 3, false}, {0, 0, false}} {
 		if ok, says := CanPromote(test.voters, test.healthy); ok != test.ok {
 			t.Errorf("CanPromote(%d, %d) = %v (%s), want %v", test.voters, test.healthy, ok, says, test.ok)
 		}

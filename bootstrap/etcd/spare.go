@@ -6,7 +6,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 )
 
 // SpareError says that a member may not stop now, and shows the sum.
@@ -43,34 +42,18 @@ func (e *SpareError) Error() string {
 // they are not, another error when nobody can say. The list is read from a member that has a quorum behind it, and every voter is asked by itself. The only voting
 // member of a cluster may always stop: there is no quorum that others could keep.
 func (c *Client) Spare(ctx context.Context, without string) error {
-	state := c.Health(ctx)
+	v, err := c.look(ctx)
 	if ctx.Err() != nil {
 		return fmt.Errorf("asking whether etcd on %s may stop: %w", without, context.Cause(ctx))
 	}
-	var members []Member
-	var tried []string
-	for _, m := range c.members {
-		if state[m.name] != "" {
-			tried = append(tried, m.name+": "+state[m.name])
-			continue
-		}
-		list, err := m.list(ctx, true)
-		if err == nil {
-			members = list
-			break
-		}
-		state[m.name] = err.Error()
-		tried = append(tried, m.name+": "+err.Error())
+	if err != nil {
+		return fmt.Errorf("whether etcd on %s may stop cannot be told, since %w", without, err)
 	}
-	if members == nil {
-		return fmt.Errorf("whether etcd on %s may stop cannot be told, since no member has a quorum behind it: %s (start the unit etcd where it is down, or bring the hosts back)",
-			without, strings.Join(tried, "; "))
-	}
-	return spare(members, state, without)
+	return spare(v.members, v.wrong, without)
 }
 
-// spare does the sum. state has, by name, what is wrong with each member that could be asked.
-func spare(members []Member, state map[string]string, without string) error {
+// spare does the sum. wrong has, by ID, why a member does not count, "" for one that is healthy.
+func spare(members []Member, wrong map[uint64]string, without string) error {
 	e := &SpareError{Without: without, Wrong: make(map[string]string)}
 	self, others := false, 0
 	for _, m := range members {
@@ -79,19 +62,13 @@ func spare(members []Member, state map[string]string, without string) error {
 		}
 		e.Voters++
 		self = self || m.Name == without
-		why, asked := state[m.Name]
-		switch {
-		case m.Name == "":
-			e.Wrong["the member at "+strings.Join(m.PeerURLs, ", ")] = "it was added and has never started"
-		case !asked:
-			e.Wrong[m.Name] = "it is in the member list and not in the topology, so nobody could ask it"
-		case why != "":
-			e.Wrong[m.Name] = why
-		default:
-			e.Healthy = append(e.Healthy, m.Name)
-			if m.Name != without {
-				others++
-			}
+		if why := wrong[m.ID]; why != "" {
+			e.Wrong[m.title()] = why
+			continue
+		}
+		e.Healthy = append(e.Healthy, m.Name)
+		if m.Name != without {
+			others++
 		}
 	}
 	slices.Sort(e.Healthy)
@@ -103,27 +80,5 @@ func spare(members []Member, state map[string]string, without string) error {
 
 // WaitSpare returns when Spare allows the named member to stop, or with the last reason why not once ctx ends. report is called with each new reason.
 func (c *Client) WaitSpare(ctx context.Context, without string, report func(why string)) error {
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	var last error
-	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 500*time.Millisecond) {
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-		}
-		if ctx.Err() != nil && last != nil {
-			return fmt.Errorf("%w (%w)", last, context.Cause(ctx))
-		}
-		err := c.Spare(ctx, without)
-		if err == nil || ctx.Err() != nil && last == nil {
-			return err
-		}
-		if ctx.Err() == nil {
-			if report != nil && (last == nil || last.Error() != err.Error()) {
-				report(err.Error())
-			}
-			last = err
-		}
-		timer.Reset(wait)
-	}
+	return until(ctx, report, func(ctx context.Context) error { return c.Spare(ctx, without) })
 }

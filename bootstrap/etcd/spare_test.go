@@ -6,9 +6,11 @@ import (
 )
 
 func TestSpare(t *testing.T) {
-	member := func(name string) Member { return Member{Name: name, PeerURLs: []string{"https://" + name + ":2380"}} }
+	member := func(name string) Member {
+		return Member{ID: uint64(name[0]), Name: name, PeerURLs: []string{"https://" + name + ":2380"}}
+	}
 	abc := []Member{member("a"), member("b"), member("c")}
-	learner := Member{Name: "d", Learner: true}
+	learner := Member{ID: 'd', Name: "d", Learner: true}
 	const gone = "it does not answer: no route to host"
 	for name, test := range map[string]struct {
 		members []Member
@@ -35,7 +37,14 @@ func TestSpare(t *testing.T) {
 		"one that is not in the list": {abc, map[string]string{"a": "", "b": "", "c": gone}, "new", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			err := spare(test.members, test.state, test.without)
+			wrong := make(map[uint64]string)
+			for _, m := range test.members {
+				why, asked := test.state[m.Name]
+				if wrong[m.ID] = why; !asked {
+					wrong[m.ID] = m.whyUnasked(nil)
+				}
+			}
+			err := spare(test.members, wrong, test.without)
 			var told *SpareError
 			switch {
 			case err == nil && test.says != "":
@@ -52,16 +61,16 @@ func TestSpareAgreesWithCanLose(t *testing.T) {
 	for voters := 2; voters <= 7; voters++ {
 		for healthy := 1; healthy <= voters; healthy++ {
 			var members []Member
-			state := make(map[string]string)
+			wrong := make(map[uint64]string)
 			for i := range voters {
-				name := string(rune('a' + i))
-				members = append(members, Member{Name: name})
-				if state[name] = ""; i >= healthy {
-					state[name] = "down"
+				m := Member{ID: uint64(i + 1), Name: string(rune('a' + i))}
+				members = append(members, m)
+				if i >= healthy {
+					wrong[m.ID] = "down"
 				}
 			}
 			want, _ := CanLose(voters, healthy, 1)
-			if err := spare(members, state, "a"); (err == nil) != want {
+			if err := spare(members, wrong, "a"); (err == nil) != want {
 				t.Errorf("%d of %d healthy: %v, CanLose says %v", healthy, voters, err, want)
 			}
 		}

@@ -150,26 +150,32 @@ func (c *Client) Healthy(ctx context.Context) (healthy, total int) {
 // unhealthy asks for a linearizable read. A learner cannot serve one, and is healthy when it follows a leader. etcd's own errors come back typed, so that a refusal
 // for want of permission is told from silence.
 func (m *member) unhealthy(ctx context.Context) string {
+	_, why := m.examine(ctx)
+	return why
+}
+
+// examine is unhealthy with the status that it goes by.
+func (m *member) examine(ctx context.Context) (status Status, why string) {
 	// Without a leader the read would be held back for seconds and then fail.
-	status := m.status(ctx)
+	status = m.status(ctx)
 	switch {
 	case status.Error != "":
-		return status.Error
+		return status, status.Error
 	case status.Leader == 0:
-		return "it follows no leader: too few members reach each other for a quorum, or an election is under way"
+		return status, "it follows no leader: too few members reach each other for a quorum, or an election is under way"
 	case status.corrupt():
-		return "its data are corrupt: it raised the alarm CORRUPT"
+		return status, "its data are corrupt: it raised the alarm CORRUPT"
 	case status.Learner:
-		return ""
+		return status, ""
 	}
 	err := m.ask(ctx, func(ctx context.Context) error {
 		_, err := m.client.Get(ctx, "health")
 		return err
 	})
 	if err == nil || errors.Is(err, rpctypes.ErrPermissionDenied) {
-		return ""
+		return status, ""
 	}
-	return err.Error()
+	return status, err.Error()
 }
 
 // WaitHealthy returns when all named members, or all there are when none is named, answer a linearizable read, belong to one cluster and have no alarm. report

@@ -89,8 +89,10 @@ func Port(t *testing.T) int {
 type Member struct {
 	Name    string
 	Address string // where clients connect, without TLS
+	PeerURL string // where other members connect
 	cmd     *exec.Cmd
 	log     string
+	data    string
 }
 
 // Dial connects to the member.
@@ -110,21 +112,31 @@ func (m *Member) Stop() {
 // Start runs a cluster of members called m1, m2, … until the test ends. They may not have a leader yet.
 func Start(t *testing.T, n int) []*Member {
 	t.Helper()
-	binary := Binary(t, "etcd", "TRIVET_ETCD")
 	var members []*Member
-	var cluster, peers []string
+	var cluster []string
 	for i := range n {
-		m := &Member{Name: fmt.Sprintf("m%d", i+1), Address: fmt.Sprintf("127.0.0.1:%d", Port(t))}
-		peers = append(peers, fmt.Sprintf("http://127.0.0.1:%d", Port(t)))
-		cluster = append(cluster, m.Name+"="+peers[i])
+		m := New(t, fmt.Sprintf("m%d", i+1))
+		cluster = append(cluster, m.Name+"="+m.PeerURL)
 		members = append(members, m)
 	}
-	for i, m := range members {
-		Run(t, m, binary, "--name="+m.Name, "--data-dir="+t.TempDir(), "--initial-cluster="+strings.Join(cluster, ","), "--initial-cluster-token="+t.Name(),
-			"--listen-peer-urls="+peers[i], "--initial-advertise-peer-urls="+peers[i], "--listen-client-urls=http://"+m.Address, "--advertise-client-urls=http://"+m.Address,
-			"--unsafe-no-fsync", "--log-level=warn")
+	for _, m := range members {
+		m.Start(t, "new", strings.Join(cluster, ","))
 	}
 	return members
+}
+
+// New makes a member that does not run yet.
+func New(t *testing.T, name string) *Member {
+	t.Helper()
+	return &Member{Name: name, Address: fmt.Sprintf("127.0.0.1:%d", Port(t)), PeerURL: fmt.Sprintf("http://127.0.0.1:%d", Port(t)), data: t.TempDir()}
+}
+
+// Start runs the member until the test ends or it is stopped. state is "new", or "existing" for one that joins; one that has run before goes by its data.
+func (m *Member) Start(t *testing.T, state, cluster string) {
+	t.Helper()
+	Run(t, m, Binary(t, "etcd", "TRIVET_ETCD"), "--name="+m.Name, "--data-dir="+m.data, "--initial-cluster="+cluster, "--initial-cluster-state="+state,
+		"--initial-cluster-token=test", "--listen-peer-urls="+m.PeerURL, "--initial-advertise-peer-urls="+m.PeerURL, "--listen-client-urls=http://"+m.Address,
+		"--advertise-client-urls=http://"+m.Address, "--unsafe-no-fsync", "--log-level=warn")
 }
 
 // Run starts a program for the time of the test. Its output is shown when the test fails.
