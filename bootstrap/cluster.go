@@ -187,7 +187,15 @@ func (c *liveCluster) Nodes(ctx context.Context) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	return client.NodeStates(ctx)
+	infos, err := client.NodeInfos(ctx)
+	if err != nil {
+		return nil, err
+	}
+	states := make(map[string]string, len(infos))
+	for name, info := range infos {
+		states[name] = info.State
+	}
+	return states, nil
 }
 
 func (c *liveCluster) kube() (*kube.Client, error) {

@@ -66,7 +66,7 @@ func realRefused(t *testing.T, server *kubetest.Server) {
 		"Compare":         func() error { _, err := unbound.Compare(ctx, objects); return err },
 		"Apply":           func() error { return unbound.Apply(ctx, objects) },
 		"Delete":          func() error { return unbound.Delete(ctx, objects) },
-		"NodeStates":      func() error { _, err := unbound.NodeStates(ctx); return err },
+		"NodeInfos":       func() error { _, err := unbound.NodeInfos(ctx); return err },
 		"NodesReady":      func() error { return unbound.NodesReady(ctx, []string{"n1", "n2"}, nil, nil) },
 		"DeploymentReady": func() error { return unbound.DeploymentReady(ctx, "kube-system", "web", 1) },
 	} {

@@ -85,8 +85,8 @@ func TestHostsReadyReports(t *testing.T) {
 	}
 }
 
-// States of thousands of nodes come in pages; one that expires in between is asked for anew.
-func TestNodeStatesInPages(t *testing.T) {
+// Thousands of nodes come in pages; one that expires in between is asked for anew.
+func TestNodeInfosInPages(t *testing.T) {
 	var expired, requests atomic.Int32
 	c := client(t, serve(t, "cp1", func(w http.ResponseWriter, r *http.Request) {
 		requests.Add(1)
@@ -110,12 +110,12 @@ func TestNodeStatesInPages(t *testing.T) {
 		}
 		answer(w, http.StatusOK, map[string]any{"apiVersion": "v1", "kind": "NodeList", "metadata": map[string]any{"resourceVersion": "1", "continue": next}, "items": items})
 	}))
-	states, err := c.NodeStates(t.Context())
+	infos, err := c.NodeInfos(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(states) != 1000 || states["n0999"] != "Ready" || requests.Load() != 4 {
-		t.Errorf("%d states with %d requests, n0999 is %q", len(states), requests.Load(), states["n0999"])
+	if last := infos["n0999"]; len(infos) != 1000 || !last.Ready() || requests.Load() != 4 {
+		t.Errorf("%d nodes with %d requests, the last is %+v", len(infos), requests.Load(), last)
 	}
 }
 

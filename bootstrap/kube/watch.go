@@ -21,7 +21,7 @@ const watchFor = 60 * time.Second
 var errDone = errors.New("done")
 
 // Follow lists objects of a known kind, keeps the list up to date by a watch, and calls visit with it, by name, at first and after every change, until visit is
-// done or fails, or ctx ends.
+// done or fails, or ctx ends. Keys are namespace/name where objects of all namespaces are asked for.
 func (c *Client) Follow(ctx context.Context, apiVersion, kindName, namespace string, options metav1.ListOptions,
 	visit func(map[string]*unstructured.Unstructured) (done bool, err error)) error {
 	k, err := lookup(apiVersion, kindName)
@@ -32,7 +32,7 @@ func (c *Client) Follow(ctx context.Context, apiVersion, kindName, namespace str
 }
 
 // follow lists objects, keeps the list up to date by a watch, and calls visit at first and after every change until visit is done, fails, or ctx ends. Names
-// are keys. A watch that breaks is made anew from a fresh list, on another control plane if need be.
+// are keys, with their namespaces where these are many. A watch that breaks is made anew from a fresh list, on another control plane if need be.
 func (c *Client) follow(ctx context.Context, k *kind, namespace string, options metav1.ListOptions, visit func(map[string]*unstructured.Unstructured) (bool, error)) error {
 	step := func(items map[string]*unstructured.Unstructured) error {
 		done, err := visit(items)
@@ -77,7 +77,7 @@ func (c *Client) snapshot(ctx context.Context, k *kind, namespace string, option
 			return nil, "", unwrapURL(err)
 		}
 		for i := range page.Items {
-			items[page.Items[i].GetName()] = &page.Items[i]
+			items[entry(k, namespace, &page.Items[i])] = &page.Items[i]
 		}
 		if options.Continue = page.GetContinue(); options.Continue == "" {
 			return items, page.GetResourceVersion(), nil
@@ -104,15 +104,23 @@ func (c *Client) track(ctx context.Context, k *kind, namespace string, options m
 		case event.Type == watch.Bookmark, !ok:
 			continue
 		case event.Type == watch.Deleted:
-			delete(items, u.GetName())
+			delete(items, entry(k, namespace, u))
 		default:
-			items[u.GetName()] = u
+			items[entry(k, namespace, u)] = u
 		}
 		if err := step(items); err != nil {
 			return err
 		}
 	}
 	return errBroken
+}
+
+// entry is an object's key in a list of the objects of a namespace; "" for all namespaces.
+func entry(k *kind, namespace string, u *unstructured.Unstructured) string {
+	if k.namespaced && namespace == "" {
+		return u.GetNamespace() + "/" + u.GetName()
+	}
+	return u.GetName()
 }
 
 // Convert reads an object into its typed form.
