@@ -44,7 +44,7 @@ func (e *Engine) apiAt(port int) hostapi.Endpoint {
 
 // connectedFirst lists the hosts with a role, those that are connected first.
 func (e *Engine) connectedFirst(r topology.Role) []*topology.Host {
-	hosts := e.cluster.HostsWith(r)
+	hosts := e.allWith(r)
 	slices.SortStableFunc(hosts, func(a, b *topology.Host) int {
 		switch here, there := e.hosts[a.Name] != nil, e.hosts[b.Name] != nil; {
 		case here == there:
@@ -98,6 +98,10 @@ type API interface {
 	Members(ctx context.Context) ([]etcd.Status, error)
 	// Nodes tells, by name, the state of every node.
 	Nodes(ctx context.Context) (map[string]string, error)
+	// Membership tells etcd's members as a quorum of them has it.
+	Membership(ctx context.Context) (*plan.Members, error)
+	// NodeInfos tells, by name, what the API knows of every node.
+	NodeInfos(ctx context.Context) (map[string]kube.NodeInfo, error)
 	Close()
 }
 

@@ -25,13 +25,13 @@ func (e *Engine) PlanDestroy(ctx context.Context) (*plan.Plan, error) {
 	if err := e.ours(s.seen); err != nil {
 		return nil, err
 	}
-	return plan.Destroy(e.cluster, s.documents.Inventory, s.seen), nil
+	return plan.Destroy(e.cluster, e.everyone(), s.documents.Inventory, s.seen), nil
 }
 
 // ours refuses hosts that belong to another cluster: a destroy gives back its own hosts only.
 func (e *Engine) ours(seen map[string]*hostapi.Observation) error {
 	var errs []error
-	for _, h := range e.cluster.Hosts {
+	for _, h := range e.everyone() {
 		if o := seen[h.Name]; o != nil && o.Record != nil && o.Record.Cluster != "" && o.Record.Cluster != e.cluster.Name {
 			errs = append(errs, &ForeignError{Host: h.Name, Cluster: o.Record.Cluster, ID: o.Record.ClusterID, Mine: e.cluster.Name})
 		}

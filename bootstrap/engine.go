@@ -66,6 +66,8 @@ type Engine struct {
 	pool    *sshhost.Pool
 	hosts   map[string]remote.Host
 	failed  map[string]error
+	// departing are hosts that the inventory has and the topology does not.
+	departing []*topology.Host
 	// patience bounds the look at a host: one that went silent counts as away.
 	patience time.Duration
 	// preflight is what was seen of hosts that are new to the cluster, by this engine's first plan.
@@ -149,8 +151,22 @@ const majorityGrace = 2 * time.Second
 var errLate = fmt.Errorf("no connection within %s of most others, and those are enough here", majorityGrace)
 
 func (e *Engine) connectAll(ctx context.Context) {
+	e.connectTo(ctx, slices.DeleteFunc(slices.Clone(e.cluster.Hosts), func(h *topology.Host) bool { return e.Only != nil && !e.Only(h) }))
+}
+
+// connected are the connections to those of the hosts that have one.
+func (e *Engine) connected(hosts []*topology.Host) map[string]remote.Host {
+	out := map[string]remote.Host{}
+	for _, h := range hosts {
+		if conn := e.hosts[h.Name]; conn != nil {
+			out[h.Name] = conn
+		}
+	}
+	return out
+}
+
+func (e *Engine) connectTo(ctx context.Context, hosts []*topology.Host) {
 	var mu sync.Mutex
-	hosts := slices.DeleteFunc(slices.Clone(e.cluster.Hosts), func(h *topology.Host) bool { return e.Only != nil && !e.Only(h) })
 	ctx, late := context.WithCancelCause(ctx)
 	defer late(nil)
 	each(ctx, e.parallel(), hosts, func(h *topology.Host) {

@@ -136,10 +136,10 @@ func (e *Engine) newLock(purpose string) *lock {
 	return &lock{engine: e, purpose: purpose, since: e.Now(), lost: make(chan string, 1), done: make(chan struct{}), grips: map[string]io.Closer{}}
 }
 
-// voters are the control planes, in an order that every run has in common.
+// voters are the control planes, in an order that every run has in common; those that leave are among them as long as they are known.
 func (e *Engine) voters() []string {
 	var names []string
-	for _, h := range e.cluster.HostsWith(topology.RoleControlPlane) {
+	for _, h := range e.allWith(topology.RoleControlPlane) {
 		names = append(names, h.Name)
 	}
 	slices.Sort(names)
@@ -274,6 +274,14 @@ func (l *lock) fence(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		if met := e.meetDeparting(ctx, docs.Inventory); len(met) > 0 {
+			for _, h := range met {
+				if h.Has(topology.RoleControlPlane) {
+					_ = l.take(ctx, h.Name, nil) // whether it is missed is told by the sum
+				}
+			}
+			continue
+		}
 		if err := l.recorded(docs.Inventory); err != nil {
 			return err
 		}
@@ -308,7 +316,7 @@ func (l *lock) recorded(inv *inventory.Inventory) error {
 func (l *lock) raise(ctx context.Context, inv *inventory.Inventory, seen map[string]*hostapi.Observation) error {
 	var first, second []string
 	voters := l.engine.voters()
-	for _, h := range l.engine.cluster.Hosts {
+	for _, h := range l.engine.everyone() {
 		switch o := seen[h.Name]; {
 		case o == nil || o.Record == nil:
 		case slices.Contains(voters, h.Name):

@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/trivet-dev/trivet/bootstrap/desired"
 	"github.com/trivet-dev/trivet/bootstrap/inventory"
+	"github.com/trivet-dev/trivet/bootstrap/kube"
 	"github.com/trivet-dev/trivet/bootstrap/observe"
 	"github.com/trivet-dev/trivet/bootstrap/plan"
 	"github.com/trivet-dev/trivet/bootstrap/release"
@@ -35,8 +37,13 @@ type state struct {
 	compared []desired.Object   // what the API was asked about
 	objects  []plan.ObjectState // nil when the API could not be asked
 	apiError error
-	entries  []artifact.Entry
-	known    map[string]artifact.Want // by digest, of entries that are pinned and recorded: nobody has looked for the files
+	members  *plan.Members // nil when etcd could not be asked, for membersError
+	nodes    map[string]kube.NodeInfo
+	// asked is true once etcd and the API were asked about members and nodes.
+	asked        bool
+	membersError error
+	entries      []artifact.Entry
+	known        map[string]artifact.Want // by digest, of entries that are pinned and recorded: nobody has looked for the files
 }
 
 // sight is what one look at the hosts gave.
@@ -55,19 +62,28 @@ func (e *Engine) observe(ctx context.Context, hosts map[string]remote.Host, req 
 func (e *Engine) look(ctx context.Context, contents bool) (*sight, error) {
 	req := hostapi.ObserveRequest{Contents: contents, Packages: e.packageNames(), Paths: []string{"/var/lib", "/opt"}}
 	s := &sight{}
-	s.seen, s.away = e.observe(ctx, e.hosts, req)
-	e.rememberStarts(s.seen)
+	s.seen, s.away = e.observe(ctx, e.connected(e.cluster.Hosts), req)
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx) // whoever did not answer was not given the time
 	}
-	for _, h := range e.cluster.Hosts {
+	if err := e.documents(s); err != nil {
+		return nil, err
+	}
+	if err := e.lookAtDeparting(ctx, s, req); err != nil {
+		return nil, err
+	}
+	e.rememberStarts(s.seen)
+	for _, h := range e.everyone() {
 		if e.hosts[h.Name] == nil {
 			s.away[h.Name] = e.away(h.Name)
 		}
 	}
-	var err error
+	return s, nil
+}
+
+func (e *Engine) documents(s *sight) (err error) {
 	s.documents, err = observe.Documents(e.cluster, s.seen)
-	return s, err
+	return err
 }
 
 // awayErrors are the hosts that did not answer, in the topology's order, as one error; nil when all did.
@@ -146,15 +162,31 @@ func (e *Engine) compile(ctx context.Context, s *state, must map[artifact.Want]b
 	if err != nil {
 		return err
 	}
-	e.compareObjects(ctx, s)
+	e.askCluster(ctx, s)
 	return nil
+}
+
+// askCluster asks etcd and the API, once there are any, about members, nodes and objects, at the same time.
+func (e *Engine) askCluster(ctx context.Context, s *state) {
+	if s.documents.Inventory == nil || !s.documents.Inventory.Initialised {
+		return
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() { e.compareObjects(ctx, s) })
+	if !s.asked {
+		s.asked = true
+		ctx, cancel := context.WithTimeout(ctx, compareTimeout)
+		defer cancel()
+		api := e.API(e, nil)
+		defer api.Close()
+		wg.Go(func() { s.members, s.membersError = api.Membership(ctx) })
+		wg.Go(func() { s.nodes, _ = api.NodeInfos(ctx) }) // the comparison of objects tells why not
+	}
+	wg.Wait()
 }
 
 // compareObjects asks the API how its objects compare, when there is an API and it was not asked about the same ones.
 func (e *Engine) compareObjects(ctx context.Context, s *state) {
-	if s.documents.Inventory == nil || !s.documents.Inventory.Initialised {
-		return
-	}
 	same := func(a, b desired.Object) bool { return bytes.Equal(a.Manifest, b.Manifest) }
 	if s.compared != nil && slices.EqualFunc(s.compared, s.desired.Objects, same) {
 		return
@@ -224,8 +256,12 @@ func (e *Engine) plan(ctx context.Context, s *state) (*plan.Plan, error) {
 		if err := e.compile(ctx, s, must); err != nil {
 			return nil, err
 		}
-		p, err := plan.Make(plan.Input{Cluster: e.cluster, Current: s.documents.Inventory, Target: s.target, Desired: s.desired,
-			Seen: s.seen, Away: s.reasons(), Objects: s.objects, BlobNames: s.blobNames(), Now: e.Now()})
+		in := plan.Input{Cluster: e.cluster, Current: s.documents.Inventory, Target: s.target, Desired: s.desired, Departing: e.departed(s.documents.Inventory),
+			Seen: s.seen, Away: s.reasons(), Members: s.members, Objects: s.objects, Nodes: s.nodes, BlobNames: s.blobNames(), Now: e.Now()}
+		if s.membersError != nil {
+			in.MembersError = s.membersError.Error()
+		}
+		p, err := plan.Make(in)
 		if err != nil {
 			return nil, err
 		}

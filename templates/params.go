@@ -6,10 +6,7 @@ import "net/netip"
 type KeyPair struct{ Cert, Key string }
 
 // Peer is another host.
-type Peer struct {
-	Name    string
-	Address netip.Addr
-}
+type Peer struct{ Name, URL string }
 
 // EtcdUnit is etcd.service.
 type EtcdUnit struct {

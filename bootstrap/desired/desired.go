@@ -74,6 +74,8 @@ type Item struct {
 	// Trust is the list of authorities whose certificates, or with TrustServiceAccount the public keys, are the content of a File item. It has content already when
 	// the inventory knows the identity.
 	Trust []certs.Authority `json:",omitempty"`
+	// InitialCluster marks the File item with the members of etcd. It is read once, at a member's first start, so its content is that of the moment when it is made, and is not compared.
+	InitialCluster bool `json:",omitempty"`
 	// TrustServiceAccount makes the content the service account public keys.
 	TrustServiceAccount bool `json:",omitempty"`
 }

@@ -33,11 +33,7 @@ func (b *builder) etcd() {
 	ca := b.trust(etcdCA, certs.Etcd)
 	server, peer := b.keyPair(certs.EtcdServer), b.keyPair(certs.EtcdPeer)
 	b.keyPair(certs.EtcdOperator)
-	members := templates.InitialCluster{}
-	for _, h := range b.cluster.HostsWith(topology.RoleEtcd) {
-		members.Members = append(members.Members, templates.Peer{Name: h.Name, Address: h.Address})
-	}
-	b.render("/etc/etcd/initial-cluster.env", members)
+	b.initialCluster()
 	e := b.cluster.Etcd
 	heartbeat, election := e.HeartbeatInterval, e.ElectionTimeout
 	if measured := b.in.Inventory.Etcd; !e.TimingSet && measured.Heartbeat > 0 {
@@ -50,12 +46,45 @@ func (b *builder) etcd() {
 	}, start{noWait: true}, bin, ca)
 }
 
+// PeerURL is where a member listens for the others.
+func PeerURL(a netip.Addr) string { return "https://" + netip.AddrPortFrom(a, 2380).String() }
+
+// InitialClusterFile is what a member without data starts from.
+const InitialClusterFile = "/etc/etcd/initial-cluster.env"
+
+// initialCluster writes the members as the topology has them: right for those that make the cluster. One that joins it is given those there are then.
+func (b *builder) initialCluster() {
+	var members []templates.Peer
+	for _, h := range b.cluster.HostsWith(topology.RoleEtcd) {
+		members = append(members, templates.Peer{Name: h.Name, URL: PeerURL(h.Address)})
+	}
+	content, err := InitialCluster(members)
+	if err != nil {
+		b.fail("%w", err)
+	}
+	b.add(Item{InitialCluster: true, Item: hostapi.Item{File: &hostapi.File{
+		Path: InitialClusterFile, Mode: 0o644, Owner: root, Group: root, SHA256: hostapi.Digest(content), Content: content,
+	}}})
+}
+
+// InitialCluster is the content of InitialClusterFile.
+func InitialCluster(members []templates.Peer) ([]byte, error) {
+	return templates.Render(templates.InitialCluster{Members: members})
+}
+
+// Drop-ins of etcd's unit.
+const (
+	etcdDropIns     = unitDir + "/etcd.service.d"
+	EtcdExisting    = etcdDropIns + "/10-existing.conf"
+	EtcdInitialised = etcdDropIns + "/20-initialised.conf"
+)
+
 // etcdGuard makes what may be there only once the member has joined. It is read at starts and is no reason for one.
 func (b *builder) etcdGuard() {
 	b.part = PartEtcdGuard
-	b.folder(unitDir + "/etcd.service.d")
-	b.render(unitDir+"/etcd.service.d/10-existing.conf", templates.EtcdExisting{})
-	b.render(unitDir+"/etcd.service.d/20-initialised.conf", templates.EtcdInitialised{})
+	b.folder(etcdDropIns)
+	b.render(EtcdExisting, templates.EtcdExisting{})
+	b.render(EtcdInitialised, templates.EtcdInitialised{})
 }
 
 // etcdServers lists the client addresses of the members that an API server asks: the one of its own host alone where there is one, else all. etcd's client spreads requests over

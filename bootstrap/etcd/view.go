@@ -189,3 +189,28 @@ func checkPeerURL(peerURL string) error {
 	}
 	return nil
 }
+
+// Membership is the member list as a quorum agrees on it, with what is wrong with members, by ID, and which of them found that their data differ from the others'.
+type Membership struct {
+	Members []Member
+	Wrong   map[uint64]string
+	Corrupt map[uint64]bool
+}
+
+// Membership asks every member how it is, and one that has a quorum behind it for the list. It fails where none has.
+func (c *Client) Membership(ctx context.Context) (*Membership, error) {
+	v, err := c.look(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := &Membership{Members: v.members, Wrong: map[uint64]string{}, Corrupt: map[uint64]bool{}}
+	for _, m := range v.members {
+		if why := v.wrong[m.ID]; why != "" {
+			out.Wrong[m.ID] = why
+		}
+		if status, ok := v.status[m.ID]; ok && status.corrupt() {
+			out.Corrupt[m.ID] = true
+		}
+	}
+	return out, nil
+}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -20,22 +21,8 @@ import (
 	"github.com/trivet-dev/trivet/bootstrap/topology"
 	"github.com/trivet-dev/trivet/internal/hostapi"
 	"github.com/trivet-dev/trivet/internal/remote"
+	"github.com/trivet-dev/trivet/templates"
 )
-
-// Cluster is what the executor asks of etcd and the API. Every method returns when the condition holds or ctx ends; report gets what is still missing.
-type Cluster interface {
-	EtcdHealthy(ctx context.Context, members []string, report func(string)) error
-	APIReady(ctx context.Context, hosts []string, report func(string)) error
-	NodesReady(ctx context.Context, nodes []string, report func(string)) error
-	NetworksReady(ctx context.Context, nodes []string, report func(string)) error
-	// DNSAvailable wants all replicas, or, with a minimum above 0, that many.
-	DNSAvailable(ctx context.Context, minimum int, report func(string)) error
-	// EtcdSpare wants the members other than the one on the host to be healthy and a quorum of the member list, as the members themselves have it.
-	EtcdSpare(ctx context.Context, host string, report func(string)) error
-	// APISpare wants another API server than the host's to be ready.
-	APISpare(ctx context.Context, host string, report func(string)) error
-	ApplyObjects(ctx context.Context, objects []desired.Object) error
-}
 
 // Config is what a run needs besides the plan.
 type Config struct {
@@ -95,7 +82,7 @@ func (r *run) keptByMajority() error {
 	for _, ph := range r.plan.Phases {
 		n := 0
 		for _, s := range ph.Steps {
-			if slices.ContainsFunc(s.Actions, func(a plan.Action) bool { return a.Document == inventory.Document }) {
+			if slices.ContainsFunc(s.Actions, func(a plan.Action) bool { return a.Verb == plan.Store && a.Document == inventory.Document }) {
 				n++
 			}
 		}
@@ -155,14 +142,12 @@ func (r *run) runPhase(ctx context.Context, ph plan.Phase) error {
 			if err = r.step(ctx, s); err != nil {
 				break
 			}
-			if err = r.gates(ctx, ph.Gates); err != nil {
-				break
-			}
 		}
 	default:
-		if err = r.parallel(ctx, ph.Steps, r.step); err == nil {
-			err = r.gates(ctx, ph.Gates)
-		}
+		err = r.parallel(ctx, ph.Steps, r.step)
+	}
+	if err == nil {
+		err = r.gates(ctx, ph.Gates)
 	}
 	if err != nil {
 		return fmt.Errorf("phase %q: %w", ph.Name, err)
@@ -190,13 +175,10 @@ func (r *run) parallel(ctx context.Context, steps []plan.Step, do func(context.C
 	return errors.Join(errs...)
 }
 
-// step carries out one host's part of a phase.
+// step carries out one step of a phase, with what must be true before and after it.
 func (r *run) step(ctx context.Context, s plan.Step) error {
 	if err := ctx.Err(); err != nil {
 		return err
-	}
-	if s.Host == "" {
-		return r.objects(ctx, s)
 	}
 	if err := r.gates(ctx, s.Guards); err != nil {
 		if ctx.Err() != nil {
@@ -204,9 +186,15 @@ func (r *run) step(ctx context.Context, s plan.Step) error {
 		}
 		return fmt.Errorf("host %s was left as it is: %w", s.Host, err)
 	}
+	if s.Host == "" {
+		if err := r.actions(ctx, s); err != nil {
+			return err
+		}
+		return r.gates(ctx, s.Gates)
+	}
 	start := r.Now()
 	r.emit(event.Event{Kind: event.HostStarted, Host: s.Host, Total: int64(len(s.Actions))})
-	err := r.hostStep(ctx, s)
+	err := r.actions(ctx, s)
 	if err != nil {
 		if ctx.Err() != nil {
 			return err // stopped, not failed
@@ -216,7 +204,46 @@ func (r *run) step(ctx context.Context, s plan.Step) error {
 		return err
 	}
 	r.emit(event.Event{Kind: event.HostDone, Host: s.Host, Elapsed: r.Now().Sub(start)})
+	return r.gates(ctx, s.Gates)
+}
+
+// actions carries out the actions of a step in order: those on the host that follow each other at once, under its lock; those on the cluster between them.
+func (r *run) actions(ctx context.Context, s plan.Step) error {
+	var members []templates.Peer
+	for rest := s.Actions; len(rest) > 0; {
+		a := rest[0]
+		if a.Node != "" || a.Member != nil {
+			if err := r.ask(ctx, s.Host, a, &members); err != nil {
+				return inStep(s, err)
+			}
+			rest = rest[1:]
+			continue
+		}
+		n := 1
+		for n < len(rest) && rest[n].OnHost() == a.OnHost() && rest[n].Node == "" && rest[n].Member == nil {
+			n++
+		}
+		part := s
+		part.Actions, rest = rest[:n], rest[n:]
+		var err error
+		if a.OnHost() {
+			err = r.hostStep(ctx, part, members)
+		} else {
+			err = r.objects(ctx, part)
+		}
+		if err != nil {
+			return err
+		}
+	}
 	return nil
+}
+
+// inStep names the host that an error is about.
+func inStep(s plan.Step, err error) error {
+	if s.Host == "" {
+		return err
+	}
+	return fmt.Errorf("host %s: %w", s.Host, err)
 }
 
 // goOn adds to a lost connection what becomes of the work.
@@ -227,7 +254,7 @@ func goOn(err error) error {
 	return fmt.Errorf("%w; what was done there is recorded on the host: apply again when it answers, and the rest is done", err)
 }
 
-func (r *run) hostStep(ctx context.Context, s plan.Step) error {
+func (r *run) hostStep(ctx context.Context, s plan.Step, members []templates.Peer) error {
 	host := r.Hosts[s.Host]
 	if host == nil {
 		return fmt.Errorf("host %s: not connected", s.Host)
@@ -241,7 +268,7 @@ func (r *run) hostStep(ctx context.Context, s plan.Step) error {
 			}
 			continue
 		}
-		op, err := r.operation(a)
+		op, err := r.operation(a, members)
 		if err != nil {
 			return fmt.Errorf("host %s: %s: %w", s.Host, actionName(a), err)
 		}
@@ -288,6 +315,10 @@ func actionName(a plan.Action) string {
 		return a.Document
 	case a.Object != nil:
 		return a.Object.Kind + " " + a.Object.Name
+	case a.Node != "":
+		return string(a.Verb) + " node " + a.Node
+	case a.Member != nil:
+		return strings.TrimSuffix(string(a.Verb), "-member") + " " + a.Member.String()
 	case a.Verb == plan.Forget:
 		return "record and store"
 	case a.Verb == plan.Prune:
@@ -336,35 +367,24 @@ func (r *run) guard(ctx context.Context, g plan.Gate, report func(string)) error
 
 func (r *run) gate(ctx context.Context, g plan.Gate) error {
 	start := r.Now()
-	gctx, cancel := context.WithTimeout(ctx, r.GateTimeout)
-	defer cancel()
-	report := func(missing string) {
-		if missing == "" {
-			return // the gate is about to pass
+	err := r.bounded(ctx, "", string(g.Kind), func(ctx context.Context, report func(string)) error {
+		switch g.Kind {
+		case plan.GateEtcd:
+			return r.Cluster.EtcdHealthy(ctx, g.Hosts, report)
+		case plan.GateAPI:
+			return r.Cluster.APIReady(ctx, g.Hosts, report)
+		case plan.GateNodes:
+			return r.Cluster.NodesReady(ctx, g.Hosts, report)
+		case plan.GateNetworks:
+			return r.Cluster.NetworksReady(ctx, g.Hosts, report)
+		case plan.GateDNS:
+			return r.Cluster.DNSAvailable(ctx, g.Minimum, report)
+		case plan.GuardEtcd, plan.GuardAPI:
+			return r.guard(ctx, g, report)
 		}
-		r.emit(event.Event{Kind: event.Waiting, Item: string(g.Kind), Message: missing, Deadline: start.Add(r.GateTimeout)})
-	}
-	var err error
-	switch g.Kind {
-	case plan.GateEtcd:
-		err = r.Cluster.EtcdHealthy(gctx, g.Hosts, report)
-	case plan.GateAPI:
-		err = r.Cluster.APIReady(gctx, g.Hosts, report)
-	case plan.GateNodes:
-		err = r.Cluster.NodesReady(gctx, g.Hosts, report)
-	case plan.GateNetworks:
-		err = r.Cluster.NetworksReady(gctx, g.Hosts, report)
-	case plan.GateDNS:
-		err = r.Cluster.DNSAvailable(gctx, g.Minimum, report)
-	case plan.GuardEtcd, plan.GuardAPI:
-		err = r.guard(gctx, g, report)
-	default:
-		err = fmt.Errorf("unknown gate %q: the plan was made by another version of trivet", g.Kind)
-	}
+		return fmt.Errorf("unknown gate %q: the plan was made by another version of trivet", g.Kind)
+	})
 	if err != nil {
-		if ctx.Err() == nil && gctx.Err() != nil {
-			err = fmt.Errorf("%w (waited %s)", err, r.GateTimeout)
-		}
 		return fmt.Errorf("gate %s: %w", g.Kind, err)
 	}
 	r.emit(event.Event{Kind: event.ActionDone, Item: "gate " + string(g.Kind), State: "unchanged", Elapsed: r.Now().Sub(start)})

@@ -184,6 +184,77 @@ func TestKilledBetweenHosts(t *testing.T) {
 	r.each(t, func(t *testing.T, p killPoint) { r.resume(t, r.killed(t, p)) })
 }
 
+// change is a change of a cluster: what it is changed from, what befalls it, and the topology that it is changed to.
+type change struct {
+	from, to fleettest.Settings
+	befalls  func(f *fleettest.Fleet) error
+}
+
+// made is a cluster about to be changed.
+func (c change) made(t *testing.T) *fleettest.Fleet {
+	t.Helper()
+	f := newFleet(t, c.from)
+	if _, _, _, err := apply(t.Context(), f, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Change(c.to); err != nil {
+		t.Fatal(err)
+	}
+	if c.befalls != nil {
+		if err := c.befalls(f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return f
+}
+
+func at(name, site, address string, roles ...string) fleettest.Host {
+	return fleettest.Host{Name: name, Site: site, Roles: roles, Address: address}
+}
+
+// TestChangeKilledAnywhere kills runs that add, remove, replace and renumber hosts, wherever hosts and the cluster wait for one another; the end has to be that of the uninterrupted run.
+func TestChangeKilledAnywhere(t *testing.T) {
+	cp1, cp2, cp3 := at("cp1", "s1", "10.11.1.11", "control-plane", "etcd"), at("cp2", "s1", "10.11.1.12", "control-plane", "etcd"), at("cp3", "s1", "10.11.1.13", "etcd")
+	cp4, w1, w2 := at("cp4", "s1", "10.11.1.14", "control-plane", "etcd"), at("w1", "s1", "10.11.1.21", "worker"), at("w2", "s1", "10.11.1.22", "worker")
+	moved := cp3
+	moved.Address = "10.11.1.33"
+	hosts := func(list ...fleettest.Host) fleettest.Settings { return fleettest.Settings{Hosts: list} }
+	for name, c := range map[string]change{
+		"a worker for another":                   {hosts(cp1, w1), hosts(cp1, w2), nil},
+		"a worker that is gone":                  {hosts(cp1, w1, w2), hosts(cp1, w1), func(f *fleettest.Fleet) error { f.Unreachable["w2"] = true; return nil }},
+		"a member for another":                   {hosts(cp1, cp2, cp3), hosts(cp1, cp4, cp3), nil},
+		"a member that moves":                    {hosts(cp1, cp2, cp3), hosts(cp1, cp2, moved), nil},
+		"a control plane that is installed anew": {hosts(cp1, cp2, cp3), hosts(cp1, cp2, cp3), func(f *fleettest.Fleet) error { return f.Reimage("cp2") }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := &reference{}
+			f := c.made(t)
+			f.OnPoint = func(host, point string) {
+				r.passed++
+				word, _, _ := strings.Cut(point, " ")
+				if host == "api" || strings.Contains(point, inventory.Document) || strings.Contains(point, "forg") || strings.Contains(point, "etcd") ||
+					slices.Contains([]string{"hold", "raise", "serve", "fetched"}, word) {
+					r.points = append(r.points, killPoint{r.passed, host + ": " + point})
+				}
+			}
+			if _, _, _, err := apply(t.Context(), f, nil); err != nil {
+				t.Fatal(err)
+			}
+			f.OnPoint = nil
+			r.end = canonicalOf(t, f)
+			r.each(t, func(t *testing.T, p killPoint) {
+				f := c.made(t)
+				f.Cut = fleettest.Cut{N: p.n}
+				if _, _, where, err := apply(t.Context(), f, nil); err == nil || where != p.where {
+					t.Fatalf("the run was to be killed at %q, it was at %q and ended with %v", p.where, where, err)
+				}
+				f.Cut = fleettest.Cut{}
+				r.resume(t, f)
+			})
+		})
+	}
+}
+
 // TestKilledTwice kills the run that is to finish the work of a killed one.
 func TestKilledTwice(t *testing.T) {
 	r := oneHostReference(t)

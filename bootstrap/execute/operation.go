@@ -11,10 +11,11 @@ import (
 	"github.com/trivet-dev/trivet/bootstrap/inventory"
 	"github.com/trivet-dev/trivet/bootstrap/plan"
 	"github.com/trivet-dev/trivet/internal/hostapi"
+	"github.com/trivet-dev/trivet/templates"
 )
 
 // operation turns an action into what the helper carries out, making certificates and secret content on the way.
-func (r *run) operation(a plan.Action) (hostapi.Operation, error) {
+func (r *run) operation(a plan.Action, members []templates.Peer) (hostapi.Operation, error) {
 	switch {
 	case a.Verb == plan.Remove:
 		id := a.ID
@@ -23,18 +24,20 @@ func (r *run) operation(a plan.Action) (hostapi.Operation, error) {
 		return hostapi.Operation{Forget: true}, nil
 	case a.Verb == plan.Prune:
 		return hostapi.Operation{Prune: true}, nil
+	case a.Verb == plan.Discard:
+		return hostapi.Operation{Discard: a.Document}, nil
 	case a.Verb == plan.Store:
 		doc, err := r.document(a.Document)
 		return hostapi.Operation{Document: doc}, err
 	case a.Item == nil:
 		return hostapi.Operation{}, fmt.Errorf("action %s %s has nothing to do: the plan was made by another version of trivet", a.Verb, a.ID)
 	}
-	item, err := r.resolve(a.Item)
+	item, err := r.resolve(a.Item, members)
 	return hostapi.Operation{Ensure: item}, err
 }
 
-// resolve gives an item its bytes.
-func (r *run) resolve(i *desired.Item) (*hostapi.Item, error) {
+// resolve gives an item its bytes. members are those of etcd, where the step has joined it.
+func (r *run) resolve(i *desired.Item, members []templates.Peer) (*hostapi.Item, error) {
 	out := i.Item
 	switch {
 	case i.Certificate != nil:
@@ -58,6 +61,14 @@ func (r *run) resolve(i *desired.Item) (*hostapi.Item, error) {
 		}
 		f := *out.File
 		f.Content, f.Version = content, version
+		out.File = &f
+	case i.InitialCluster && members != nil:
+		content, err := desired.InitialCluster(members)
+		if err != nil {
+			return nil, err
+		}
+		f := *out.File
+		f.Content, f.SHA256 = content, hostapi.Digest(content)
 		out.File = &f
 	case len(i.Trust) > 0 || i.TrustServiceAccount:
 		content, err := desired.TrustContent(r.public(), i)
@@ -98,9 +109,9 @@ func (r *run) document(name string) (*hostapi.Document, error) {
 		}
 		// The first write of a bring-up comes before etcd exists, all later ones after it has formed.
 		inv.Initialised = inv.Initialised && r.phase != plan.PhaseIdentity
-		inv.Generation = r.plan.Generation + 1
-		if inv.Initialised && r.plan.Bootstraps() {
-			inv.Generation++
+		inv.Generation = r.plan.GenerationIn(r.phase)
+		if r.phase == plan.PhaseForget {
+			inv.Hosts = slices.DeleteFunc(slices.Clone(inv.Hosts), func(h inventory.Host) bool { return slices.Contains(r.plan.Leaving, h.Name) })
 		}
 		content, err := inv.Marshal()
 		if err != nil {

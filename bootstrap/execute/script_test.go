@@ -109,6 +109,7 @@ func init() {
 		"topology": (*script).topology, "apply": (*script).apply, "plan": (*script).plan, "save": (*script).save, "apply-saved": (*script).applySaved,
 		"destroy": (*script).destroy, "record": (*script).record, "inventory": (*script).inventory, "edit": (*script).edit, "stop": (*script).stop, "fail": (*script).fail,
 		"heal": (*script).heal, "block": (*script).block, "unreachable": (*script).unreachable, "compare": (*script).compare, "forget": (*script).forget,
+		"reimage": (*script).reimage, "etcd": (*script).etcd, "nodes": (*script).nodes, "drain": (*script).drain,
 		"litter": (*script).litter, "coherent": (*script).coherent, "mode": (*script).mode, "unlink": (*script).unlink, "wipe": (*script).wipe,
 	}
 }
@@ -126,7 +127,7 @@ func (s *script) run(text string) string {
 	return out
 }
 
-// topology makes the fleet, or changes it when there is one. Input: "name site role,role", and lines of the cluster block after a "|".
+// topology makes the fleet, or changes it when there is one. Input: "name site role,role address", and lines of the cluster block after a "|".
 func (s *script) topology(c command) string {
 	s.settings = fleettest.Settings{Kubernetes: c.args["kubernetes"]}
 	s.settings.Parallel, _ = strconv.Atoi(c.args["parallel"])
@@ -136,7 +137,11 @@ func (s *script) topology(c command) string {
 			continue
 		}
 		f := strings.Fields(line)
-		s.settings.Hosts = append(s.settings.Hosts, fleettest.Host{Name: f[0], Site: f[1], Roles: strings.Split(f[2], ",")})
+		h := fleettest.Host{Name: f[0], Site: f[1], Roles: strings.Split(f[2], ",")}
+		if len(f) > 3 {
+			h.Address = f[3]
+		}
+		s.settings.Hosts = append(s.settings.Hosts, h)
 	}
 	if s.fleet == nil {
 		s.fleet = newFleet(s.t, s.settings)
@@ -312,6 +317,39 @@ func (s *script) inventory(command) string {
 		out.WriteString("\n")
 	}
 	return out.String()
+}
+
+// reimage installs a host anew.
+func (s *script) reimage(c command) string { return failure(s.fleet.Reimage(c.args["host"])) }
+
+// etcd lists the members; add=name puts one there that nobody knows.
+func (s *script) etcd(c command) string {
+	if name := c.args["add"]; name != "" {
+		s.fleet.AddStranger(name)
+	}
+	return strings.Join(s.fleet.MemberNames(), " ") + "\n"
+}
+
+// nodes lists those of the API, with those that are cordoned and those that were drained so far.
+func (s *script) nodes(command) string {
+	var names []string
+	for name := range s.fleet.Objects() {
+		if node, ok := strings.CutPrefix(name, "Node/"); ok {
+			names = append(names, node)
+		}
+	}
+	slices.Sort(names)
+	return fmt.Sprintf("%s; cordoned: %s; drained: %s\n", strings.Join(names, " "), strings.Join(s.fleet.Cordoned(), " "), strings.Join(s.fleet.Drained(), " "))
+}
+
+// drain makes drains of a node fail, for a reason with "_" for spaces, or not any more.
+func (s *script) drain(c command) string {
+	var err error
+	if why := c.args["blocked"]; why != "" {
+		err = errors.New(strings.ReplaceAll(why, "_", " "))
+	}
+	s.fleet.FailDrain(c.args["node"], err)
+	return ""
 }
 
 // edit writes its input into a file on a host.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 
@@ -21,10 +22,16 @@ type apiState struct {
 	mu      sync.Mutex
 	objects map[string][]byte // manifests by name
 	gates   map[string]error  // conditions that fail, by gate
+
+	members []etcd.Member
+	added   int // members, since the cluster was made
+
+	cordoned map[string]bool
+	drained  []string
 }
 
 func newAPIState() *apiState {
-	return &apiState{objects: map[string][]byte{}, gates: map[string]error{}}
+	return &apiState{objects: map[string][]byte{}, gates: map[string]error{}, cordoned: map[string]bool{}}
 }
 
 // Objects are the manifests that the API holds, by kind, namespace and name.
@@ -93,7 +100,15 @@ func (a *API) gate(ctx context.Context, k plan.GateKind) error {
 
 // EtcdHealthy wants etcd to run on every member.
 func (a *API) EtcdHealthy(ctx context.Context, members []string, _ func(string)) error {
-	return errors.Join(a.gate(ctx, plan.GateEtcd), a.running("etcd.service", members))
+	errs := []error{a.gate(ctx, plan.GateEtcd), a.running("etcd.service", members)}
+	for _, name := range members {
+		if x := slices.IndexFunc(a.members(), named(name)); x < 0 {
+			errs = append(errs, fmt.Errorf("%s is no member of etcd", name))
+		} else if why := a.trouble(a.members()[x]); why != "" {
+			errs = append(errs, fmt.Errorf("etcd member %s: %s", name, why))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // APIReady wants the API server to run on every control plane.
@@ -124,11 +139,11 @@ func (a *API) EtcdSpare(ctx context.Context, host string, _ func(string)) error 
 	if err := a.gate(ctx, plan.GuardEtcd); err != nil {
 		return err
 	}
-	members := a.fleet.Cluster.HostsWith(topology.RoleEtcd)
+	members := slices.DeleteFunc(a.members(), func(x etcd.Member) bool { return x.Learner })
 	var left []string
-	for _, h := range members {
-		if h.Name != host && a.running("etcd.service", []string{h.Name}) == nil {
-			left = append(left, h.Name)
+	for _, x := range members {
+		if x.Name != host && a.trouble(x) == "" {
+			left = append(left, x.Name)
 		}
 	}
 	if need := len(members)/2 + 1; len(left) < need {
@@ -203,15 +218,21 @@ func (a *API) ApplyObjects(ctx context.Context, objects []desired.Object) error 
 	return nil
 }
 
+// answers fails where no API server runs.
+func (a *API) answers() error {
+	for name := range a.fleet.Machines {
+		if a.running("kube-apiserver.service", []string{name}) == nil {
+			return nil
+		}
+	}
+	return errors.New("no API server answers")
+}
+
 // Compare implements the engine's API.
 func (a *API) Compare(_ context.Context, objects []desired.Object) ([]plan.ObjectState, error) {
-	up := false
-	for _, h := range a.fleet.Cluster.HostsWith(topology.RoleControlPlane) {
-		up = up || a.running("kube-apiserver.service", []string{h.Name}) == nil
-	}
-	switch {
-	case !up:
-		return nil, errors.New("no API server answers")
+	switch err := a.answers(); {
+	case err != nil:
+		return nil, err
 	case !a.bound():
 		return nil, errors.New("forbidden: the operator may not read objects")
 	}

@@ -19,6 +19,7 @@ import (
 	"filippo.io/age"
 	"github.com/hashicorp/hcl/v2"
 
+	"github.com/trivet-dev/trivet/bootstrap/desired"
 	"github.com/trivet-dev/trivet/bootstrap/release"
 	"github.com/trivet-dev/trivet/bootstrap/topology"
 	"github.com/trivet-dev/trivet/internal/hostapi"
@@ -34,6 +35,7 @@ var Now = time.Now().UTC().Truncate(time.Second)
 type Host struct {
 	Name, Site string
 	Roles      []string
+	Address    string // the next of its site when empty
 }
 
 // Settings of a simple topology.
@@ -60,7 +62,8 @@ func (s Settings) HCL(recipient string) string {
 		n := 11
 		for _, h := range s.Hosts {
 			if h.Site == site {
-				fmt.Fprintf(&b, "        host %q {\n          address = \"10.%d.1.%d\"\n          roles   = [\"%s\"]\n        }\n", h.Name, 11+i, n, strings.Join(h.Roles, `", "`))
+				address := cmp.Or(h.Address, fmt.Sprintf("10.%d.1.%d", 11+i, n))
+				fmt.Fprintf(&b, "        host %q {\n          address = %q\n          roles   = [\"%s\"]\n        }\n", h.Name, address, strings.Join(h.Roles, `", "`))
 				n++
 			}
 		}
@@ -92,6 +95,8 @@ type Fleet struct {
 	artifacts artifacts
 	mu        sync.Mutex
 	session   *session
+	addresses map[string]netip.Addr
+	images    int                          // hosts that were installed anew
 	probed    map[hostapi.ProbePort]string // token of the listener that is there for a probe
 }
 
@@ -136,6 +141,7 @@ func (f *Fleet) Change(s Settings) error {
 	}
 	f.Topology, f.Cluster = t, c
 	for _, h := range c.Hosts {
+		f.setAddress(h.Name, h.Address)
 		if f.Machines[h.Name] != nil {
 			continue
 		}
@@ -156,8 +162,11 @@ func diagnosticsError(diags hcl.Diagnostics) error {
 	return errors.Join(errs...)
 }
 
-func (f *Fleet) machine(h *topology.Host) error {
-	m, err := hostdtest.New(filepath.Join(f.dir, h.Name), h.Name)
+func (f *Fleet) machine(h *topology.Host) error { return f.machineIn(h.Name, h) }
+
+// machineIn makes a machine in a folder, whose name makes its machine id.
+func (f *Fleet) machineIn(dir string, h *topology.Host) error {
+	m, err := hostdtest.New(filepath.Join(f.dir, dir), dir)
 	if err != nil {
 		return err
 	}
@@ -170,7 +179,10 @@ func (f *Fleet) machine(h *topology.Host) error {
 	m.Clock = func() time.Time { return Now }
 	m.Kernel.LinkRoutes = map[string]int{overlay: 1}
 	m.Units.OnStart = func(unit string) {
-		if unit == "flanneld.service" {
+		switch unit {
+		case desired.EtcdUnit:
+			f.startEtcd(m, h.Name)
+		case "flanneld.service":
 			_ = m.Kernel.DeleteLink(context.Background(), overlay) // one that is there already is taken over
 			m.Kernel.AddLink(overlay)
 		}

@@ -1,9 +1,6 @@
 package plan
 
 import (
-	"slices"
-
-	"github.com/trivet-dev/trivet/bootstrap/desired"
 	"github.com/trivet-dev/trivet/bootstrap/inventory"
 	"github.com/trivet-dev/trivet/bootstrap/topology"
 	"github.com/trivet-dev/trivet/internal/hostapi"
@@ -11,17 +8,17 @@ import (
 
 // Destroy makes the plan that gives hosts back: everything that their records own is removed, the last made first, and then the records. Hosts without control plane go
 // first, so that the inventory, which says that the cluster is being destroyed, outlives them.
-func Destroy(c *topology.Cluster, current *inventory.Inventory, seen map[string]*hostapi.Observation) *Plan {
+func Destroy(c *topology.Cluster, hosts []*topology.Host, current *inventory.Inventory, seen map[string]*hostapi.Observation) *Plan {
 	p := &Plan{Format: Format, Cluster: c.Name, Kubernetes: c.Kubernetes, Facts: map[string]string{}}
 	m := &maker{Input: Input{Cluster: c, Seen: seen}, plan: p}
 	if current != nil {
 		marked := *current
 		marked.Destroying = true
 		p.Inventory, p.ClusterID, p.Generation = &marked, current.ClusterID, current.Generation
-		p.Notes = leftBehind(c, current, seen)
+		p.Notes = leftBehind(current, seen)
 	}
 	var mark, workers, stop, controlPlanes []Step
-	for _, h := range c.Hosts {
+	for _, h := range hosts {
 		o := seen[h.Name]
 		if o == nil || (o.Record == nil && len(o.Blobs) == 0 && len(o.Documents) == 0) {
 			continue
@@ -30,14 +27,14 @@ func Destroy(c *topology.Cluster, current *inventory.Inventory, seen map[string]
 		if p.ClusterID == "" && o.Record != nil {
 			p.ClusterID = o.Record.ClusterID
 		}
-		s := Step{Host: h.Name, Site: h.Site().Name, Actions: removeAll(o.Record)}
+		s := Step{Host: h.Name, Site: h.Site().Name, Actions: removeAll(o.Record, "the cluster is destroyed")}
 		if h.Has(topology.RoleControlPlane) {
 			if d, ok := o.Documents[inventory.Document]; ok && current != nil && (!current.Destroying || older(d, current)) {
 				mark = append(mark, Step{Host: h.Name, Site: s.Site, Actions: []Action{{Verb: Store, Document: inventory.Document, Reason: "the cluster is being destroyed"}}})
 			}
 			// An API server that loses etcd while it shuts down waits for it, so all of them stop first.
 			first := s
-			first.Actions, s.Actions = split(s.Actions, func(a Action) bool { return a.ID.Kind == hostapi.KindUnit && a.ID.Name != desired.EtcdUnit })
+			first.Actions, s.Actions = split(s.Actions, stopsFirst)
 			stop = append(stop, first)
 			controlPlanes = append(controlPlanes, s)
 		} else {
@@ -52,14 +49,14 @@ func Destroy(c *topology.Cluster, current *inventory.Inventory, seen map[string]
 }
 
 // leftBehind tells of hosts of the cluster that a destroy does not clean.
-func leftBehind(c *topology.Cluster, current *inventory.Inventory, seen map[string]*hostapi.Observation) []string {
+func leftBehind(current *inventory.Inventory, seen map[string]*hostapi.Observation) []string {
 	var out []string
 	for _, h := range current.Hosts {
 		o := seen[h.Name]
 		switch {
-		case !slices.ContainsFunc(c.Hosts, func(x *topology.Host) bool { return x.Name == h.Name }):
-			out = append(out, "host "+h.Name+" is in the cluster and no longer in the topology: what it holds stays there, and nobody will know of it; put it back first, unless it is gone")
-		case o != nil && o.Record == nil && current.Initialised && !current.Destroying: // one that goes on has given hosts back already
+		case o == nil:
+			out = append(out, "host "+h.Name+" is in the cluster and no longer in the topology, and does not answer: what it holds stays there, and nobody will know of it; bring it back first, unless it is gone")
+		case o.Record == nil && current.Initialised && !current.Destroying: // one that goes on has given hosts back already
 			out = append(out, "host "+h.Name+" is in the cluster and has no record of it any more: what was set up there stays, and may be running; look at it afterwards, or install the host anew")
 		}
 	}
@@ -73,13 +70,13 @@ func older(d hostapi.Document, newest *inventory.Inventory) bool {
 }
 
 // removeAll takes a record apart. A host without one has been sent artifacts before the run was interrupted.
-func removeAll(r *hostapi.Record) []Action {
+func removeAll(r *hostapi.Record, reason string) []Action {
 	var out []Action
 	if r == nil {
 		r = &hostapi.Record{}
 	}
 	for i := len(r.Items) - 1; i >= 0; i-- {
-		out = append(out, Action{Verb: Remove, ID: r.Items[i].Item.ID(), Reason: "the cluster is destroyed"})
+		out = append(out, Action{Verb: Remove, ID: r.Items[i].Item.ID(), Reason: reason})
 	}
 	return append(out, Action{Verb: Forget, Reason: "record, store and documents"})
 }

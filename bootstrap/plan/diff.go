@@ -149,6 +149,11 @@ func (d *hostDiff) differs(item *desired.Item, rec hostapi.RecordedItem) string 
 			return reason
 		}
 	}
+	if item.InitialCluster && rec.Item.File != nil {
+		f := *item.File
+		f.SHA256 = rec.Item.File.SHA256
+		item = &desired.Item{Item: hostapi.Item{File: &f}}
+	}
 	want, have := specOf(item.Item), specOf(rec.Item)
 	if bytes.Equal(want, have) {
 		return ""

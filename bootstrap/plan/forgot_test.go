@@ -15,8 +15,14 @@ func TestMemberWithoutRecord(t *testing.T) {
 	w.observe()
 	w.stale("etcd.service", "e1")
 	p := w.plan()
-	same(t, "etcd is touched", []string(nil), w.touched(p, "etcd.service"))
-	same(t, "skipped", 2, len(p.Skipped))
+	same(t, "etcd is touched", []string{"e3", "e1"}, w.touched(p, "etcd.service"))
+	same(t, "skipped", 0, len(p.Skipped))
+	steps := deeds(p, "members")
+	same(t, "the member's step", "e3: remove etcd member e3, add etcd member e3, start etcd, promote etcd member e3, guard", strings.Join(steps, "; "))
+	w.mute = true
+	p = w.plan()
+	same(t, "etcd is touched while it cannot be asked", []string(nil), w.touched(p, "etcd.service"))
+	same(t, "skipped while it cannot be asked", 2, len(p.Skipped))
 	for _, ph := range p.Phases {
 		for _, g := range ph.Gates {
 			if g.Kind == plan.GateEtcd {

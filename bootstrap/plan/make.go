@@ -10,6 +10,7 @@ import (
 	"github.com/trivet-dev/trivet/bootstrap/desired"
 	"github.com/trivet-dev/trivet/bootstrap/identity"
 	"github.com/trivet-dev/trivet/bootstrap/inventory"
+	"github.com/trivet-dev/trivet/bootstrap/kube"
 	"github.com/trivet-dev/trivet/bootstrap/release"
 	"github.com/trivet-dev/trivet/bootstrap/topology"
 	"github.com/trivet-dev/trivet/internal/hostapi"
@@ -32,8 +33,15 @@ type Input struct {
 	Seen    map[string]*hostapi.Observation
 	// Away says why a host of the cluster was not seen.
 	Away map[string]string
-	// Objects is the state of API objects; nil when the API does not exist yet.
+	// Departing are the hosts that Current has and the topology does not; those that answer are in Seen, the others in Away.
+	Departing []*topology.Host
+	// Members is etcd as its members have it; nil where nobody could be asked, for the reason in MembersError.
+	Members      *Members
+	MembersError string
+	// Objects is the state of API objects; nil when the API does not exist yet, or could not be asked.
 	Objects []ObjectState
+	// Nodes are those of the API by name; nil when it could not be asked.
+	Nodes map[string]kube.NodeInfo
 	// BlobNames names blobs for the reader.
 	BlobNames map[string]string
 	Now       time.Time
@@ -44,7 +52,8 @@ type maker struct {
 	Input
 	fresh   bool
 	hosts   []*topology.Host    // that were seen
-	lost    map[string]bool     // hosts whose etcd member has lost its data
+	lost    map[string]bool     // hosts whose etcd member has lost its data, and that cannot be rebuilt now
+	members membership          // what becomes of etcd's members
 	actions map[string][]Action // by host, in order
 	plan    *Plan
 }
@@ -60,13 +69,14 @@ func Make(in Input) (*Plan, error) {
 		return nil, err
 	}
 	m.leaveOutAway()
+	m.compareMembers()
 	for _, h := range in.Desired.Hosts {
 		seen := in.Seen[h.Name]
 		if seen == nil {
 			return nil, fmt.Errorf("host %s was not observed: a plan needs every host that it changes", h.Name)
 		}
 		m.plan.Facts[h.Name] = factsDigest(seen)
-		actions, err := diffHost(h, seen, in.Target.Public, in.Now, func(d hostapi.Drift) bool { return d.Code == hostapi.DriftNoRoute && !m.routed(h.Name) })
+		actions, err := diffHost(h, m.members.without(h.Name, seen), in.Target.Public, in.Now, func(d hostapi.Drift) bool { return d.Code == hostapi.DriftNoRoute && !m.routed(h.Name) })
 		if err != nil {
 			return nil, err
 		}
@@ -81,11 +91,10 @@ func Make(in Input) (*Plan, error) {
 		m.bringUp()
 	} else {
 		m.roll()
-		m.objects()
 	}
 	m.settle()
 	m.prune()
-	m.plan.Notes = slices.Concat(authorityNotes(in.Target.Public, in.Now), overrideNotes(in.Seen))
+	m.plan.Notes = slices.Concat(m.plan.Notes, authorityNotes(in.Target.Public, in.Now), overrideNotes(in.Seen))
 	m.plan.Issues = m.fresh || m.issues()
 	m.plan.NewIdentity = m.sealedOn() == 0 && m.fresh
 	return m.plan, nil
@@ -146,15 +155,20 @@ func (m *maker) with(r topology.Role) []*topology.Host {
 }
 
 func (m *maker) issues() bool {
-	for _, as := range m.actions {
-		for _, a := range as {
-			if a.Item != nil && (a.Item.Certificate != nil || a.Item.Secret != "" ||
-				((len(a.Item.Trust) > 0 || a.Item.TrustServiceAccount) && !m.Target.Public.Known())) {
+	for _, ph := range m.plan.Phases {
+		for _, s := range ph.Steps {
+			if slices.ContainsFunc(s.Actions, m.signs) {
 				return true
 			}
 		}
 	}
 	return false
+}
+
+// signs says whether an action takes the identity.
+func (m *maker) signs(a Action) bool {
+	return a.Item != nil && (a.Item.Certificate != nil || a.Item.Secret != "" ||
+		((len(a.Item.Trust) > 0 || a.Item.TrustServiceAccount) && !m.Target.Public.Known()))
 }
 
 // phase appends a phase when it has steps.
@@ -224,7 +238,7 @@ func (m *maker) store(name, title, identityReason, inventoryReason string) {
 	newest := m.sealedGeneration()
 	for _, h := range m.with(topology.RoleControlPlane) {
 		s := Step{Host: h.Name, Site: h.Site().Name}
-		if d, ok := m.Seen[h.Name].Documents[identity.Document]; !ok || d.Generation < newest {
+		if d, ok := m.Seen[h.Name].Documents[identity.Document]; identityReason != "" && (!ok || d.Generation < newest) {
 			s.Actions = append(s.Actions, Action{Verb: Store, Document: identity.Document, Reason: identityReason})
 		}
 		if inventoryReason != "" {
@@ -266,9 +280,9 @@ func (m *maker) bringUp() {
 			steps[i].Actions = append(steps[i].Actions, Action{Verb: Store, Document: inventory.Document, Reason: "etcd has formed: no member ever bootstraps again"})
 		}
 	}
-	m.plan.Phases = append(m.plan.Phases, Phase{Name: "quorum", Title: "etcd and API answer", Gates: m.controlPlaneGates()})
+	m.plan.Phases = append(m.plan.Phases, Phase{Name: "quorum", Title: "etcd and API answer", Gates: m.controlPlaneGates(m.everything())})
 	m.phase(Phase{Name: PhaseSeal, Title: "Guard against a second bootstrap", Steps: steps})
-	m.objects()
+	m.objects(m.objectActions())
 	m.phase(Phase{Name: "join", Title: "Controllers, kubelets and pod network", Steps: m.each(m.hosts, func(a Action) bool { return unit(a) && !early(a) && !runtime(a) })})
 }
 
@@ -281,117 +295,27 @@ func (m *maker) isControlPlane(name string) bool {
 	return false
 }
 
-// roll orders changes of a running cluster: etcd members and control planes one at a time with gates after each, then the workers together.
-func (m *maker) roll() {
-	var voters, workers []*topology.Host
-	for _, h := range m.hosts {
-		if h.Has(topology.RoleEtcd) || h.Has(topology.RoleControlPlane) {
-			voters = append(voters, h)
-		} else {
-			workers = append(workers, h)
-		}
-	}
-	all := func(Action) bool { return true }
-	m.remember()
-	m.revive(voters)
-	// A unit that an interrupted run was about to restart may be down: its host goes first, or the gates after another host would wait for it in vain.
-	slices.SortStableFunc(voters, func(a, b *topology.Host) int { return m.unsettled(b) - m.unsettled(a) })
-	steps := m.each(voters, all)
-	for i := range steps {
-		steps[i].Guards = m.guards(steps[i])
-	}
-	m.phase(Phase{Name: "control-planes", Title: "etcd and control planes, one at a time", Serial: true, Steps: steps, Gates: m.controlPlaneGates()})
-	m.phase(Phase{Name: "workers", Title: "Workers", Steps: m.each(workers, all)})
-}
-
-// revive brings back etcd members and API servers that do not run, with what they read, on all hosts at once: they have nothing to lose, and the gates between control planes
-// wait for all of them.
-func (m *maker) revive(voters []*topology.Host) {
-	var steps []Step
-	for _, h := range voters {
-		s := Step{Host: h.Name, Site: h.Site().Name}
-		s.Actions, m.actions[h.Name] = m.raising(h)
-		steps = append(steps, s)
-	}
-	m.phase(Phase{Name: "revive", Title: "etcd members and API servers that are down", Steps: steps, Gates: m.controlPlaneGates()})
-}
-
-// raising splits a host's actions: those that bring back what is down there and can take nothing away, and the rest.
-func (m *maker) raising(h *topology.Host) (raise, rest []Action) {
-	down := m.down(m.Seen[h.Name])
-	if len(down) == 0 {
-		return nil, m.actions[h.Name]
-	}
-	for _, a := range m.actions[h.Name] {
-		if a.Part == desired.PartHost || ((a.Part == desired.PartEtcd || a.Part == desired.PartAPIServer) && (kindOf(a) != hostapi.KindUnit || down[a.ID.Name])) {
-			raise = append(raise, a)
-		} else {
-			rest = append(rest, a)
-		}
-	}
-	return raise, rest
-}
-
-const apiServerUnit = "kube-apiserver.service"
-
-// down lists etcd and the API server as far as the host should run them and does not.
-func (m *maker) down(o *hostapi.Observation) map[string]bool {
-	down := map[string]bool{}
-	for _, d := range o.Drift {
-		if d.ID.Kind == hostapi.KindUnit && (d.ID.Name == desired.EtcdUnit || d.ID.Name == apiServerUnit) && d.Code == hostapi.DriftDown {
-			down[d.ID.Name] = true
-		}
-	}
-	return down
-}
-
-// unsettled counts the units of a host whose end was not recorded.
-func (m *maker) unsettled(h *topology.Host) int {
-	n := 0
-	if r := m.Seen[h.Name].Record; r != nil {
-		for _, i := range r.Items {
-			if i.Pending && i.Item.Unit != nil {
-				n++
-			}
-		}
-	}
-	return n
-}
-
-func (m *maker) controlPlaneGates() []Gate {
-	lost := func(h *topology.Host) bool { return m.lost[h.Name] } // with the member its API server, which asks no other
-	members, servers := slices.DeleteFunc(m.with(topology.RoleEtcd), lost), slices.DeleteFunc(m.with(topology.RoleControlPlane), lost)
-	gates := []Gate{{Kind: GateEtcd, Hosts: names(members)}, {Kind: GateAPI, Hosts: names(servers)}}
-	return slices.DeleteFunc(gates, func(g Gate) bool { return len(g.Hosts) == 0 })
-}
-
-// remember brings the documents of a running cluster up to date, before hosts take up what was allotted to them.
-func (m *maker) remember() {
-	reason := m.behind()
-	if !desired.EqualInventory(m.Current, m.Target) {
-		reason = "names, addresses, roles or pod ranges changed"
-	}
-	m.store("inventory", "Inventory", "missing on this control plane", reason)
-}
-
-// objects adds the API objects that are missing or differ.
-func (m *maker) objects() {
-	s := Step{}
+// objectActions are for the API objects that are missing or differ.
+func (m *maker) objectActions() []Action {
+	var out []Action
 	if m.Objects == nil {
 		for i := range m.Desired.Objects {
-			o := &m.Desired.Objects[i]
-			s.Actions = append(s.Actions, Action{Verb: Create, Object: o, Part: "api", Reason: "not there yet"})
+			out = append(out, Action{Verb: Create, Object: &m.Desired.Objects[i], Part: "api", Reason: "not there yet"})
 		}
 	}
 	for _, o := range m.Objects {
 		switch {
 		case !o.Exists:
-			s.Actions = append(s.Actions, Action{Verb: Create, Object: o.Object, Part: "api", Reason: "not there yet"})
+			out = append(out, Action{Verb: Create, Object: o.Object, Part: "api", Reason: "not there yet"})
 		case len(o.Fields) > 0:
-			s.Actions = append(s.Actions, Action{Verb: Apply, Object: o.Object, Part: "api", Reason: fmt.Sprint(o.Fields)})
+			out = append(out, Action{Verb: Apply, Object: o.Object, Part: "api", Reason: fmt.Sprint(o.Fields)})
 		}
 	}
-	m.phase(Phase{Name: "objects", Title: "Objects in the API", Steps: []Step{s}})
+	return out
+}
+
+func (m *maker) objects(actions []Action) {
+	m.phase(Phase{Name: "objects", Title: "Objects in the API", Steps: []Step{{Actions: actions}}})
 }
 
 // settle ends a plan with the conditions under which it counts as done, also one without actions: a run that was interrupted may have left nodes on their way.

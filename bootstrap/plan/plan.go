@@ -6,6 +6,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
+	"slices"
 
 	"github.com/trivet-dev/trivet/bootstrap/desired"
 	"github.com/trivet-dev/trivet/bootstrap/inventory"
@@ -33,6 +35,8 @@ type Plan struct {
 	// Issues is true when the apply signs certificates or writes secrets, so that it needs the identity opened.
 	Issues bool    `json:"issues,omitempty"`
 	Phases []Phase `json:"phases,omitempty"`
+	// Leaving are hosts that the inventory has until the plan's last phase that writes it.
+	Leaving []string `json:"leaving,omitempty"`
 	// Skipped are the hosts that the plan leaves out, as a whole or for the most part. They are for a later apply.
 	Skipped []Skip `json:"skipped,omitempty"`
 	// Notes are warnings for the reader.
@@ -86,19 +90,20 @@ func (p *Plan) Digest() string {
 type Phase struct {
 	Name  string `json:"name"`
 	Title string `json:"title"`
-	// Serial runs the steps one host at a time, in order, with the gates after each.
+	// Serial runs the steps one at a time, in order.
 	Serial bool   `json:"serial,omitempty"`
 	Steps  []Step `json:"steps,omitempty"`
 	Gates  []Gate `json:"gates,omitempty"`
 }
 
-// Step is the part of a phase that concerns one host, or the cluster's API when Host is empty.
+// Step is the part of a phase that concerns one host, or the cluster alone when Host is empty. Its actions are carried out in order, those on the host and those on the cluster.
 type Step struct {
 	Host    string   `json:"host,omitempty"`
 	Site    string   `json:"site,omitempty"`
 	Actions []Action `json:"actions"`
-	// Guards must hold before the step begins: it takes away what others have to bear.
+	// Guards must hold before the step begins: it takes away what others have to bear. Gates must come true after it.
 	Guards []Gate `json:"guards,omitempty"`
+	Gates  []Gate `json:"gates,omitempty"`
 }
 
 // Verb says what an action does.
@@ -117,6 +122,16 @@ const (
 	Apply    Verb = "apply" // an API object
 	Forget   Verb = "forget"
 	Prune    Verb = "prune"
+	Discard  Verb = "discard" // take a document off a host that is no control plane any more
+	// On the cluster's nodes.
+	Drain    Verb = "drain"
+	Uncordon Verb = "uncordon"
+	Delete   Verb = "delete"
+	// On etcd's members.
+	AddMember     Verb = "add-member" // as a learner
+	PromoteMember Verb = "promote-member"
+	RemoveMember  Verb = "remove-member"
+	MoveMember    Verb = "move-member" // to another address
 )
 
 // Action is one change. Item, Transfer, Document or Object says of what.
@@ -134,7 +149,27 @@ type Action struct {
 	Document string          `json:"document,omitempty"`
 	Object   *desired.Object `json:"object,omitempty"`
 	Unused   []hostapi.Blob  `json:"unused,omitempty"` // what a prune takes away
+	Node     string          `json:"node,omitempty"`
+	Member   *Member         `json:"member,omitempty"`
 }
+
+// Member is the etcd member that an action is about.
+type Member struct {
+	Name string `json:"name,omitempty"` // that of its host; empty for one that never started
+	ID   uint64 `json:"id,omitempty"`   // 0 for one that is to be
+	Peer string `json:"peer,omitempty"` // peer URL, of what is added or moved
+}
+
+// String names the member for a reader.
+func (m Member) String() string {
+	if m.Name == "" {
+		return fmt.Sprintf("etcd member %x at %s", m.ID, m.Peer)
+	}
+	return "etcd member " + m.Name
+}
+
+// OnHost reports whether the action is carried out on the step's host; otherwise it is asked of the cluster.
+func (a Action) OnHost() bool { return a.Node == "" && a.Member == nil && a.Object == nil }
 
 // TransferOf is a blob that a host gets: from the operator's machine, or from a host of its own site.
 type TransferOf struct {
@@ -172,23 +207,27 @@ const (
 	PhaseIdentity = "identity" // the first documents of a new cluster
 	PhaseSpread   = "spread"   // transfers between hosts of a site
 	PhaseSeal     = "seal"     // the end of a first bring-up
+	PhaseForget   = "forget"   // the inventory without the hosts that left
 )
 
-// Bootstraps reports whether the plan writes the first inventory of a bring-up before the one that ends it.
-func (p *Plan) Bootstraps() bool {
+// GenerationIn is the generation of the inventory that a phase writes: each phase that writes it raises it by one.
+func (p *Plan) GenerationIn(phase string) uint64 {
+	g := p.Generation
 	for _, ph := range p.Phases {
-		if ph.Name != PhaseIdentity {
-			continue
+		if ph.writesInventory() {
+			g++
 		}
-		for _, s := range ph.Steps {
-			for _, a := range s.Actions {
-				if a.Document == inventory.Document {
-					return true
-				}
-			}
+		if ph.Name == phase {
+			break
 		}
 	}
-	return false
+	return g
+}
+
+func (ph *Phase) writesInventory() bool {
+	return slices.ContainsFunc(ph.Steps, func(s Step) bool {
+		return slices.ContainsFunc(s.Actions, func(a Action) bool { return a.Verb == Store && a.Document == inventory.Document })
+	})
 }
 
 // SameWork reports whether two plans do the same, apart from how they explain it. A new certificate is the same work whenever it is issued.
@@ -201,9 +240,9 @@ func (p *Plan) workDigest() string {
 	for _, ph := range p.Phases {
 		work = append(work, ph.Name, ph.Serial, ph.Gates)
 		for _, s := range ph.Steps {
-			work = append(work, s.Host, s.Guards)
+			work = append(work, s.Host, s.Guards, s.Gates)
 			for _, a := range s.Actions {
-				work = append(work, a.Verb, a.ID, a.Item, a.Transfer, a.Document, a.Object, a.Unused)
+				work = append(work, a.Verb, a.ID, a.Item, a.Transfer, a.Document, a.Object, a.Unused, a.Node, a.Member)
 			}
 		}
 	}

@@ -35,12 +35,9 @@ func Refuse(c *topology.Cluster, cur *inventory.Inventory) error {
 		}
 	}
 	for _, old := range cur.Hosts {
-		if !slices.ContainsFunc(c.Hosts, func(h *topology.Host) bool { return h.Name == old.Name }) {
-			if !cur.Initialised {
-				return fmt.Errorf("host %s was begun as a part of cluster %q, whose first bring-up is not finished, and is no longer in the topology: put it back, a worker may be away; or give the hosts back with `trivet destroy` while it is there, then apply without it",
-					old.Name, cur.Cluster)
-			}
-			return fmt.Errorf("host %s is in cluster %q and no longer in the topology: this version of trivet does not remove hosts from a running cluster; put it back", old.Name, cur.Cluster)
+		if !cur.Initialised && !slices.ContainsFunc(c.Hosts, func(h *topology.Host) bool { return h.Name == old.Name }) {
+			return fmt.Errorf("host %s was begun as a part of cluster %q, whose first bring-up is not finished, and is no longer in the topology: put it back, a worker may be away; or give the hosts back with `trivet destroy` while it is there, then apply without it",
+				old.Name, cur.Cluster)
 		}
 	}
 	return nil
@@ -61,22 +58,21 @@ func (m *maker) refuse() error {
 	if !cur.Initialised {
 		return m.refuseMembers()
 	}
-	for _, h := range c.Hosts {
-		old := cur.Host(h.Name)
-		if (old == nil || !old.Has(topology.RoleEtcd)) && h.Has(topology.RoleEtcd) {
-			return fmt.Errorf("%s: host %s would join etcd of the running cluster %q: this version of trivet does not add etcd members; give it the role worker only, or destroy and apply",
-				h.Range, h.Name, c.Name)
+	return m.refuseNames()
+}
+
+// refuseNames refuses machines that the cluster knows by another name: what stands on them is that host's.
+func (m *maker) refuseNames() error {
+	var errs []error
+	for _, h := range m.Cluster.Hosts {
+		o := m.Seen[h.Name]
+		if o == nil || o.Record == nil || o.Record.Host == "" || o.Record.Host == h.Name {
+			continue
 		}
-		if old != nil && old.Has(topology.RoleEtcd) && !h.Has(topology.RoleEtcd) {
-			return fmt.Errorf("%s: host %s is an etcd member of the running cluster %q and the topology no longer gives it the role etcd: this version of trivet does not remove etcd members; give it back the role",
-				h.Range, h.Name, c.Name)
-		}
-		if seen := m.Seen[h.Name]; old != nil && seen != nil && old.MachineID != seen.Facts.MachineID && h.Has(topology.RoleEtcd) {
-			return fmt.Errorf("host %s: machine id is %s, the inventory has %s: it was replaced or re-imaged, and this version of trivet does not rebuild etcd members",
-				h.Name, seen.Facts.MachineID, old.MachineID)
-		}
+		errs = append(errs, fmt.Errorf("%s: host %s, at %s, is in the cluster as host %s: put the name back; to rename it, take it out of the topology and apply, then add it under its new name",
+			h.Range, h.Name, h.Address, o.Record.Host))
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // refuseMembers keeps the members of an etcd that may have formed already in a bring-up that is not finished: it would not take others, nor get by without those it has.

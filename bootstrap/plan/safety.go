@@ -98,32 +98,16 @@ func bare(host, reason string) string {
 	return reason
 }
 
-// leaveOutAway notes the hosts that were not seen, and those that a plan could only take for new ones although a member of etcd stood there.
+// leaveOutAway notes the hosts that were not seen.
 func (m *maker) leaveOutAway() {
 	for _, h := range m.Cluster.Hosts {
-		switch {
-		case m.Seen[h.Name] == nil:
+		if m.Seen[h.Name] == nil {
 			m.skip(h, bare(h.Name, cmp.Or(m.Away[h.Name], "it was not observed")))
-		case Forgot(m.Current, h, m.Seen[h.Name]):
-			m.lost[h.Name] = true
-			m.skip(h, "it is a member of etcd, and remembers nothing of it: its record, /var/lib/trivet/record.json, is gone or has no etcd in it. Bring that back together with "+desired.EtcdData+
-				", from its disk or a copy of it; this version of trivet does not rebuild etcd members")
-		default:
-			m.hosts = append(m.hosts, h)
+			continue
 		}
+		m.hosts = append(m.hosts, h)
 	}
-}
-
-// Forgot says whether a host of a running cluster has no record of the etcd member on it. Set up as a new host it would come back under its old name without what it has voted for,
-// since what keeps it from starting without its data went with the record.
-func Forgot(cur *inventory.Inventory, h *topology.Host, o *hostapi.Observation) bool {
-	if cur == nil || !cur.Initialised || o == nil {
-		return false
-	}
-	if old := cur.Host(h.Name); old == nil || !old.Has(topology.RoleEtcd) {
-		return false
-	}
-	return !hasMember(o.Record)
+	m.leaveOutDeparting()
 }
 
 // hasMember says whether a member of etcd was set up on a host.
@@ -142,15 +126,12 @@ func (m *maker) skip(h *topology.Host, reason string) {
 // what is down there stays. API servers need no such sum here: a majority of several control planes was seen, so there is another one.
 func (m *maker) holdBack() {
 	for _, h := range m.hosts {
-		if m.dataGone(h) {
-			m.lost[h.Name] = true
-			m.skip(h, "the data of its etcd member, "+desired.EtcdData+", is gone: bring it back, from its disk or a copy of it; this version of trivet does not rebuild etcd members")
-		}
-	}
-	for _, h := range m.hosts {
 		if m.lost[h.Name] {
 			m.actions[h.Name] = nil
 			continue
+		}
+		if m.members.joins[h.Name] != nil {
+			continue // it holds nothing that could be missed
 		}
 		raise, rest := m.raising(h)
 		if etcd, _ := disrupts(rest); !etcd {
@@ -159,11 +140,12 @@ func (m *maker) holdBack() {
 		if why := m.withoutMember(h.Name); why != "" {
 			m.skip(h, why)
 			m.actions[h.Name] = raise
+			delete(m.members.moves, h.Name)
 		}
 	}
 }
 
-// dataGone says whether a member has lost what it keeps. Nothing can raise it: a member that forgot what it has voted for must not come back under its name.
+// dataGone says whether a member has lost what it keeps. Nothing can raise it: a member that forgot what it has voted for must not come back as what it was.
 func (m *maker) dataGone(h *topology.Host) bool {
 	return h.Has(topology.RoleEtcd) && slices.ContainsFunc(m.Seen[h.Name].Drift, func(d hostapi.Drift) bool {
 		return d.ID == (hostapi.ID{Kind: hostapi.KindDirectory, Name: desired.EtcdData}) && d.Code == hostapi.DriftDataGone
@@ -187,7 +169,7 @@ func (m *maker) recorded(r topology.Role) (all, away []string) {
 	if m.Current == nil {
 		return nil, nil
 	}
-	all = m.Current.With(r)
+	all = slices.DeleteFunc(m.Current.With(r), func(name string) bool { return r == topology.RoleEtcd && departed(m.members.dead, name) })
 	for _, name := range all {
 		if m.Seen[name] == nil || (r == topology.RoleEtcd && m.lost[name]) {
 			away = append(away, name)

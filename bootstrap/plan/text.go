@@ -3,6 +3,7 @@ package plan
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/trivet-dev/trivet/bootstrap/preflight"
@@ -17,14 +18,14 @@ type TextOptions struct {
 	Color bool
 }
 
-var signs = map[Verb]string{Create: "+", Start: "+", Update: "~", Mend: "~", Apply: "~", Restart: "↻", Remove: "-", Forget: "-", Transfer: "→", Store: "=", Prune: "-"}
+var signs = map[Verb]string{Create: "+", Start: "+", Update: "~", Mend: "~", Apply: "~", Restart: "↻", Remove: "-", Forget: "-", Transfer: "→", Store: "=", Prune: "-",
+	Discard: "-", Drain: "-", Uncordon: "+", Delete: "-", AddMember: "+", PromoteMember: "~", RemoveMember: "-", MoveMember: "~"}
 
 var colours = map[string]string{"+": "32", "~": "33", "↻": "35", "-": "31", "→": "36", "=": "36"}
 
 type textWriter struct {
 	TextOptions
 	strings.Builder
-	destroy bool // removals are of all that there is, and need no names
 	// shown says at which host a diff was written: it is not repeated at others. Nil: all are written.
 	shown map[string]string
 	host  string
@@ -32,7 +33,7 @@ type textWriter struct {
 
 // WriteText writes the plan for a reader: by site and host, then the cluster's API, then the sums.
 func (p *Plan) WriteText(out io.Writer, o TextOptions) error {
-	w := &textWriter{TextOptions: o, destroy: p.destroys(), shown: map[string]string{}}
+	w := &textWriter{TextOptions: o, shown: map[string]string{}}
 	switch {
 	case !p.Empty():
 		p.writeHosts(w)
@@ -68,18 +69,20 @@ func (p *Plan) writeSkipped(w *textWriter) {
 	}
 }
 
-// destroys reports whether hosts are given back.
+// destroys reports whether the cluster is given back.
 func (p *Plan) destroys() bool {
+	given := false
 	for _, ph := range p.Phases {
 		for _, s := range ph.Steps {
-			for _, a := range s.Actions {
-				if a.Verb == Forget {
-					return true
-				}
-			}
+			given = given || givesBack(s.Actions)
 		}
 	}
-	return false
+	return given && (p.Inventory == nil || p.Inventory.Destroying)
+}
+
+// givesBack says whether actions remove all that there is of Trivet on a host: it needs no names then.
+func givesBack(actions []Action) bool {
+	return slices.ContainsFunc(actions, func(a Action) bool { return a.Verb == Forget })
 }
 
 func (p *Plan) writeHosts(w *textWriter) {
@@ -87,11 +90,11 @@ func (p *Plan) writeHosts(w *textWriter) {
 	switch {
 	case p.NewIdentity:
 		what = "first bring-up, with a new cluster identity"
-	case w.destroy:
+	case p.destroys():
 		what = "destroy"
 	}
 	fmt.Fprintf(w, "Cluster %q: Kubernetes %s, %s.\n", p.Cluster, p.Kubernetes, what)
-	hosts, api := p.places()
+	hosts, cluster := p.places()
 	site := ""
 	for _, g := range w.grouped(hosts) {
 		if g[0].site != site {
@@ -102,16 +105,39 @@ func (p *Plan) writeHosts(w *textWriter) {
 		w.host = g[0].host
 		w.actions(g[0].actions)
 	}
-	if len(api) > 0 {
-		fmt.Fprintf(w, "\nAPI of the cluster\n")
-		for _, a := range api {
-			name := a.Object.Kind + " " + a.Object.Name
-			if a.Object.Namespace != "" {
-				name = a.Object.Kind + " " + a.Object.Namespace + "/" + a.Object.Name
-			}
-			w.line("  ", a.Verb, name, a.Reason)
+	var api, members []Action
+	for _, a := range cluster {
+		if a.Member != nil {
+			members = append(members, a)
+		} else {
+			api = append(api, a)
 		}
 	}
+	w.cluster("etcd of the cluster", members)
+	w.cluster("API of the cluster", api)
+}
+
+// cluster writes actions that are about no host.
+func (w *textWriter) cluster(heading string, actions []Action) {
+	if len(actions) > 0 {
+		fmt.Fprintf(w, "\n%s\n", heading)
+	}
+	for _, a := range actions {
+		w.line("  ", a.Verb, a.on(), a.Reason)
+	}
+}
+
+// on names what an action on the cluster is about.
+func (a Action) on() string {
+	switch {
+	case a.Node != "":
+		return "node " + a.Node
+	case a.Member != nil:
+		return a.Member.String()
+	case a.Object.Namespace != "":
+		return a.Object.Kind + " " + a.Object.Namespace + "/" + a.Object.Name
+	}
+	return a.Object.Kind + " " + a.Object.Name
 }
 
 // actions writes what happens to one host. New items are counted by component unless everything is asked for: a bring-up has hundreds of them.
@@ -125,13 +151,13 @@ func (w *textWriter) actions(actions []Action) {
 	byKey := map[string]*sum{}
 	var lines []Action
 	var bytes int64
-	transfers := 0
+	transfers, gone := 0, givesBack(actions)
 	for _, a := range actions {
 		if a.Transfer != nil {
 			transfers++
 			bytes += a.Transfer.Blob.Size
 		}
-		countable := a.Transfer == nil && (a.Verb == Create || a.Verb == Start || (a.Verb == Remove && w.destroy))
+		countable := a.Transfer == nil && (a.Verb == Create || a.Verb == Start || (a.Verb == Remove && gone))
 		if w.Full || !countable {
 			if a.Transfer == nil || w.Full {
 				lines = append(lines, a)
@@ -176,6 +202,8 @@ func (w *textWriter) action(a Action) {
 		return
 	case a.Document != "":
 		name = "document " + a.Document
+	case !a.OnHost():
+		name = a.on()
 	case a.Verb == Forget:
 		name = "record and store"
 	case a.Verb == Prune:
@@ -195,7 +223,7 @@ func (w *textWriter) action(a Action) {
 }
 
 func (w *textWriter) line(indent string, v Verb, name, reason string) {
-	verb := string(v)
+	verb := strings.TrimSuffix(string(v), "-member")
 	fmt.Fprintf(w, "%s%s %s", indent, w.sign(v), name)
 	switch {
 	case v == Create && !w.Full:
@@ -223,11 +251,11 @@ func (p *Plan) writeSums(w *textWriter) {
 		for _, s := range ph.Steps {
 			for _, a := range s.Actions {
 				switch a.Verb {
-				case Create, Start:
+				case Create, Start, AddMember:
 					create++
-				case Update, Mend, Apply:
+				case Update, Mend, Apply, MoveMember, Uncordon:
 					change++
-				case Remove:
+				case Remove, RemoveMember, Delete, Discard:
 					remove++
 				case Restart:
 					restart++

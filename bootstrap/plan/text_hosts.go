@@ -43,7 +43,7 @@ func (w *textWriter) grouped(hosts []place) [][]place {
 	var groups [][]place
 	index := map[string]int{}
 	for _, h := range hosts {
-		alone := &textWriter{TextOptions: w.TextOptions, destroy: w.destroy}
+		alone := &textWriter{TextOptions: w.TextOptions}
 		alone.actions(h.actions)
 		key := h.site + "\n" + alone.String()
 		i, ok := index[key]

@@ -9,11 +9,14 @@ import (
 
 	"github.com/trivet-dev/trivet/bootstrap/certs"
 	"github.com/trivet-dev/trivet/bootstrap/desired"
+	"github.com/trivet-dev/trivet/bootstrap/etcd"
 	"github.com/trivet-dev/trivet/bootstrap/fleettest"
 	"github.com/trivet-dev/trivet/bootstrap/identity"
 	"github.com/trivet-dev/trivet/bootstrap/inventory"
+	"github.com/trivet-dev/trivet/bootstrap/kube"
 	"github.com/trivet-dev/trivet/bootstrap/plan"
 	"github.com/trivet-dev/trivet/bootstrap/release"
+	"github.com/trivet-dev/trivet/bootstrap/topology"
 	"github.com/trivet-dev/trivet/internal/artifact"
 	"github.com/trivet-dev/trivet/internal/hostapi"
 )
@@ -26,6 +29,7 @@ type world struct {
 	current *inventory.Inventory
 	seen    map[string]*hostapi.Observation
 	objects []plan.ObjectState
+	mute    bool // etcd does not answer
 }
 
 var threeSites = fleettest.Settings{Hosts: []fleettest.Host{
@@ -97,7 +101,7 @@ func (w *world) input() plan.Input {
 			names[e.SHA256] = e.Reference
 		}
 	}
-	return plan.Input{Cluster: c, Current: w.current, Target: target, Desired: d, Seen: w.seen, Objects: w.objects, BlobNames: names, Now: fleettest.Now}
+	return plan.Input{Members: w.members(), Nodes: map[string]kube.NodeInfo{}, Cluster: c, Current: w.current, Target: target, Desired: d, Seen: w.seen, Objects: w.objects, BlobNames: names, Now: fleettest.Now}
 }
 
 func (w *world) plan() *plan.Plan {
@@ -188,4 +192,23 @@ func (w *world) recorded(i desired.Item) hostapi.Item {
 // drift says that an item differs on a host.
 func (w *world) drift(host string, kind hostapi.Kind, name, what string, code ...hostapi.DriftCode) {
 	w.seen[host].Drift = append(w.seen[host].Drift, hostapi.Drift{ID: hostapi.ID{Kind: kind, Name: name}, What: what, Code: cmp.Or(code...)})
+}
+
+// members are those of the current inventory, all healthy, but for those in trouble.
+func (w *world) members() *plan.Members {
+	if w.current == nil || w.mute {
+		return nil
+	}
+	out := &plan.Members{Trouble: map[uint64]string{}, Corrupt: map[uint64]bool{}}
+	for i, name := range w.current.With(topology.RoleEtcd) {
+		x := etcd.Member{ID: uint64(i + 1), Name: name, PeerURLs: []string{desired.PeerURL(w.current.Host(name).Address)}}
+		out.List = append(out.List, x)
+		if o := w.seen[name]; o == nil || o.Record == nil || slices.ContainsFunc(o.Drift, func(d hostapi.Drift) bool { return d.Code == hostapi.DriftDataGone }) {
+			out.Trouble[x.ID] = "it does not answer"
+		}
+	}
+	if n := len(out.List); n-len(out.Trouble) < etcd.Quorum(n) {
+		return nil
+	}
+	return out
 }

@@ -183,6 +183,8 @@ type Operation struct {
 	Remove   *ID         `json:"remove,omitempty"` // by the record, bringing back what was there before
 	Unit     *UnitAction `json:"unit,omitempty"`
 	Document *Document   `json:"document,omitempty"`
+	// Discard names a document to be kept here no more.
+	Discard string `json:"discard,omitempty"`
 	// Forget removes record, documents, store and every trace; allowed when the record holds no items.
 	Forget bool `json:"forget,omitempty"`
 	// Prune removes blobs that no recorded item refers to.

@@ -177,6 +177,8 @@ func opID(op *hostapi.Operation) hostapi.ID {
 		return hostapi.ID{Kind: hostapi.KindUnit, Name: op.Unit.Name}
 	case op.Document != nil:
 		return hostapi.ID{Kind: "document", Name: op.Document.Name}
+	case op.Discard != "":
+		return hostapi.ID{Kind: "document", Name: op.Discard}
 	case op.Forget:
 		return hostapi.ID{Kind: "forget"}
 	case op.Prune:
@@ -195,6 +197,8 @@ func describe(op *hostapi.Operation) string {
 		return op.Unit.Verb + " " + op.Unit.Name
 	case op.Document != nil:
 		return "keep document " + op.Document.Name
+	case op.Discard != "":
+		return "discard document " + op.Discard
 	case op.Forget:
 		return "forget the host"
 	}
@@ -204,7 +208,7 @@ func describe(op *hostapi.Operation) string {
 // checkOperation refuses what could not be meant, before anything is done.
 func checkOperation(op *hostapi.Operation) error {
 	set := 0
-	for _, b := range []bool{op.Ensure != nil, op.Remove != nil, op.Unit != nil, op.Document != nil, op.Forget, op.Prune} {
+	for _, b := range []bool{op.Ensure != nil, op.Remove != nil, op.Unit != nil, op.Document != nil, op.Discard != "", op.Forget, op.Prune} {
 		if b {
 			set++
 		}
@@ -219,6 +223,8 @@ func checkOperation(op *hostapi.Operation) error {
 		return checkUnitName(op.Unit.Name)
 	case op.Document != nil:
 		return checkName(op.Document.Name)
+	case op.Discard != "":
+		return checkName(op.Discard)
 	}
 	return nil
 }

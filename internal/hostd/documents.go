@@ -28,6 +28,16 @@ func (s *stepper) putDocument(d *hostapi.Document) (changed bool, err error) {
 	return true, s.replaceFile(p, b, 0o600)
 }
 
+// discardDocument takes a cluster document off the host.
+func (s *stepper) discardDocument(name string) (changed bool, err error) {
+	p := path.Join(documentsDir, name)
+	if err := os.Remove(s.path(p)); err != nil {
+		return false, ignoreMissing(err)
+	}
+	s.wrote(p)
+	return true, nil
+}
+
 func (h *Host) documents() (map[string]hostapi.Document, error) {
 	names, err := os.ReadDir(h.path(documentsDir))
 	if err != nil {

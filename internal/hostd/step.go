@@ -292,6 +292,8 @@ func (s *stepper) do(ctx context.Context, p *planned) error {
 		err = s.unitAction(ctx, p, op.Unit)
 	case op.Document != nil:
 		changed, err = s.putDocument(op.Document)
+	case op.Discard != "":
+		changed, err = s.discardDocument(op.Discard)
 	case op.Prune:
 		err = s.pruneStore()
 	case op.Forget:

@@ -137,7 +137,7 @@ func benchItems() []desired.Item {
 }
 
 // noCluster has nothing to wait for.
-type noCluster struct{}
+type noCluster struct{ execute.Cluster }
 
 func (noCluster) EtcdHealthy(context.Context, []string, func(string)) error   { return nil }
 func (noCluster) APIReady(context.Context, []string, func(string)) error      { return nil }

@@ -144,6 +144,8 @@ func (h *Handler) apply(op hostapi.Operation) {
 			h.documents = map[string]hostapi.Document{}
 		}
 		h.documents[op.Document.Name] = *op.Document
+	case op.Discard != "":
+		delete(h.documents, op.Discard)
 	case op.Forget:
 		h.record, h.documents, h.blobs = nil, nil, nil
 	}

@@ -1,0 +1,108 @@
+package bootstrap
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/trivet-dev/trivet/bootstrap/inventory"
+	"github.com/trivet-dev/trivet/bootstrap/topology"
+	"github.com/trivet-dev/trivet/internal/hostapi"
+)
+
+// everyone lists the topology's hosts, and after them those that the cluster has and the topology does not, as far as they are known.
+func (e *Engine) everyone() []*topology.Host { return slices.Concat(e.cluster.Hosts, e.departing) }
+
+// allWith lists those of everyone with a role.
+func (e *Engine) allWith(r topology.Role) []*topology.Host {
+	return slices.DeleteFunc(e.everyone(), func(h *topology.Host) bool { return !h.Has(r) })
+}
+
+// lookAtDeparting looks at the hosts that the inventory has and the topology does not, connecting to those that nobody has met; one of them may know of more.
+func (e *Engine) lookAtDeparting(ctx context.Context, s *sight, req hostapi.ObserveRequest) error {
+	looked := 0
+	for {
+		_ = e.meetDeparting(ctx, s.documents.Inventory)
+		hosts := e.departing[looked:]
+		if looked = len(e.departing); len(hosts) == 0 {
+			return nil
+		}
+		seen, failed := e.observe(ctx, e.connected(hosts), req)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		maps.Copy(s.away, failed)
+		for name, o := range seen {
+			if why := e.stranger(name, o, s.documents.Inventory); why != "" {
+				e.disown(s, name, fmt.Errorf("host %s: %s", name, why))
+			} else {
+				s.seen[name] = o
+			}
+		}
+		if err := e.documents(s); err != nil {
+			return err
+		}
+	}
+}
+
+// disown ends the connection to something that is not the cluster's.
+func (e *Engine) disown(s *sight, name string, why error) {
+	_ = e.hosts[name].Close()
+	delete(e.hosts, name)
+	e.failed[name], s.away[name] = why, why
+}
+
+// meetDeparting connects to hosts of the inventory that are not in the topology, and gives those that nobody had met.
+func (e *Engine) meetDeparting(ctx context.Context, inv *inventory.Inventory) []*topology.Host {
+	if inv == nil || !inv.Initialised {
+		return nil
+	}
+	var unmet []*topology.Host
+	for i := range inv.Hosts {
+		rec := &inv.Hosts[i]
+		if !slices.ContainsFunc(e.everyone(), func(h *topology.Host) bool { return h.Name == rec.Name }) {
+			unmet = append(unmet, e.departingHost(rec))
+		}
+	}
+	e.departing = append(e.departing, unmet...)
+	e.connectTo(ctx, unmet)
+	return unmet
+}
+
+// stranger says why what answers at the address of a host that leaves is not that host; "" where it is. Nothing on a stranger is the cluster's.
+func (e *Engine) stranger(name string, o *hostapi.Observation, inv *inventory.Inventory) string {
+	rec := inv.Host(name)
+	switch {
+	case rec == nil:
+		return "the cluster does not know it any more"
+	case rec.MachineID != "" && o.Facts.MachineID != rec.MachineID:
+		return "another machine answers at its address"
+	case o.Record != nil && o.Record.ClusterID != "" && o.Record.ClusterID != inv.ClusterID:
+		return "it belongs to another cluster by now"
+	case o.Record != nil && o.Record.Host != "" && o.Record.Host != name:
+		return "it is host " + o.Record.Host + " by now"
+	}
+	return ""
+}
+
+// departingHost is a host as the inventory remembers it, reached as the hosts of its site are.
+func (e *Engine) departingHost(rec *inventory.Host) *topology.Host {
+	h := &topology.Host{Name: rec.Name, Address: rec.Address, HostKey: rec.HostKey}
+	for _, r := range rec.Roles {
+		h.Roles = append(h.Roles, topology.Role(r))
+	}
+	site := &topology.Site{Name: rec.Site, Region: &topology.Region{Name: rec.Region}}
+	for _, s := range e.Topology.AllSites() {
+		if s.Name == rec.Site {
+			site = s
+		}
+	}
+	h.Rack = &topology.Rack{Room: &topology.Room{Site: site}}
+	return h
+}
+
+// departed lists the hosts that leave, by an inventory.
+func (e *Engine) departed(inv *inventory.Inventory) []*topology.Host {
+	return slices.DeleteFunc(slices.Clone(e.departing), func(h *topology.Host) bool { return inv == nil || inv.Host(h.Name) == nil })
+}

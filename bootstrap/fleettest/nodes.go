@@ -1,0 +1,98 @@
+package fleettest
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/trivet-dev/trivet/bootstrap/kube"
+	"github.com/trivet-dev/trivet/bootstrap/plan"
+)
+
+// Drained lists the nodes whose pods were taken off, in order.
+func (f *Fleet) Drained() []string {
+	f.api.mu.Lock()
+	defer f.api.mu.Unlock()
+	return slices.Clone(f.api.drained)
+}
+
+// FailDrain makes drains of a node fail until err is nil.
+func (f *Fleet) FailDrain(node string, err error) { f.FailGate(plan.GateKind("drain "+node), err) }
+
+// NodeInfos implements the engine's API.
+func (a *API) NodeInfos(ctx context.Context) (map[string]kube.NodeInfo, error) {
+	states, err := a.Nodes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.answers(); err != nil {
+		return nil, err
+	}
+	a.fleet.api.mu.Lock()
+	defer a.fleet.api.mu.Unlock()
+	out := map[string]kube.NodeInfo{}
+	for name := range a.fleet.api.objects {
+		if node, ok := strings.CutPrefix(name, "Node/"); ok {
+			cordoned := a.fleet.api.cordoned[node]
+			out[node] = kube.NodeInfo{Name: node, State: states[node], Unschedulable: cordoned, CordonedByTrivet: cordoned}
+		}
+	}
+	return out, nil
+}
+
+// Drain implements execute.Cluster.
+func (a *API) Drain(ctx context.Context, node string, report func(string)) error {
+	return a.onNode(ctx, "drain "+node, func(s *apiState) error {
+		s.cordoned[node] = true
+		if err := s.gates["drain "+node]; err != nil {
+			report(err.Error())
+			return err
+		}
+		s.drained = append(s.drained, node)
+		return nil
+	})
+}
+
+// Uncordon implements execute.Cluster.
+func (a *API) Uncordon(ctx context.Context, node string) error {
+	return a.onNode(ctx, "uncordon "+node, func(s *apiState) error {
+		delete(s.cordoned, node)
+		return nil
+	})
+}
+
+// DeleteNode implements execute.Cluster.
+func (a *API) DeleteNode(ctx context.Context, node string) error {
+	return a.onNode(ctx, "delete node "+node, func(s *apiState) error {
+		delete(s.objects, "Node/"+node)
+		delete(s.cordoned, node)
+		return nil
+	})
+}
+
+func (a *API) onNode(ctx context.Context, what string, do func(*apiState) error) error {
+	if a.fleet.point("api", what) || a.fleet.currentSession().isDead() {
+		return errDead
+	}
+	if err := a.answers(); err != nil {
+		return err
+	}
+	a.fleet.api.mu.Lock()
+	err := ctx.Err()
+	if err == nil {
+		err = do(a.fleet.api)
+	}
+	a.fleet.api.mu.Unlock()
+	if err == nil && a.fleet.point("api", what+", done") {
+		return errDead
+	}
+	return err
+}
+
+// Cordoned lists the nodes that are cordoned.
+func (f *Fleet) Cordoned() []string {
+	f.api.mu.Lock()
+	defer f.api.mu.Unlock()
+	return slices.Sorted(maps.Keys(f.api.cordoned))
+}

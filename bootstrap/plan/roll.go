@@ -1,0 +1,186 @@
+package plan
+
+import (
+	"slices"
+
+	"github.com/trivet-dev/trivet/bootstrap/desired"
+	"github.com/trivet-dev/trivet/bootstrap/topology"
+	"github.com/trivet-dev/trivet/internal/hostapi"
+)
+
+// roll orders changes of a running cluster. What is down comes up first; then etcd gets its members, control planes change one at a time, and workers together. What leaves goes
+// last, so that what comes is there to take its place.
+func (m *maker) roll() {
+	var voters, workers []*topology.Host
+	for _, h := range m.hosts {
+		if h.Has(topology.RoleEtcd) || h.Has(topology.RoleControlPlane) || m.retires(h) {
+			voters = append(voters, h)
+		} else {
+			workers = append(workers, h)
+		}
+	}
+	all := func(Action) bool { return true }
+	m.remember()
+	m.revive(voters)
+	m.removeDead()
+	m.joinMembers()
+	nodes, objects := split(m.objectActions(), func(a Action) bool { return m.Objects != nil && a.Verb == Create && a.Object.Kind == "Node" })
+	m.phase(Phase{Name: "nodes", Title: "Nodes with their pod ranges, before their kubelets", Steps: []Step{{Actions: nodes}}})
+	m.controlPlanes(voters)
+	m.objects(objects)
+	m.phase(Phase{Name: "workers", Title: "Workers", Steps: m.each(workers, all)})
+	m.uncordon()
+	m.leave()
+}
+
+// controlPlanes changes etcd members and control planes one at a time, each with the conditions after it that all still run.
+func (m *maker) controlPlanes(voters []*topology.Host) {
+	// A unit that an interrupted run was about to restart may be down: its host goes first, or the gates after another host would wait for it in vain. New API servers go last.
+	order := func(h *topology.Host) int {
+		n := -m.unsettled(h)
+		if m.unborn(h) {
+			n += 1000
+		}
+		return n
+	}
+	slices.SortStableFunc(voters, func(a, b *topology.Host) int { return order(a) - order(b) })
+	steps := m.each(voters, func(Action) bool { return true })
+	for i, h := range voters {
+		if m.retires(h) { // what it gives up goes last
+			_, steps[i].Actions = split(steps[i].Actions, func(a Action) bool { return a.Verb == Remove })
+		}
+	}
+	up := m.up()
+	for i := range steps {
+		steps[i].Guards = m.guards(steps[i])
+		up[steps[i].Host] = true
+		steps[i].Gates = m.controlPlaneGates(up)
+	}
+	m.phase(Phase{Name: "control-planes", Title: "etcd and control planes, one at a time", Serial: true, Steps: steps})
+}
+
+// unborn says whether a control plane's API server was never set up.
+func (m *maker) unborn(h *topology.Host) bool {
+	return h.Has(topology.RoleControlPlane) && !recordsUnit(m.Seen[h.Name].Record, apiServerUnit)
+}
+
+// up are the hosts whose part of the control plane can be waited for: those with a member that is lost, or without an API server, are left out.
+func (m *maker) up() map[string]bool {
+	out := map[string]bool{}
+	for _, h := range m.hosts {
+		if !m.lost[h.Name] && !m.unborn(h) {
+			out[h.Name] = true
+		}
+	}
+	return out
+}
+
+func recordsUnit(r *hostapi.Record, unit string) bool {
+	return r != nil && slices.ContainsFunc(r.Items, func(i hostapi.RecordedItem) bool {
+		return i.Item.ID() == hostapi.ID{Kind: hostapi.KindUnit, Name: unit}
+	})
+}
+
+// revive brings back etcd members and API servers that do not run, with what they read, on all hosts at once: they have nothing to lose, and the gates between control planes
+// wait for all of them.
+func (m *maker) revive(voters []*topology.Host) {
+	var steps []Step
+	for _, h := range voters {
+		if m.changesMember(h.Name) {
+			continue
+		}
+		s := Step{Host: h.Name, Site: h.Site().Name}
+		s.Actions, m.actions[h.Name] = m.raising(h)
+		steps = append(steps, s)
+	}
+	up := m.up()
+	for name := range up {
+		up[name] = !m.changesMember(name)
+	}
+	m.phase(Phase{Name: "revive", Title: "etcd members and API servers that are down", Steps: steps, Gates: m.controlPlaneGates(up)})
+}
+
+// changesMember says whether a host's member joins or moves: it can be waited for only once it has.
+func (m *maker) changesMember(host string) bool {
+	_, moves := m.members.moves[host]
+	return moves || m.members.joins[host] != nil
+}
+
+// raising splits a host's actions: those that bring back what is down there and can take nothing away, and the rest.
+func (m *maker) raising(h *topology.Host) (raise, rest []Action) {
+	down := m.down(m.Seen[h.Name])
+	if len(down) == 0 {
+		return nil, m.actions[h.Name]
+	}
+	for _, a := range m.actions[h.Name] {
+		if a.Part == desired.PartHost || ((a.Part == desired.PartEtcd || a.Part == desired.PartAPIServer) && (kindOf(a) != hostapi.KindUnit || down[a.ID.Name])) {
+			raise = append(raise, a)
+		} else {
+			rest = append(rest, a)
+		}
+	}
+	return raise, rest
+}
+
+const apiServerUnit = "kube-apiserver.service"
+
+// down lists etcd and the API server as far as the host should run them and does not.
+func (m *maker) down(o *hostapi.Observation) map[string]bool {
+	down := map[string]bool{}
+	for _, d := range o.Drift {
+		if d.ID.Kind == hostapi.KindUnit && (d.ID.Name == desired.EtcdUnit || d.ID.Name == apiServerUnit) && d.Code == hostapi.DriftDown {
+			down[d.ID.Name] = true
+		}
+	}
+	return down
+}
+
+// unsettled counts the units of a host whose end was not recorded.
+func (m *maker) unsettled(h *topology.Host) int {
+	n := 0
+	if r := m.Seen[h.Name].Record; r != nil {
+		for _, i := range r.Items {
+			if i.Pending && i.Item.Unit != nil {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// controlPlaneGates want those of the hosts that are etcd members or control planes to answer. With its member lost an API server, which asks no other, does not.
+func (m *maker) controlPlaneGates(up map[string]bool) []Gate {
+	away := func(h *topology.Host) bool { return !up[h.Name] }
+	members, servers := slices.DeleteFunc(m.with(topology.RoleEtcd), away), slices.DeleteFunc(m.with(topology.RoleControlPlane), away)
+	gates := []Gate{{Kind: GateEtcd, Hosts: names(members)}, {Kind: GateAPI, Hosts: names(servers)}}
+	return slices.DeleteFunc(gates, func(g Gate) bool { return len(g.Hosts) == 0 })
+}
+
+// everything are the gates of a first bring-up: whatever was seen.
+func (m *maker) everything() map[string]bool {
+	out := map[string]bool{}
+	for _, h := range m.hosts {
+		out[h.Name] = true
+	}
+	return out
+}
+
+// remember brings the documents of a running cluster up to date, before hosts take up what was allotted to them.
+func (m *maker) remember() {
+	reason := m.behind()
+	if !desired.EqualInventory(m.Current, m.Target) {
+		reason = "names, addresses, roles or pod ranges changed"
+	}
+	m.store("inventory", "Inventory", "missing on this control plane", reason)
+}
+
+// uncordon lets pods on nodes again that an interrupted run took them off.
+func (m *maker) uncordon() {
+	var out []Action
+	for _, h := range m.hosts {
+		if n, ok := m.Nodes[h.Name]; ok && h.IsNode() && n.CordonedByTrivet {
+			out = append(out, Action{Verb: Uncordon, Node: h.Name, Reason: "an earlier run took its pods off and did not end"})
+		}
+	}
+	m.phase(Phase{Name: "uncordon", Title: "Nodes that may take pods again", Steps: []Step{{Actions: out}}})
+}
