@@ -17,7 +17,7 @@ func (c *liveCluster) Membership(ctx context.Context) (*plan.Members, error) {
 	return out, c.withEtcd(func(client *etcd.Client) error {
 		found, err := client.Membership(ctx)
 		if err == nil {
-			out = &plan.Members{List: found.Members, Trouble: found.Wrong, Corrupt: found.Corrupt}
+			out = &plan.Members{List: found.Members, Trouble: found.Wrong, Corrupt: found.Corrupt, Storage: found.Storage}
 		}
 		return err
 	})

@@ -25,6 +25,9 @@ func Allot(inv *inventory.Inventory, c *topology.Cluster, facts map[string]hosta
 		copied := *inv
 		copied.Hosts = slices.Clone(inv.Hosts)
 		out = &copied
+		if out.Kubernetes != c.Kubernetes {
+			out.Kubernetes, out.From = c.Kubernetes, inv.Kubernetes
+		}
 	}
 	for _, h := range sortedHosts(c) {
 		if _, reached := facts[h.Name]; reached {

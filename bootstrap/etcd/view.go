@@ -195,6 +195,8 @@ type Membership struct {
 	Members []Member
 	Wrong   map[uint64]string
 	Corrupt map[uint64]bool
+	// Storage is the newest version in the form of which a member stores its data; members agree on one once all run it (Maintenance.Status, etcd 3.6).
+	Storage string
 }
 
 // Membership asks every member how it is, and one that has a quorum behind it for the list. It fails where none has.
@@ -208,9 +210,11 @@ func (c *Client) Membership(ctx context.Context) (*Membership, error) {
 		if why := v.wrong[m.ID]; why != "" {
 			out.Wrong[m.ID] = why
 		}
-		if status, ok := v.status[m.ID]; ok && status.corrupt() {
+		status, ok := v.status[m.ID]
+		if ok && status.corrupt() {
 			out.Corrupt[m.ID] = true
 		}
+		out.Storage = max(out.Storage, status.Storage) // 3.6.0, 3.7.0: one digit each for years
 	}
 	return out, nil
 }

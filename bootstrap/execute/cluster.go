@@ -45,7 +45,11 @@ type Cluster interface {
 func (r *run) ask(ctx context.Context, host string, a plan.Action, members *[]templates.Peer) error {
 	start := r.Now()
 	r.emit(event.Event{Kind: event.ActionStarted, Host: host, Item: actionName(a)})
-	err := r.bounded(ctx, host, actionName(a), func(ctx context.Context, report func(string)) (err error) {
+	patience := r.GateTimeout
+	if a.Verb == plan.Drain {
+		patience = max(patience, r.Topology.Upgrade.DrainTimeout+time.Minute) // it ends by itself, and knows why
+	}
+	err := r.bounded(ctx, patience, host, actionName(a), func(ctx context.Context, report func(string)) (err error) {
 		switch a.Verb {
 		case plan.Drain:
 			return r.Cluster.Drain(ctx, a.Node, report)
@@ -72,10 +76,10 @@ func (r *run) ask(ctx context.Context, host string, a plan.Action, members *[]te
 	return nil
 }
 
-// bounded gives a wait the time of a gate, and says when that was not enough.
-func (r *run) bounded(ctx context.Context, host, item string, wait func(context.Context, func(string)) error) error {
-	deadline := r.Now().Add(r.GateTimeout)
-	wctx, cancel := context.WithTimeout(ctx, r.GateTimeout)
+// bounded gives a wait some time, and says when that was not enough.
+func (r *run) bounded(ctx context.Context, patience time.Duration, host, item string, wait func(context.Context, func(string)) error) error {
+	deadline := r.Now().Add(patience)
+	wctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	err := wait(wctx, func(missing string) {
 		if missing != "" { // otherwise it is about to end
@@ -83,7 +87,7 @@ func (r *run) bounded(ctx context.Context, host, item string, wait func(context.
 		}
 	})
 	if err != nil && ctx.Err() == nil && wctx.Err() != nil {
-		err = fmt.Errorf("%w (waited %s)", err, r.GateTimeout.Round(time.Second))
+		err = fmt.Errorf("%w (waited %s)", err, patience.Round(time.Second))
 	}
 	return err
 }

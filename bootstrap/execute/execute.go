@@ -6,17 +6,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
-	"golang.org/x/sync/semaphore"
-
 	"github.com/trivet-dev/trivet/bootstrap/desired"
 	"github.com/trivet-dev/trivet/bootstrap/event"
 	"github.com/trivet-dev/trivet/bootstrap/identity"
 	"github.com/trivet-dev/trivet/bootstrap/inventory"
+	"github.com/trivet-dev/trivet/bootstrap/kube"
 	"github.com/trivet-dev/trivet/bootstrap/plan"
 	"github.com/trivet-dev/trivet/bootstrap/topology"
 	"github.com/trivet-dev/trivet/internal/hostapi"
@@ -56,11 +56,30 @@ type run struct {
 	identity *identity.Identity
 	sealed   []byte
 	phase    string
+
+	mu     sync.Mutex
+	failed map[string]error // workers that failed and that the plan can do without
+}
+
+// FailedError says that an apply did without workers that failed: it did all the rest.
+type FailedError struct {
+	Hosts map[string]error
+	Most  int // that may fail
+}
+
+// Error implements error.
+func (e *FailedError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "the rest is done, and %d of the workers failed, of which %d may (max_failed); mend them and apply again:", len(e.Hosts), e.Most)
+	for _, name := range slices.Sorted(maps.Keys(e.Hosts)) {
+		fmt.Fprintf(&b, "\n  %s", strings.ReplaceAll(e.Hosts[name].Error(), "\n", "\n    "))
+	}
+	return b.String()
 }
 
 // Run executes the plan. Cancelling ctx stops it after the operations that are under way; what was done is recorded on the hosts, and planning again shows the rest.
 func Run(ctx context.Context, cfg Config, p *plan.Plan) error {
-	r := &run{Config: cfg, plan: p, identity: cfg.Identity, sealed: cfg.Sealed}
+	r := &run{Config: cfg, plan: p, identity: cfg.Identity, sealed: cfg.Sealed, failed: map[string]error{}}
 	if err := r.keptByMajority(); err != nil {
 		return err
 	}
@@ -72,7 +91,37 @@ func Run(ctx context.Context, cfg Config, p *plan.Plan) error {
 			return err
 		}
 	}
+	if len(r.failed) > 0 {
+		return &FailedError{r.failed, p.MaxFailed}
+	}
 	return nil
+}
+
+// tolerates says whether the run goes on although a host failed: it is a worker, and not more have failed than may.
+func (r *run) tolerates(ctx context.Context, host string, err error) bool {
+	if ctx.Err() != nil || !r.worker(host) {
+		return false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.failed[host] == nil && len(r.failed) >= r.plan.MaxFailed {
+		return false
+	}
+	r.failed[host] = err
+	return true
+}
+
+// worker says whether a host is a worker and nothing else.
+func (r *run) worker(host string) bool {
+	return slices.ContainsFunc(r.Topology.Hosts, func(h *topology.Host) bool {
+		return h.Name == host && !h.Has(topology.RoleControlPlane) && !h.Has(topology.RoleEtcd)
+	})
+}
+
+func (r *run) hasFailed(host string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.failed[host] != nil
 }
 
 // keptByMajority refuses a plan that would keep a new inventory on so few control planes that others could go on with the old one.
@@ -144,7 +193,7 @@ func (r *run) runPhase(ctx context.Context, ph plan.Phase) error {
 			}
 		}
 	default:
-		err = r.parallel(ctx, ph.Steps, r.step)
+		err = r.parallel(ctx, ph.Steps, ph.Limits, r.step)
 	}
 	if err == nil {
 		err = r.gates(ctx, ph.Gates)
@@ -156,29 +205,52 @@ func (r *run) runPhase(ctx context.Context, ph plan.Phase) error {
 	return nil
 }
 
-// parallel runs the steps at once, bounded. All that began are waited for; every failure is reported.
-func (r *run) parallel(ctx context.Context, steps []plan.Step, do func(context.Context, plan.Step) error) error {
-	sem := semaphore.NewWeighted(int64(max(r.Parallel, 1)))
-	errs := make([]error, len(steps))
-	var wg sync.WaitGroup
-	for i, s := range steps {
-		if err := sem.Acquire(ctx, 1); err != nil {
-			errs[i] = err
-			break
-		}
-		wg.Go(func() {
-			defer sem.Release(1)
-			errs[i] = do(ctx, s)
-		})
+// parallel runs the steps at once, bounded, in order as far as there is room; those of a group that has a limit no more than that at once. All that began are waited for; every failure
+// is reported. Where there are limits, no step begins after one has failed: what takes one node away may take all of them.
+func (r *run) parallel(ctx context.Context, steps []plan.Step, limits map[string]int, do func(context.Context, plan.Step) error) error {
+	type end struct {
+		group string
+		err   error
 	}
-	wg.Wait()
-	return errors.Join(errs...)
+	var errs []error
+	ended, running, inGroup := make(chan end), 0, map[string]int{}
+	room := func(s plan.Step) bool {
+		limit, limited := limits[s.Group]
+		return !limited || inGroup[s.Group] < max(limit, 1)
+	}
+	pending := slices.Clone(steps)
+	for {
+		next := -1
+		if running < max(r.Parallel, 1) && ctx.Err() == nil && (limits == nil || len(errs) == 0) {
+			next = slices.IndexFunc(pending, room)
+		}
+		if next >= 0 {
+			s := pending[next]
+			pending = slices.Delete(pending, next, next+1)
+			running++
+			inGroup[s.Group]++
+			go func() { ended <- end{s.Group, do(ctx, s)} }()
+			continue
+		}
+		if running == 0 {
+			return errors.Join(append(errs, ctx.Err())...)
+		}
+		e := <-ended
+		running--
+		inGroup[e.group]--
+		if e.err != nil {
+			errs = append(errs, e.err)
+		}
+	}
 }
 
 // step carries out one step of a phase, with what must be true before and after it.
 func (r *run) step(ctx context.Context, s plan.Step) error {
 	if err := ctx.Err(); err != nil {
 		return err
+	}
+	if r.hasFailed(s.Host) {
+		return nil
 	}
 	if err := r.gates(ctx, s.Guards); err != nil {
 		if ctx.Err() != nil {
@@ -201,6 +273,9 @@ func (r *run) step(ctx context.Context, s plan.Step) error {
 		}
 		err = goOn(err)
 		r.emit(event.Event{Kind: event.HostFailed, Host: s.Host, Message: err.Error(), Elapsed: r.Now().Sub(start)})
+		if r.tolerates(ctx, s.Host, err) {
+			return nil
+		}
 		return err
 	}
 	r.emit(event.Event{Kind: event.HostDone, Host: s.Host, Elapsed: r.Now().Sub(start)})
@@ -212,6 +287,13 @@ func (r *run) actions(ctx context.Context, s plan.Step) error {
 	var members []templates.Peer
 	for rest := s.Actions; len(rest) > 0; {
 		a := rest[0]
+		if a.Gate != nil {
+			if err := r.gate(ctx, *a.Gate); err != nil {
+				return inStep(s, err)
+			}
+			rest = rest[1:]
+			continue
+		}
 		if a.Node != "" || a.Member != nil {
 			if err := r.ask(ctx, s.Host, a, &members); err != nil {
 				return inStep(s, err)
@@ -220,7 +302,7 @@ func (r *run) actions(ctx context.Context, s plan.Step) error {
 			continue
 		}
 		n := 1
-		for n < len(rest) && rest[n].OnHost() == a.OnHost() && rest[n].Node == "" && rest[n].Member == nil {
+		for n < len(rest) && rest[n].OnHost() == a.OnHost() && rest[n].Node == "" && rest[n].Member == nil && rest[n].Gate == nil {
 			n++
 		}
 		part := s
@@ -367,7 +449,8 @@ func (r *run) guard(ctx context.Context, g plan.Gate, report func(string)) error
 
 func (r *run) gate(ctx context.Context, g plan.Gate) error {
 	start := r.Now()
-	err := r.bounded(ctx, "", string(g.Kind), func(ctx context.Context, report func(string)) error {
+	g = r.without(g)
+	err := r.bounded(ctx, r.GateTimeout, "", string(g.Kind), func(ctx context.Context, report func(string)) error {
 		switch g.Kind {
 		case plan.GateEtcd:
 			return r.Cluster.EtcdHealthy(ctx, g.Hosts, report)
@@ -384,9 +467,35 @@ func (r *run) gate(ctx context.Context, g plan.Gate) error {
 		}
 		return fmt.Errorf("unknown gate %q: the plan was made by another version of trivet", g.Kind)
 	})
-	if err != nil {
+	if err != nil && !r.lateNodes(ctx, g, err) {
 		return fmt.Errorf("gate %s: %w", g.Kind, err)
 	}
 	r.emit(event.Event{Kind: event.ActionDone, Item: "gate " + string(g.Kind), State: "unchanged", Elapsed: r.Now().Sub(start)})
 	return nil
+}
+
+// without leaves out of a gate what has failed.
+func (r *run) without(g plan.Gate) plan.Gate {
+	r.mu.Lock()
+	failed := len(r.failed) > 0
+	r.mu.Unlock()
+	g.Hosts = slices.DeleteFunc(slices.Clone(g.Hosts), r.hasFailed)
+	if g.Kind == plan.GateDNS && failed {
+		g.Minimum = max(g.Minimum, 1)
+	}
+	return g
+}
+
+// lateNodes says whether a gate over nodes may be passed without those that did not come: they count as failed.
+func (r *run) lateNodes(ctx context.Context, g plan.Gate, err error) bool {
+	var late *kube.NodesError
+	if !errors.As(err, &late) || len(g.Hosts) < 2 {
+		return false
+	}
+	for _, name := range slices.Sorted(maps.Keys(late.State)) {
+		if why := late.State[name]; why != "" && !r.tolerates(ctx, name, fmt.Errorf("host %s: its node is not ready: %s", name, why)) {
+			return false
+		}
+	}
+	return true
 }

@@ -219,12 +219,15 @@ func TestChangeKilledAnywhere(t *testing.T) {
 	moved := cp3
 	moved.Address = "10.11.1.33"
 	hosts := func(list ...fleettest.Host) fleettest.Settings { return fleettest.Settings{Hosts: list} }
+	old := hosts(cp1, cp2, cp3, w1)
+	old.Kubernetes = "1.36.3"
 	for name, c := range map[string]change{
 		"a worker for another":                   {hosts(cp1, w1), hosts(cp1, w2), nil},
 		"a worker that is gone":                  {hosts(cp1, w1, w2), hosts(cp1, w1), func(f *fleettest.Fleet) error { f.Unreachable["w2"] = true; return nil }},
 		"a member for another":                   {hosts(cp1, cp2, cp3), hosts(cp1, cp4, cp3), nil},
 		"a member that moves":                    {hosts(cp1, cp2, cp3), hosts(cp1, cp2, moved), nil},
 		"a control plane that is installed anew": {hosts(cp1, cp2, cp3), hosts(cp1, cp2, cp3), func(f *fleettest.Fleet) error { return f.Reimage("cp2") }},
+		"a new release":                          {old, hosts(cp1, cp2, cp3, w1), nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := &reference{}

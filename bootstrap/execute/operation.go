@@ -24,6 +24,8 @@ func (r *run) operation(a plan.Action, members []templates.Peer) (hostapi.Operat
 		return hostapi.Operation{Forget: true}, nil
 	case a.Verb == plan.Prune:
 		return hostapi.Operation{Prune: true}, nil
+	case a.Verb == plan.Stop:
+		return hostapi.Operation{Unit: &hostapi.UnitAction{Name: a.ID.Name, Verb: "stop", Wait: true}}, nil
 	case a.Verb == plan.Discard:
 		return hostapi.Operation{Discard: a.Document}, nil
 	case a.Verb == plan.Store:
@@ -110,7 +112,10 @@ func (r *run) document(name string) (*hostapi.Document, error) {
 		// The first write of a bring-up comes before etcd exists, all later ones after it has formed.
 		inv.Initialised = inv.Initialised && r.phase != plan.PhaseIdentity
 		inv.Generation = r.plan.GenerationIn(r.phase)
-		if r.phase == plan.PhaseForget {
+		if r.phase == plan.PhaseFinish {
+			if r.plan.Settles {
+				inv.From = ""
+			}
 			inv.Hosts = slices.DeleteFunc(slices.Clone(inv.Hosts), func(h inventory.Host) bool { return slices.Contains(r.plan.Leaving, h.Name) })
 		}
 		content, err := inv.Marshal()

@@ -70,7 +70,7 @@ func (r *run) spread(ctx context.Context, ph plan.Phase) error {
 			}
 		}
 	}
-	return r.parallel(ctx, ph.Steps, func(ctx context.Context, s plan.Step) error {
+	return r.parallel(ctx, ph.Steps, nil, func(ctx context.Context, s plan.Step) error {
 		start := r.Now()
 		r.emit(event.Event{Kind: event.HostStarted, Host: s.Host, Total: int64(len(s.Actions))})
 		if err := goOn(r.fetch(ctx, s, servers, run)); err != nil {

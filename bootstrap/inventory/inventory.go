@@ -28,6 +28,8 @@ type Inventory struct {
 	Cluster    string `json:"cluster"`
 	ClusterID  string `json:"clusterID"`
 	Kubernetes string `json:"kubernetes"`
+	// From is the release that an upgrade, or the way back from one, began at; empty once every host has changed.
+	From string `json:"from,omitempty"`
 	// Immutable settings of the cluster.
 	PodCIDR              netip.Prefix `json:"podCIDR"`
 	NodePrefix           int          `json:"nodePrefix"`

@@ -67,8 +67,24 @@ func (c *Client) nodes(ctx context.Context, names []string, not func(*corev1.Nod
 			lines = append(lines, name+": "+state[name])
 		}
 	}
-	return fmt.Errorf("%d of %d nodes are not ready: %s: %w", len(lines), len(names), few(lines), err)
+	return &NodesError{State: state, lines: lines, of: len(names), err: err}
 }
+
+// NodesError says which nodes a wait ended for in vain.
+type NodesError struct {
+	State map[string]string // by name, "" for those that are as wanted
+	lines []string
+	of    int
+	err   error
+}
+
+// Error implements error.
+func (e *NodesError) Error() string {
+	return fmt.Sprintf("%d of %d nodes are not ready: %s: %s", len(e.lines), e.of, few(e.lines), e.err)
+}
+
+// Unwrap gives why the wait ended.
+func (e *NodesError) Unwrap() error { return e.err }
 
 // few keeps a message readable that is about a thousand nodes.
 func few(lines []string) string {

@@ -44,9 +44,19 @@ func (m *maker) leave() {
 	}
 	m.phase(Phase{Name: "leave", Title: "Hosts that leave: etcd members and control planes, one at a time", Serial: true, Steps: voters})
 	m.phase(Phase{Name: "leave-workers", Title: "Hosts that leave: workers", Steps: workers})
+}
+
+// finish keeps an inventory without what was left behind: hosts, and the release that all hosts have left.
+func (m *maker) finish() {
+	var reasons []string
 	if len(m.plan.Leaving) > 0 {
-		m.store(PhaseForget, "Inventory without the hosts that left", "", "without "+strings.Join(m.plan.Leaving, ", "))
+		reasons = append(reasons, "without "+strings.Join(m.plan.Leaving, ", "))
 	}
+	if yes, _ := m.upgrades(); yes && m.plan.Complete() {
+		m.plan.Settles = true
+		reasons = append(reasons, "every host has left Kubernetes "+m.Target.From)
+	}
+	m.store(PhaseFinish, "Inventory without what was left", "", strings.Join(reasons, "; "))
 }
 
 func (m *maker) skipped(host string) bool {

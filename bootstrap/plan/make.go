@@ -2,6 +2,7 @@ package plan
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"sort"
@@ -44,6 +45,7 @@ type Input struct {
 	Nodes map[string]kube.NodeInfo
 	// BlobNames names blobs for the reader.
 	BlobNames map[string]string
+	Etcd      string // version of etcd that the release goes with
 	Now       time.Time
 }
 
@@ -55,19 +57,23 @@ type maker struct {
 	lost    map[string]bool     // hosts whose etcd member has lost its data, and that cannot be rebuilt now
 	members membership          // what becomes of etcd's members
 	actions map[string][]Action // by host, in order
-	plan    *Plan
+	aside   map[string][]Action // what waits for a later phase
+	// uncordons are nodes that a step lets take pods again.
+	uncordons map[string]bool
+	plan      *Plan
 }
 
 // Make computes the plan.
 func Make(in Input) (*Plan, error) {
-	m := &maker{Input: in, fresh: in.Current == nil || !in.Current.Initialised, lost: map[string]bool{}, actions: map[string][]Action{}}
+	m := &maker{Input: in, fresh: in.Current == nil || !in.Current.Initialised, lost: map[string]bool{}, uncordons: map[string]bool{}, aside: map[string][]Action{}, actions: map[string][]Action{}}
 	m.plan = &Plan{Format: Format, Cluster: in.Cluster.Name, Kubernetes: in.Cluster.Kubernetes, Inventory: in.Target, Facts: map[string]string{}}
 	if in.Current != nil {
 		m.plan.ClusterID, m.plan.Generation = in.Current.ClusterID, in.Current.Generation
 	}
-	if err := m.refuse(); err != nil {
+	if err := errors.Join(m.refuse(), m.refuseStorage()); err != nil {
 		return nil, err
 	}
+	m.plan.From, m.plan.MaxFailed = in.Target.From, in.Cluster.Upgrade.MaxFailed.Of(m.workers())
 	m.leaveOutAway()
 	m.compareMembers()
 	for _, h := range in.Desired.Hosts {
@@ -94,6 +100,7 @@ func Make(in Input) (*Plan, error) {
 	}
 	m.settle()
 	m.prune()
+	m.upgradeNotes()
 	m.plan.Notes = slices.Concat(m.plan.Notes, authorityNotes(in.Target.Public, in.Now), overrideNotes(in.Seen))
 	m.plan.Issues = m.fresh || m.issues()
 	m.plan.NewIdentity = m.sealedOn() == 0 && m.fresh
@@ -137,6 +144,17 @@ func (m *maker) sealedOn() int {
 	n := 0
 	for _, h := range m.with(topology.RoleControlPlane) {
 		if _, ok := m.Seen[h.Name].Documents[identity.Document]; ok {
+			n++
+		}
+	}
+	return n
+}
+
+// workers counts the hosts that are workers alone.
+func (m *maker) workers() int {
+	n := 0
+	for _, h := range m.Cluster.Hosts {
+		if !h.Has(topology.RoleControlPlane) && !h.Has(topology.RoleEtcd) {
 			n++
 		}
 	}

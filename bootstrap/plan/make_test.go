@@ -121,7 +121,7 @@ func TestRoll(t *testing.T) {
 			for n := range w.seen {
 				w.drift(n, hostapi.KindFile, "/etc/kubernetes/kubelet.yaml", "content differs")
 			}
-		}, []string{"control-planes one at a time: cp1 cp2 cp3" + control, "workers: w1 w2", ready}},
+		}, []string{"control-planes one at a time: cp1 cp2 cp3" + control, "nodes: w1 w2", ready}},
 		{"a member that is down comes first", func(w *world) {
 			w.drift("cp3", hostapi.KindUnit, "etcd.service", "not running (failed)", hostapi.DriftDown)
 			w.drift("cp1", hostapi.KindFile, "/etc/kubernetes/kubelet.yaml", "missing")
@@ -145,7 +145,7 @@ func TestRoll(t *testing.T) {
 				t.Fatal(err)
 			}
 			w.observe()
-		}, []string{"spread: w3", "inventory: cp1 cp2 cp3", "nodes: api", "workers: w3", strings.ReplaceAll(ready, "w1 w2", "w1 w2 w3")}},
+		}, []string{"spread: w3", "inventory: cp1 cp2 cp3", "node-objects: api", "workers: w3", strings.ReplaceAll(ready, "w1 w2", "w1 w2 w3")}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := newWorld(t, threeSites)
@@ -237,7 +237,12 @@ func TestRefusals(t *testing.T) {
 		change func(w *world, in *plan.Input)
 		want   []string
 	}{
-		{"another version", func(_ *world, in *plan.Input) { in.Current.Kubernetes = "1.36.3" }, []string{"fleet.hcl:", `runs Kubernetes 1.36.3`, "1.37.2", `set kubernetes = "1.36.3"`}},
+		{"another version", func(_ *world, in *plan.Input) { in.Current.Kubernetes = "1.35.4" }, []string{"fleet.hcl:", `runs Kubernetes 1.35.4`, "1.37.2", "cannot be skipped", "1.36 first"}},
+		{"an older version", func(_ *world, in *plan.Input) { in.Current.Kubernetes = "1.37.3" }, []string{"fleet.hcl:", `runs Kubernetes 1.37.3`, "cannot be taken back"}},
+		{"another version during an upgrade", func(_ *world, in *plan.Input) { in.Current.Kubernetes, in.Current.From = "1.36.4", "1.36.3" }, []string{"upgrade from 1.36.3 is not finished", `"1.36.4"`, `"1.36.3"`}},
+		{"back where etcd cannot go", func(_ *world, in *plan.Input) {
+			in.Target.From, in.Members.Storage, in.Etcd = "1.38.0", "3.8.0", "3.7.3"
+		}, []string{"cannot go back", "etcd 3.8.0", `"1.38.0"`}},
 		{"pod_cidr", func(_ *world, in *plan.Input) { in.Cluster.NodePrefix++ }, []string{"fleet.hcl:", "node_prefix", "cannot change"}},
 		{"issuer", func(_ *world, in *plan.Input) { in.Cluster.API.ServiceAccountIssuer = "https://other" }, []string{"service_account_issuer", "https://other"}},
 		{"dns domain", func(_ *world, in *plan.Input) { in.Cluster.DNS.Domain = "other" }, []string{"dns domain", "other"}},

@@ -19,6 +19,8 @@ type Members struct {
 	// Trouble says, by ID, what is wrong with a member; those that are healthy are not in it. Corrupt has those whose data differ from the others'.
 	Trouble map[uint64]string
 	Corrupt map[uint64]bool
+	// Storage is the version that the data are stored in the form of, such as "3.7.0"; empty where nobody said.
+	Storage string
 }
 
 // healthy counts the voting members that answer.

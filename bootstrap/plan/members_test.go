@@ -197,7 +197,7 @@ func TestDeparture(t *testing.T) {
 			}
 			same(t, "what happens", c.want, got)
 			same(t, "leaving", []string{c.leaves}, p.Leaving)
-			same(t, "generation at the end", true, p.GenerationIn(plan.PhaseForget) > p.Generation)
+			same(t, "generation at the end", true, p.GenerationIn(plan.PhaseFinish) > p.Generation)
 			same(t, "noted", !c.answers, strings.Contains(strings.Join(p.Notes, " "), "must not come back"))
 			if inv := p.Inventory; inv.Host(c.leaves) == nil {
 				t.Error("the inventory forgets the host before it is out")

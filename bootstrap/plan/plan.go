@@ -35,6 +35,12 @@ type Plan struct {
 	// Issues is true when the apply signs certificates or writes secrets, so that it needs the identity opened.
 	Issues bool    `json:"issues,omitempty"`
 	Phases []Phase `json:"phases,omitempty"`
+	// From is the release that the cluster comes from, where that changes.
+	From string `json:"from,omitempty"`
+	// Settles is true where the plan ends a change of release.
+	Settles bool `json:"settles,omitempty"`
+	// MaxFailed is how many workers may fail before the apply stops.
+	MaxFailed int `json:"maxFailed,omitempty"`
 	// Leaving are hosts that the inventory has until the plan's last phase that writes it.
 	Leaving []string `json:"leaving,omitempty"`
 	// Skipped are the hosts that the plan leaves out, as a whole or for the most part. They are for a later apply.
@@ -70,7 +76,11 @@ func (p *Plan) Actions() int {
 	n := 0
 	for _, ph := range p.Phases {
 		for _, s := range ph.Steps {
-			n += len(s.Actions)
+			for _, a := range s.Actions {
+				if a.Verb != Await {
+					n++
+				}
+			}
 		}
 	}
 	return n
@@ -94,12 +104,15 @@ type Phase struct {
 	Serial bool   `json:"serial,omitempty"`
 	Steps  []Step `json:"steps,omitempty"`
 	Gates  []Gate `json:"gates,omitempty"`
+	// Limits is how many steps of each group run at once; where there are any, a step that fails keeps others from beginning.
+	Limits map[string]int `json:"limits,omitempty"`
 }
 
 // Step is the part of a phase that concerns one host, or the cluster alone when Host is empty. Its actions are carried out in order, those on the host and those on the cluster.
 type Step struct {
 	Host    string   `json:"host,omitempty"`
 	Site    string   `json:"site,omitempty"`
+	Group   string   `json:"group,omitempty"` // that the phase's limits count it in
 	Actions []Action `json:"actions"`
 	// Guards must hold before the step begins: it takes away what others have to bear. Gates must come true after it.
 	Guards []Gate `json:"guards,omitempty"`
@@ -122,6 +135,8 @@ const (
 	Apply    Verb = "apply" // an API object
 	Forget   Verb = "forget"
 	Prune    Verb = "prune"
+	Stop     Verb = "stop"
+	Await    Verb = "await"   // a gate
 	Discard  Verb = "discard" // take a document off a host that is no control plane any more
 	// On the cluster's nodes.
 	Drain    Verb = "drain"
@@ -151,6 +166,7 @@ type Action struct {
 	Unused   []hostapi.Blob  `json:"unused,omitempty"` // what a prune takes away
 	Node     string          `json:"node,omitempty"`
 	Member   *Member         `json:"member,omitempty"`
+	Gate     *Gate           `json:"gate,omitempty"` // of an await
 }
 
 // Member is the etcd member that an action is about.
@@ -169,7 +185,9 @@ func (m Member) String() string {
 }
 
 // OnHost reports whether the action is carried out on the step's host; otherwise it is asked of the cluster.
-func (a Action) OnHost() bool { return a.Node == "" && a.Member == nil && a.Object == nil }
+func (a Action) OnHost() bool {
+	return a.Node == "" && a.Member == nil && a.Object == nil && a.Gate == nil
+}
 
 // TransferOf is a blob that a host gets: from the operator's machine, or from a host of its own site.
 type TransferOf struct {
@@ -207,7 +225,7 @@ const (
 	PhaseIdentity = "identity" // the first documents of a new cluster
 	PhaseSpread   = "spread"   // transfers between hosts of a site
 	PhaseSeal     = "seal"     // the end of a first bring-up
-	PhaseForget   = "forget"   // the inventory without the hosts that left
+	PhaseFinish   = "finish"   // the inventory without the hosts that left, and without the release that was left
 )
 
 // GenerationIn is the generation of the inventory that a phase writes: each phase that writes it raises it by one.
@@ -238,11 +256,11 @@ func SameWork(a, b *Plan) bool {
 func (p *Plan) workDigest() string {
 	var work []any
 	for _, ph := range p.Phases {
-		work = append(work, ph.Name, ph.Serial, ph.Gates)
+		work = append(work, ph.Name, ph.Serial, ph.Gates, ph.Limits)
 		for _, s := range ph.Steps {
 			work = append(work, s.Host, s.Guards, s.Gates)
 			for _, a := range s.Actions {
-				work = append(work, a.Verb, a.ID, a.Item, a.Transfer, a.Document, a.Object, a.Unused, a.Node, a.Member)
+				work = append(work, a.Verb, a.ID, a.Item, a.Transfer, a.Document, a.Object, a.Unused, a.Node, a.Member, a.Gate)
 			}
 		}
 	}

@@ -18,9 +18,8 @@ func Refuse(c *topology.Cluster, cur *inventory.Inventory) error {
 	if cur.Destroying {
 		return fmt.Errorf("cluster %q is being destroyed: finish with `trivet destroy`, then apply", cur.Cluster)
 	}
-	if cur.Kubernetes != c.Kubernetes {
-		return fmt.Errorf("%s: cluster %q runs Kubernetes %s and the topology asks for %s: this version of trivet does not change the version of a running cluster; set kubernetes = %q",
-			c.KubernetesRange, c.Name, cur.Kubernetes, c.Kubernetes, cur.Kubernetes)
+	if err := refuseVersion(c, cur); err != nil {
+		return err
 	}
 	type fixed struct{ name, was, is string }
 	for _, f := range []fixed{

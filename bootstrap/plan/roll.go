@@ -19,22 +19,71 @@ func (m *maker) roll() {
 			workers = append(workers, h)
 		}
 	}
-	all := func(Action) bool { return true }
 	m.remember()
 	m.revive(voters)
 	m.removeDead()
 	m.joinMembers()
 	nodes, objects := split(m.objectActions(), func(a Action) bool { return m.Objects != nil && a.Verb == Create && a.Object.Kind == "Node" })
-	m.phase(Phase{Name: "nodes", Title: "Nodes with their pod ranges, before their kubelets", Steps: []Step{{Actions: nodes}}})
-	m.controlPlanes(voters)
+	m.phase(Phase{Name: "node-objects", Title: "Nodes with their pod ranges, before their kubelets", Steps: []Step{{Actions: nodes}}})
+	upgrades, back := m.upgrades()
+	var old []Step
+	if upgrades {
+		old = m.images()
+	}
+	if back {
+		m.nodes(m.setAside(voters), workers)
+	}
+	own := m.controlPlanes(voters)
 	m.objects(objects)
-	m.phase(Phase{Name: "workers", Title: "Workers", Steps: m.each(workers, all)})
+	if !back {
+		m.nodes(own, workers)
+	}
+	m.phase(Phase{Name: "old-images", Title: "Images that no pod wants any more", Steps: old})
 	m.uncordon()
 	m.leave()
+	m.finish()
+}
+
+// images brings the images of another release to all nodes before a pod may want them, and gives the removals of the old ones, for when no pod wants them any more.
+func (m *maker) images() (old []Step) {
+	var come []Step
+	for _, h := range m.hosts {
+		images, rest := split(m.actions[h.Name], func(a Action) bool { return kindOf(a) == hostapi.KindImage })
+		if m.unborn(h) || m.Seen[h.Name].Record == nil {
+			continue // containerd comes with the rest
+		}
+		m.actions[h.Name] = rest
+		gone, news := split(images, func(a Action) bool { return a.Verb == Remove })
+		come = append(come, Step{Host: h.Name, Site: h.Site().Name, Actions: news})
+		old = append(old, Step{Host: h.Name, Site: h.Site().Name, Actions: gone})
+	}
+	m.phase(Phase{Name: "images", Title: "Images of the release, on all nodes", Steps: come})
+	return old
+}
+
+// setAside takes what control planes do as such out of their actions, for later.
+func (m *maker) setAside(voters []*topology.Host) []*topology.Host {
+	for _, h := range voters {
+		m.aside[h.Name], m.actions[h.Name] = split(m.actions[h.Name], func(a Action) bool { return controlPlanePart(a) || a.Verb == Remove && !m.retires(h) || m.unborn(h) })
+	}
+	return voters
 }
 
 // controlPlanes changes etcd members and control planes one at a time, each with the conditions after it that all still run.
-func (m *maker) controlPlanes(voters []*topology.Host) {
+// While the release changes, what runs on them as on other nodes waits until all API servers have changed: no kubelet may be newer than one. Hosts for which something waits are returned.
+func (m *maker) controlPlanes(voters []*topology.Host) (later []*topology.Host) {
+	upgrades, back := m.upgrades()
+	for _, h := range voters {
+		switch {
+		case back:
+			m.actions[h.Name] = m.aside[h.Name]
+		case upgrades && !m.unborn(h):
+			now, rest := split(m.actions[h.Name], func(a Action) bool { return controlPlanePart(a) || a.Verb == Remove && !m.retires(h) })
+			m.actions[h.Name], m.aside[h.Name] = now, rest
+			later = append(later, h)
+		}
+	}
+
 	// A unit that an interrupted run was about to restart may be down: its host goes first, or the gates after another host would wait for it in vain. New API servers go last.
 	order := func(h *topology.Host) int {
 		n := -m.unsettled(h)
@@ -53,10 +102,15 @@ func (m *maker) controlPlanes(voters []*topology.Host) {
 	up := m.up()
 	for i := range steps {
 		steps[i].Guards = m.guards(steps[i])
+		steps[i].Actions = m.stopFirst(voters[i], steps[i].Actions)
 		up[steps[i].Host] = true
 		steps[i].Gates = m.controlPlaneGates(up)
 	}
 	m.phase(Phase{Name: "control-planes", Title: "etcd and control planes, one at a time", Serial: true, Steps: steps})
+	for _, h := range later {
+		m.actions[h.Name] = m.aside[h.Name]
+	}
+	return later
 }
 
 // unborn says whether a control plane's API server was never set up.
@@ -178,7 +232,7 @@ func (m *maker) remember() {
 func (m *maker) uncordon() {
 	var out []Action
 	for _, h := range m.hosts {
-		if n, ok := m.Nodes[h.Name]; ok && h.IsNode() && n.CordonedByTrivet {
+		if n, ok := m.Nodes[h.Name]; ok && h.IsNode() && n.CordonedByTrivet && !m.uncordons[h.Name] {
 			out = append(out, Action{Verb: Uncordon, Node: h.Name, Reason: "an earlier run took its pods off and did not end"})
 		}
 	}

@@ -19,7 +19,7 @@ type TextOptions struct {
 }
 
 var signs = map[Verb]string{Create: "+", Start: "+", Update: "~", Mend: "~", Apply: "~", Restart: "↻", Remove: "-", Forget: "-", Transfer: "→", Store: "=", Prune: "-",
-	Discard: "-", Drain: "-", Uncordon: "+", Delete: "-", AddMember: "+", PromoteMember: "~", RemoveMember: "-", MoveMember: "~"}
+	Discard: "-", Stop: "-", Drain: "-", Uncordon: "+", Delete: "-", AddMember: "+", PromoteMember: "~", RemoveMember: "-", MoveMember: "~"}
 
 var colours = map[string]string{"+": "32", "~": "33", "↻": "35", "-": "31", "→": "36", "=": "36"}
 
@@ -88,6 +88,8 @@ func givesBack(actions []Action) bool {
 func (p *Plan) writeHosts(w *textWriter) {
 	what := "changes"
 	switch {
+	case p.From != "":
+		what = "from " + p.From
 	case p.NewIdentity:
 		what = "first bring-up, with a new cluster identity"
 	case p.destroys():
@@ -153,6 +155,9 @@ func (w *textWriter) actions(actions []Action) {
 	var bytes int64
 	transfers, gone := 0, givesBack(actions)
 	for _, a := range actions {
+		if a.Verb == Await {
+			continue
+		}
 		if a.Transfer != nil {
 			transfers++
 			bytes += a.Transfer.Blob.Size

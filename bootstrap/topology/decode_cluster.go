@@ -35,6 +35,7 @@ func (d *decoder) decodeCluster(b *block, t *Topology) *Cluster {
 	c.API = d.decodeAPI(b, c.DNS.Domain, at)
 	c.Etcd = d.decodeEtcd(b, at)
 	c.Certificates = d.decodeCertificates(b)
+	c.Upgrade = d.decodeUpgrade(b)
 	c.Components = d.decodeComponents(b, c, at)
 	c.Images = d.decodeImages(b)
 	return c

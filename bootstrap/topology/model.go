@@ -231,6 +231,7 @@ type Cluster struct {
 	API             API
 	Etcd            Etcd
 	Certificates    Certificates
+	Upgrade         Upgrade
 	AgeRecipients   []string
 	Components      []Component
 	Images          []Image

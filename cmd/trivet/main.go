@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/trivet-dev/trivet/bootstrap"
+	"github.com/trivet-dev/trivet/bootstrap/execute"
 	"github.com/trivet-dev/trivet/bootstrap/preflight"
 )
 
@@ -23,6 +24,7 @@ const (
 	exitStale       = 3   // apply: the hosts changed since the plan was made
 	exitVerify      = 4   // verify: a check failed; preflight, plan, apply: something is in the way of hosts that are new
 	exitPartial     = 5   // plan, apply: all is done where it can be, but hosts were skipped
+	exitFailedHosts = 6   // apply: all is done but on workers that failed, no more than may (max_failed)
 	exitInterrupted = 130 // stopped by the user
 )
 
@@ -57,6 +59,8 @@ func exitCode(err error, interrupted bool) int {
 		return exitInterrupted
 	case errors.As(err, &stale):
 		return exitStale
+	case errors.As(err, new(*execute.FailedError)):
+		return exitFailedHosts
 	case errors.As(err, &partial):
 		return exitPartial
 	case errors.As(err, new(*preflight.Errors)):

@@ -44,8 +44,8 @@ func (s *stepper) prepare(ctx context.Context, first int) ([]planned, error) {
 	return batch, nil
 }
 
-// alone operations make a batch of their own.
-func alone(op *hostapi.Operation) bool { return op.Forget || op.Prune }
+// alone operations make a batch of their own. What comes after one on a unit has to find the unit as it is then.
+func alone(op *hostapi.Operation) bool { return op.Forget || op.Prune || op.Unit != nil }
 
 func anyIn(set map[string]bool, names []string) bool {
 	for _, n := range names {

@@ -1,0 +1,115 @@
+package topology
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/hcl/v2"
+)
+
+// Upgrade says how changes that take nodes away for a while go through a cluster: new releases, and settings of what runs on nodes.
+type Upgrade struct {
+	MaxUnavailable Share         // nodes at once, in each group
+	Per            Group         // what the share is of
+	DrainTimeout   time.Duration // for the pods of one node
+	MaxFailed      Share         // workers that may fail before an apply stops; of the cluster's workers
+	Range          hcl.Range
+}
+
+// Group is what a share of nodes is counted in.
+type Group string
+
+// Groups of nodes.
+const (
+	PerCluster     Group = "cluster"
+	PerSite        Group = "site"
+	PerRack        Group = "rack"
+	PerProductLine Group = "product_line"
+)
+
+// Share is a number of nodes, or a percentage of them.
+type Share struct {
+	Count   int
+	Percent int // of those there are; 0 where Count says how many
+}
+
+// Of is how many of n nodes the share is, rounded down.
+func (s Share) Of(n int) int {
+	if s.Percent > 0 {
+		return n * s.Percent / 100
+	}
+	return s.Count
+}
+
+// String writes the share as the topology does.
+func (s Share) String() string {
+	if s.Percent > 0 {
+		return fmt.Sprintf("%d%%", s.Percent)
+	}
+	return strconv.Itoa(s.Count)
+}
+
+// In is the group that a host is counted in, with a name for the reader.
+func (g Group) In(h *Host) (key, name string) {
+	site := h.Site().Name
+	switch g {
+	case PerSite:
+		return site, "site " + site
+	case PerRack:
+		rack := site + "/" + h.Rack.Room.Name + "/" + h.Rack.Name
+		return rack, "rack " + rack
+	case PerProductLine:
+		if h.ProductLine == "" {
+			return "", "hosts without a product line"
+		}
+		return h.ProductLine, "product line " + h.ProductLine
+	}
+	return "", "cluster"
+}
+
+var upgradeBlock = &blockType{
+	name:    "upgrade",
+	meaning: "How changes that take nodes away for a while go through the cluster: new releases, and settings of what runs on nodes. Control planes change one at a time, whatever this says.",
+	attrs: []attribute{
+		{name: "max_unavailable", kind: "number or percentage", def: "`\"10%\"`", meaning: "How many nodes of a group may be away at once, such as `2` or `\"10%\"`; of a percentage at least one. Nodes that are not Ready for other reasons count."},
+		{name: "per", kind: "string", def: "`\"cluster\"`", meaning: "What the group is: `\"cluster\"`, `\"site\"`, `\"rack\"` or `\"product_line\"`."},
+		{name: "drain_timeout", kind: "duration", def: "`\"5m\"`", meaning: "How long the pods of a node may take to leave it. PodDisruptionBudgets are respected; after it the apply stops and says what blocks."},
+		{name: "max_failed", kind: "number or percentage", def: "`0`", meaning: "How many workers may fail before an apply stops. It goes on with the others, names those that failed, and ends with exit code 6."},
+	},
+}
+
+func (d *decoder) decodeUpgrade(cluster *block) Upgrade {
+	b, _ := cluster.child("upgrade")
+	return Upgrade{
+		MaxUnavailable: b.share("max_unavailable", Share{Percent: 10}, 1),
+		Per:            Group(b.oneOf("per", string(PerCluster), string(PerCluster), string(PerSite), string(PerRack), string(PerProductLine))),
+		DrainTimeout:   b.duration("drain_timeout", 5*time.Minute),
+		MaxFailed:      b.share("max_failed", Share{}, 0),
+		Range:          b.rng,
+	}
+}
+
+// share reads a number of nodes, of at least least, or a percentage.
+func (b *block) share(name string, otherwise Share, least int) Share {
+	s, shown, ok := b.text(name)
+	if !ok {
+		return otherwise
+	}
+	text, percent := strings.CutSuffix(s, "%")
+	n, err := strconv.Atoi(text)
+	switch {
+	case err != nil || n < 0:
+		b.errorf(name, "Wrong "+name, "%s is neither a number of nodes nor a percentage, such as 2 or \"10%%\".", shown)
+	case percent && (n < 1 || n > 100):
+		b.errorf(name, "Wrong "+name, "%s is not a percentage from 1%% to 100%%.", shown)
+	case percent:
+		return Share{Percent: n}
+	case n < least:
+		b.errorf(name, "Wrong "+name, "%s is too few: with less than %d nothing could ever change.", shown, least)
+	default:
+		return Share{Count: n}
+	}
+	return otherwise
+}
