@@ -1,5 +1,8 @@
 // Package kube is the engine's client of a cluster's API. It reaches the control planes through connections that somebody else made and secured, moves
 // to the next control plane when one does not connect, and knows the few kinds of objects that Trivet applies without asking the server for them.
+//
+// It drains nodes itself: kubectl's library for that (k8s.io/kubectl/pkg/drain, 0.37.2) brings 130 packages more, kustomize among them, asks for each pod every
+// second from a goroutine of its own, and its errors do not tell which budget holds a pod.
 package kube
 
 import (
