@@ -29,6 +29,9 @@ only: they cannot clash with a real network, and the hosts have no way out. Work
 		g.labHost("kill", "Cut a host's power", (*lab.Lab).KillHost),
 		g.labHost("start", "Boot a host that was stopped or killed", (*lab.Lab).StartHost),
 		g.labHost("wipe", "Give a stopped host an empty disk", func(l *lab.Lab, ctx context.Context, name string) error { return l.WipeHost(ctx, name) }),
+		g.labHost("reimage", "Install a host anew, whether it runs or is dead: empty disk, another machine id and SSH host key",
+			func(l *lab.Lab, ctx context.Context, name string) error { return l.ReimageHost(ctx, name) }),
+		g.labHost("remove", "Take a host out of the lab for good, such as one that the topology no longer has", (*lab.Lab).RemoveHost),
 		g.labExec(),
 	)
 	cmd.AddCommand(g.labFaults()...)
@@ -66,7 +69,9 @@ func (g *global) labUp() *cobra.Command {
 	return &cobra.Command{
 		Use:   "up [FOLDER]",
 		Short: "Bring up what is not running",
-		Args:  g.folder,
+		Long: `Bring up what is not running. On a lab that is up, hosts that are new in the topology are added, and a host with another address gets
+it as by a restart of its network. A host that the topology no longer has runs on, so that it can be taken out of its cluster: "lab remove" ends it.`,
+		Args: g.folder,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if missing := lab.Requirements(); len(missing) > 0 {
 				return fmt.Errorf("the lab needs Debian packages that are not installed: apt-get install %s", strings.Join(missing, " "))

@@ -48,7 +48,7 @@ func makeDisk(ctx context.Context, dir string, h Host, base, authorized string) 
 	if err != nil {
 		return err
 	}
-	hr = hostRecord{MachineID: id, HostKey: hostKey, Base: base, Address: h.Address}
+	hr = hostRecord{MachineID: id, HostKey: hostKey, Base: base, Address: h.Address, Network: h.Network}
 	err = onRoot(dir, base, func(root string) error {
 		return errors.Join(identify(dir, root, h, hr, authorized), unix.Unmount(root, 0))
 	})
@@ -60,7 +60,7 @@ func makeDisk(ctx context.Context, dir string, h Host, base, authorized string) 
 
 // moveDisk tells a disk of the host's new address.
 func moveDisk(dir string, h Host, hr hostRecord) error {
-	if hr.Address == h.Address {
+	if hr.placed(h) {
 		return nil
 	}
 	err := onRoot(dir, hr.Base, func(root string) error {
@@ -69,7 +69,7 @@ func moveDisk(dir string, h Host, hr hostRecord) error {
 	if err != nil {
 		return fmt.Errorf("change the address on the disk: %w", err)
 	}
-	hr.Address = h.Address
+	hr.Address, hr.Network = h.Address, h.Network
 	return writeJSON(filepath.Join(dir, "host.json"), hr)
 }
 
@@ -146,8 +146,11 @@ func identify(dir, root string, h Host, hr hostRecord, authorized string) error 
 }
 
 func writeHosts(root string, h Host) error {
-	text := fmt.Sprintf("127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n%s\t%s\n", h.Address, h.Name)
-	return placeFile(filepath.Join(root, "etc/hosts"), text, 0o644)
+	return placeFile(filepath.Join(root, "etc/hosts"), hostsFile(h), 0o644)
+}
+
+func hostsFile(h Host) string {
+	return fmt.Sprintf("127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n%s\t%s\n", h.Address, h.Name)
 }
 
 // placeFile needs no care for crashes: until host.json is there, a disk is made anew.

@@ -95,15 +95,21 @@ func (l *Lab) removeNspawnFolders() error {
 	}
 	var errs []error
 	for _, e := range entries {
-		for _, kind := range []string{"propagate", "unix-export"} {
-			path := filepath.Join("/run/systemd/nspawn", kind, machineName(l.name, e.Name()))
-			if _, err := os.Lstat(path); err == nil {
-				errs = append(errs, removeAll(path))
-			}
-		}
+		errs = append(errs, l.removeNspawnFoldersOf(e.Name()))
 	}
 	for _, dir := range []string{"propagate", "unix-export", ""} {
 		unix.Rmdir(filepath.Join("/run/systemd/nspawn", dir)) // refused while others' are there
+	}
+	return errors.Join(errs...)
+}
+
+func (l *Lab) removeNspawnFoldersOf(host string) error {
+	var errs []error
+	for _, kind := range []string{"propagate", "unix-export"} {
+		path := filepath.Join("/run/systemd/nspawn", kind, machineName(l.name, host))
+		if _, err := os.Lstat(path); err == nil {
+			errs = append(errs, removeAll(path))
+		}
 	}
 	return errors.Join(errs...)
 }

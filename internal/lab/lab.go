@@ -70,7 +70,8 @@ type Lab struct {
 func (l *Lab) Access() Access { return l.access }
 
 // Up brings up what does not run of a lab, over whatever an interrupted command left.
-// Sites that are cut off stay so, and so does every other fault. A host that the spec no longer has stays in the lab.
+// Sites that are cut off stay so, and so does every other fault. A host that the spec no longer has stays in the lab,
+// until RemoveHost; one that runs and has another address in the spec gets it.
 func Up(ctx context.Context, spec Spec, o Options) (*Lab, error) {
 	o, err := o.withDefaults()
 	if err != nil {
@@ -139,9 +140,13 @@ func (l *Lab) settle(spec Spec) (record, error) {
 	}
 	merged, kept := merge(old.Spec, spec)
 	if len(kept) > 0 {
-		l.options.Progress(fmt.Sprintf("no longer in the topology, but still in the lab until it goes down: %s", strings.Join(kept, ", ")))
+		l.options.Progress(fmt.Sprintf("no longer in the topology, but still in the lab until trivet lab remove or trivet lab down: %s", strings.Join(kept, ", ")))
 	}
 	if err := merged.check(); err != nil {
+		if len(kept) > 0 {
+			err = fmt.Errorf("%w\nof these hosts the topology no longer has %s: take one whose address or network is needed out of the lab (trivet lab remove HOST)",
+				err, strings.Join(kept, ", "))
+		}
 		return record{}, err
 	}
 	gateways, err := merged.gateways(old.Gateways)
@@ -156,16 +161,16 @@ func (l *Lab) settle(spec Spec) (record, error) {
 	return r, writeJSON(filepath.Join(l.dir, "lab.json"), r)
 }
 
-// refuseMoves refuses another place or address for a host that runs.
+// refuseMoves refuses another site for a host that runs: nobody carries it there while it does.
 func (l *Lab) refuseMoves(old, next record) error {
 	var errs []error
 	for _, site := range old.Spec.Sites {
 		for _, was := range site.Hosts {
-			is, isIn, err := next.Spec.host(was.Name)
+			_, isIn, err := next.Spec.host(was.Name)
 			if err != nil {
 				return err
 			}
-			if is == was && isIn == site.Name {
+			if isIn == site.Name {
 				continue
 			}
 			m, err := l.machine(old, was.Name)
@@ -177,8 +182,7 @@ func (l *Lab) refuseMoves(old, next record) error {
 				return err
 			}
 			if running {
-				errs = append(errs, fmt.Errorf("host %s runs in site %s with the address %s and shall be in site %s with %s: stop it first (trivet lab stop %s)",
-					was.Name, site.Name, was.Address, isIn, is.Address, was.Name))
+				errs = append(errs, fmt.Errorf("host %s runs in site %s and shall be in site %s: stop it first (trivet lab stop %s)", was.Name, site.Name, isIn, was.Name))
 			}
 		}
 	}
@@ -232,20 +236,27 @@ func (l *Lab) eachHost(names []string, fn func(name string) error) error {
 	return errors.Join(errs...)
 }
 
+// prepare gives a host a disk unless it has one, and its address to a host that had another one.
 func (l *Lab) prepare(ctx context.Context, r record, name, base string) error {
-	h, _, err := r.Spec.host(name)
+	m, err := l.machine(r, name)
 	if err != nil {
 		return err
+	}
+	running, err := m.running()
+	if err != nil {
+		return err
+	}
+	if running {
+		return m.renumber(l.options.Progress)
 	}
 	signer, err := l.access.signer()
 	if err != nil {
 		return err
 	}
-	dir := hostFolder(l.dir, name)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := os.MkdirAll(m.dir, 0o700); err != nil {
 		return err
 	}
-	if err := makeDisk(ctx, dir, h, base, authorizedKey(signer.PublicKey())); err != nil {
+	if err := makeDisk(ctx, m.dir, m.Host, base, authorizedKey(signer.PublicKey())); err != nil {
 		return fmt.Errorf("host %s: %w", name, err)
 	}
 	return nil

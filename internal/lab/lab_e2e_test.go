@@ -191,6 +191,7 @@ func TestLab(t *testing.T) {
 	t.Run("full disk", func(t *testing.T) { testFull(t, l, b) })
 	t.Run("power off inside", func(t *testing.T) { testPowerOffInside(t, l, b, a) })
 	t.Run("stop and wipe", func(t *testing.T) { testWipe(t, l, far) })
+	t.Run("reimage", func(t *testing.T) { testReimage(t, l, far) })
 	t.Run("unknown host", func(t *testing.T) {
 		if err := l.KillHost(ctx, "nobody"); err == nil || !strings.Contains(err.Error(), "north-a") {
 			t.Errorf("killing an unknown host: %v", err)
@@ -234,32 +235,137 @@ func testBrokenBoot(t *testing.T, l *Lab, h Host) {
 	}
 }
 
-// testGrow changes the topology under a lab that is up.
+// testGrow changes the topology under a lab that is up: one host leaves it, one comes, and one that runs gets another address.
 func testGrow(t *testing.T, l *Lab, o Options, spec Spec) {
 	ctx := t.Context()
 	next, _ := merge(Spec{}, spec)
+	next.Name = spec.Name
 	dropped := next.Sites[0].Hosts[0]
 	added := Host{Name: "added", Address: netip.MustParseAddr("10.13.1.11"), Network: netip.MustParsePrefix("10.13.1.0/24")}
 	next.Sites[0].Hosts = next.Sites[0].Hosts[1:]
 	moved := &next.Sites[0].Hosts[0]
-	moved.Address = netip.MustParseAddr("10.11.2.77")
+	was := *moved
+	*moved = Host{Name: was.Name, Address: netip.MustParseAddr("10.11.7.77"), Network: netip.MustParsePrefix("10.11.7.0/24")}
 	next.Sites = append(next.Sites, Site{Name: "third", Hosts: []Host{added}})
-	next.Name = spec.Name
-	if _, err := Up(ctx, next, o); err == nil || !strings.Contains(err.Error(), "stop it first") {
-		t.Fatalf("moving a running host: %v", err)
-	}
-	if err := l.StopHost(ctx, moved.Name); err != nil {
-		t.Fatal(err)
-	}
+	boots := bootIDs(t, l, spec)
 	if _, err := Up(ctx, next, o); err != nil {
 		t.Fatal(err)
 	}
-	if got := overSSH(t, l, moved.Address, "hostname && getent ahostsv4 $(hostname) | head -1"); !strings.HasPrefix(got, moved.Name+"\n10.11.2.77 ") {
-		t.Errorf("moved host says %q", got)
+	if diff := cmp.Diff(boots, bootIDs(t, l, spec)); diff != "" {
+		t.Errorf("hosts were restarted, or are others:\n%s", diff)
+	}
+	if got := overSSH(t, l, moved.Address, "hostname && getent ahostsv4 $(hostname) | head -1"); !strings.HasPrefix(got, moved.Name+"\n10.11.7.77 ") {
+		t.Errorf("the host with another address says %q", got)
+	}
+	if got := run(t, l, moved.Name, "ip", "-o", "-4", "addr", "show", "dev", "eth0"); strings.Count(got, "\n") != 0 || !strings.Contains(got, "10.11.7.77/24") {
+		t.Errorf("its addresses:\n%s", got)
+	}
+	if pings(ctx, l, dropped.Name, was.Address) || pings(ctx, l, dropped.Name, netip.MustParseAddr("10.11.2.1")) {
+		t.Error("the old address of the host, or the gateway of its old rack, answers")
 	}
 	if !pings(ctx, l, dropped.Name, added.Address) || !pings(ctx, l, added.Name, moved.Address) {
-		t.Error("the hosts that were kept, added and moved do not reach each other")
+		t.Error("the hosts that were kept, added and given another address do not reach each other")
 	}
+	if err := l.KillHost(ctx, moved.Name); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.StartHost(ctx, moved.Name); err != nil { // from the same disk, at the new address
+		t.Fatal(err)
+	}
+	elsewhere, _ := merge(Spec{}, next)
+	elsewhere.Name = spec.Name
+	elsewhere.Sites[2].Hosts, elsewhere.Sites[0].Hosts = append(elsewhere.Sites[2].Hosts, *moved), nil
+	if _, err := Up(ctx, elsewhere, o); err == nil || !strings.Contains(err.Error(), "stop it first") {
+		t.Errorf("carrying a host that runs to another site: %v", err)
+	}
+	testRemove(t, l, o, next, dropped)
+}
+
+// testRemove takes hosts out of a lab: one that runs and that the topology no longer has, and the only one of a site, which is dead.
+func testRemove(t *testing.T, l *Lab, o Options, next Spec, dropped Host) {
+	ctx := t.Context()
+	taken, _ := merge(Spec{}, next)
+	taken.Name = next.Name
+	taken.Sites[0].Hosts = append(taken.Sites[0].Hosts, Host{Name: "heir", Address: dropped.Address, Network: dropped.Network})
+	if _, err := Up(ctx, taken, o); err == nil || !strings.Contains(err.Error(), "trivet lab remove") {
+		t.Errorf("a new host at the address of one that is still in the lab: %v", err)
+	}
+	if err := l.RemoveHost(ctx, dropped.Name); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.RemoveHost(ctx, dropped.Name); err == nil || !strings.Contains(err.Error(), "has no host") {
+		t.Errorf("removing a host that is gone: %v", err)
+	}
+	if isFolder(hostFolder(l.dir, dropped.Name)) {
+		t.Error("the disk of the removed host is left")
+	}
+	if known, _ := os.ReadFile(l.Access().KnownHosts); strings.Contains(string(known), dropped.Name) {
+		t.Error("the removed host is still known")
+	}
+	if _, err := Up(ctx, taken, o); err != nil {
+		t.Fatal(err)
+	}
+	if got := overSSH(t, l, dropped.Address, "hostname"); got != "heir" {
+		t.Errorf("at the address of the removed host answers %q", got)
+	}
+
+	if err := l.CutSite(ctx, "third"); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.KillHost(ctx, "added"); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.RemoveHost(ctx, "added"); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.JoinSite(ctx, "third"); err == nil {
+		t.Error("the site without hosts is still there")
+	}
+	if _, err := Up(ctx, taken, o); err != nil { // which has them: they come back, and not cut off
+		t.Fatal(err)
+	}
+	if !pings(ctx, l, "heir", netip.MustParseAddr("10.13.1.11")) {
+		t.Error("a host that came back is not reached")
+	}
+}
+
+// testReimage installs a host anew that runs, and then one that is dead.
+func testReimage(t *testing.T, l *Lab, h Host) {
+	ctx := t.Context()
+	for _, dead := range []bool{false, true} {
+		id, known := run(t, l, h.Name, "cat", "/etc/machine-id"), knownHost(t, l, h)
+		run(t, l, h.Name, "sh", "-c", "echo x >/var/lib/gone; echo x >/etc/gone; sync")
+		if dead {
+			if err := l.KillHost(ctx, h.Name); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := l.ReimageHost(ctx, h.Name); err != nil {
+			t.Fatal(err)
+		}
+		if got := overSSH(t, l, h.Address, "hostname"); got != h.Name {
+			t.Errorf("at the address of the new host answers %q", got)
+		}
+		if run(t, l, h.Name, "cat", "/etc/machine-id") == id || knownHost(t, l, h) == known {
+			t.Error("the machine id or the host key is the old one")
+		}
+		run(t, l, h.Name, "sh", "-c", "! test -e /var/lib/gone && ! test -e /etc/gone")
+	}
+}
+
+func knownHost(t *testing.T, l *Lab, h Host) string {
+	t.Helper()
+	known, err := os.ReadFile(l.Access().KnownHosts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(known)) {
+		if strings.HasPrefix(line, h.Address.String()+",") {
+			return line
+		}
+	}
+	t.Fatalf("%s is not known:\n%s", h.Name, known)
+	return ""
 }
 
 func bootIDs(t *testing.T, l *Lab, spec Spec) map[string]string {

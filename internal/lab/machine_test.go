@@ -3,6 +3,7 @@ package lab
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -365,6 +366,43 @@ func TestRecordVersion(t *testing.T) {
 	if _, err := loadRecord(dir); err == nil || !strings.Contains(err.Error(), "version 99") {
 		t.Errorf("%v", err)
 	}
+}
+
+// TestWithout takes hosts out of a record: nothing of them stays, and the site goes with its last host.
+func TestWithout(t *testing.T) {
+	rack1, rack2, rack3 := netip.MustParsePrefix("10.1.1.0/24"), netip.MustParsePrefix("10.1.2.0/24"), netip.MustParsePrefix("10.2.1.0/24")
+	r := record{
+		Version: recordVersion,
+		Spec: Spec{Name: "demo", Sites: []Site{
+			{Name: "s", Hosts: []Host{at("a", "10.1.1.11/24"), at("b", "10.1.2.11/24")}}, {Name: "t", Hosts: []Host{at("c", "10.2.1.11/24")}},
+		}},
+		Gateways:  map[netip.Prefix]netip.Addr{rack1: rack1.Addr().Next(), rack2: rack2.Addr().Next(), rack3: rack3.Addr().Next()},
+		Cuts:      []cut{{Site: "s"}, {Site: "t"}},
+		Losses:    []loss{{Site: "t", Percent: 5}},
+		Unplugged: []string{"b", "c"},
+	}
+	step := func(host string, want record) {
+		t.Helper()
+		next, err := r.without(host)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, next, cmp.AllowUnexported(record{}), cmp.Comparer(func(a, b netip.Addr) bool { return a == b }),
+			cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })); diff != "" {
+			t.Errorf("without %s (-want +got):\n%s", host, diff)
+		}
+		r = next
+	}
+	step("c", record{
+		Version: recordVersion, Spec: Spec{Name: "demo", Sites: r.Spec.Sites[:1]},
+		Gateways: map[netip.Prefix]netip.Addr{rack1: rack1.Addr().Next(), rack2: rack2.Addr().Next()},
+		Cuts:     []cut{{Site: "s"}}, Losses: []loss{}, Unplugged: []string{"b"},
+	})
+	step("b", record{
+		Version: recordVersion, Spec: Spec{Name: "demo", Sites: []Site{{Name: "s", Hosts: []Host{at("a", "10.1.1.11/24")}}}},
+		Gateways: map[netip.Prefix]netip.Addr{rack1: rack1.Addr().Next()},
+		Cuts:     []cut{{Site: "s"}}, Losses: []loss{}, Unplugged: []string{},
+	})
 }
 
 func TestAccessKeys(t *testing.T) {

@@ -87,15 +87,17 @@ type network struct {
 	ns netns.NsHandle
 }
 
-func openNetwork(name string) (*network, error) {
-	ns, err := netns.GetFromPath(namespacePath(name))
+func openNetwork(name string) (*network, error) { return openNetworkAt(namespacePath(name)) }
+
+func openNetworkAt(path string) (*network, error) {
+	ns, err := netns.GetFromPath(path)
 	if err != nil {
-		return nil, fmt.Errorf("network namespace %s: %w", name, err)
+		return nil, fmt.Errorf("network namespace %s: %w", path, err)
 	}
 	h, err := netlink.NewHandleAt(ns, unix.NETLINK_ROUTE)
 	if err != nil {
 		ns.Close()
-		return nil, fmt.Errorf("network namespace %s: %w", name, err)
+		return nil, fmt.Errorf("network namespace %s: %w", path, err)
 	}
 	return &network{Handle: h, ns: ns}, nil
 }
@@ -166,13 +168,43 @@ func (n *network) ensureBridge(lab string, site Site, gateways map[netip.Prefix]
 	if err != nil && !errors.Is(err, unix.EEXIST) {
 		return fmt.Errorf("bridge %s: %w", name, err)
 	}
+	wanted := map[netip.Prefix]bool{}
 	for _, h := range site.Hosts {
 		prefix := h.Network.Masked()
-		if err := n.setAddress(name, netip.PrefixFrom(gateways[prefix], prefix.Bits())); err != nil {
+		gateway := netip.PrefixFrom(gateways[prefix], prefix.Bits())
+		if err := n.setAddress(name, gateway); err != nil {
 			return err
 		}
+		wanted[gateway] = true
+	}
+	// The gateway of a rack that is gone would answer for whoever gets its address.
+	if err := n.dropAddresses(name, func(a netip.Prefix) bool { return !wanted[a] }); err != nil {
+		return err
 	}
 	return n.up(name)
+}
+
+// dropAddresses takes IPv4 addresses from an interface.
+func (n *network) dropAddresses(link string, drop func(netip.Prefix) bool) error {
+	l, err := n.LinkByName(link)
+	if err != nil {
+		return fmt.Errorf("interface %s: %w", link, err)
+	}
+	addresses, err := n.AddrList(l, netlink.FAMILY_V4)
+	if err != nil {
+		return fmt.Errorf("interface %s: %w", link, err)
+	}
+	for _, a := range addresses {
+		ip, _ := netip.AddrFromSlice(a.IP.To4())
+		bits, _ := a.Mask.Size()
+		if !drop(netip.PrefixFrom(ip, bits)) {
+			continue
+		}
+		if err := n.AddrDel(l, &a); err != nil {
+			return fmt.Errorf("interface %s: remove %s: %w", link, a.IPNet, err)
+		}
+	}
+	return nil
 }
 
 func (n *network) ensureOperator(lab string) error {

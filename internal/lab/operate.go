@@ -144,24 +144,41 @@ func (l *Lab) WipeHost(ctx context.Context, name string, options ...WipeOption) 
 		if running {
 			return fmt.Errorf("host %s runs: stop it first (trivet lab stop %s)", name, name)
 		}
-		base, err := ensureBase(ctx, l.options.CacheDir, l.options.Progress)
-		if err != nil {
+		return l.wipe(ctx, r, m, options)
+	})
+}
+
+func (l *Lab) wipe(ctx context.Context, r record, m *machine, options []WipeOption) error {
+	base, err := ensureBase(ctx, l.options.CacheDir, l.options.Progress)
+	if err != nil {
+		return err
+	}
+	// Without host.json the disk counts as unfinished, however far this gets.
+	gone := []string{"host.json"}
+	if !slices.Contains(options, KeepHostKey) {
+		gone = append(gone, hostKeyFile)
+	}
+	for _, file := range gone {
+		if err := os.Remove(filepath.Join(m.dir, file)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
-		// Without host.json the disk counts as unfinished, however far this gets.
-		gone := []string{"host.json"}
-		if !slices.Contains(options, KeepHostKey) {
-			gone = append(gone, hostKeyFile)
-		}
-		for _, file := range gone {
-			if err := os.Remove(filepath.Join(m.dir, file)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return err
-			}
-		}
-		if err := l.prepare(ctx, r, name, base); err != nil {
+	}
+	if err := l.prepare(ctx, r, m.Name, base); err != nil {
+		return err
+	}
+	return writeKnownHosts(l.dir, r)
+}
+
+// ReimageHost installs a host anew, whether it runs or is dead: its power is cut, it gets an empty disk as by WipeHost, and it boots.
+func (l *Lab) ReimageHost(ctx context.Context, name string, options ...WipeOption) error {
+	return l.changeHost(ctx, name, func(r record, m *machine) error {
+		if err := m.kill(ctx); err != nil {
 			return err
 		}
-		return writeKnownHosts(l.dir, r)
+		if err := l.wipe(ctx, r, m, options); err != nil {
+			return err
+		}
+		return l.boot(ctx, r, name)
 	})
 }
 

@@ -33,10 +33,16 @@ type record struct {
 
 // hostRecord is host.json: a host's identity, written once its disk is complete.
 type hostRecord struct {
-	MachineID string     `json:"machine_id"`
-	HostKey   string     `json:"host_key"` // public, as in authorized_keys
-	Base      string     `json:"base"`     // the image below its disk
-	Address   netip.Addr `json:"address"`  // as its /etc/hosts has it
+	MachineID string       `json:"machine_id"`
+	HostKey   string       `json:"host_key"`         // public, as in authorized_keys
+	Base      string       `json:"base"`             // the image below its disk
+	Address   netip.Addr   `json:"address"`          // as its /etc/hosts has it
+	Network   netip.Prefix `json:"network,omitzero"` // its rack's, when the address was given
+}
+
+// placed tells whether a host has the address and the network that it shall have.
+func (hr hostRecord) placed(h Host) bool {
+	return hr.Address == h.Address && (!hr.Network.IsValid() || hr.Network == h.Network)
 }
 
 func readJSON(path string, into any) error {
