@@ -210,3 +210,23 @@ func (l *Lab) executes(host string, argv []string) (*machine, error) {
 	}
 	return l.machine(r, host)
 }
+
+// NetworkNamespace is the path of a running host's network namespace, for DialInNamespace. It leads nowhere once the host has ended.
+func (l *Lab) NetworkNamespace(host string) (string, error) {
+	r, err := loadRecord(l.dir)
+	if err != nil {
+		return "", err
+	}
+	m, err := l.machine(r, host)
+	if err != nil {
+		return "", err
+	}
+	pid, err := m.group.findInit()
+	if err != nil {
+		return "", err
+	}
+	if pid == 0 {
+		return "", fmt.Errorf("host %s: %w", host, errNoInit)
+	}
+	return fmt.Sprintf("/proc/%d/ns/net", pid), nil
+}

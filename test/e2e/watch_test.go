@@ -73,6 +73,21 @@ func (r *running) until(wanted func(event.Event) bool) bool {
 	return false
 }
 
+// events are those that the command has told so far.
+func (r *running) events() []event.Event {
+	var all []event.Event
+	for _, line := range r.out {
+		var e struct {
+			Type string `json:"type"`
+			event.Event
+		}
+		if err := json.Unmarshal([]byte(line), &e); err == nil && e.Type == "event" {
+			all = append(all, e.Event)
+		}
+	}
+	return all
+}
+
 // never is for a command of which only the end counts.
 func never(event.Event) bool { return false }
 
