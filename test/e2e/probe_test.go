@@ -30,22 +30,25 @@ import (
 )
 
 // probe uses a cluster while a test does something to it: ten times a second each it writes to the API and reads back what it wrote, and it requests a Service with two
-// replicas.
+// replicas, from a node and from a pod on it.
 //
-// Both go from the network namespace of one node, as its programs do. The API is asked through the node's balancer, the one way by which kubelets, controllers and whatever else
-// runs on a node reach it: what the balancer does not hide counts as an outage, and so does what it makes. The Service is asked at its ClusterIP, by kube-proxy's rules.
+// The API is asked through the node's balancer, the one way by which kubelets, controllers and whatever else runs on a node reach it: what the balancer does not hide counts as
+// an outage, and so does what it makes. The Service is asked at its ClusterIP, by kube-proxy's rules.
 // Of the requests to the API every other one is made on a connection that is kept, as client-go's are, and the others on new ones; those to the Service are all on new ones, so
 // that each may lead to the other replica. Nothing is tried again. A request begins when its time has come, whether those before it were answered or not: one that hangs hides
 // no others.
 type probe struct {
-	o            *operator
-	via          string // the node
-	lab          *lab.Lab
-	api, service *lane
-	end          func()
+	o                     *operator
+	api, service, fromPod *lane
+	end                   func()
+}
 
-	mu        sync.Mutex
-	namespace string // of the node, while its systemd runs
+// place is a network namespace that requests begin in.
+type place struct {
+	find func() (string, error)
+
+	mu   sync.Mutex
+	path string // leads nowhere once the node or the pod is another one
 }
 
 // lane is one kind of request. Its answers are all that the probe knows.
@@ -122,6 +125,22 @@ spec:
         args: [netexec, --http-port=8080, --udp-port=-1, --delay-shutdown=5]
         readinessProbe: { httpGet: { path: /readyz, port: 8080 }, periodSeconds: 1, failureThreshold: 2 }
         lifecycle: { preStop: { sleep: { seconds: 5 } } }
+---
+apiVersion: apps/v1
+kind: DaemonSet
+metadata: { name: customer, namespace: shop }
+spec:
+  selector: { matchLabels: { app: customer } }
+  template:
+    metadata: { labels: { app: customer } }
+    spec:
+      automountServiceAccountToken: false
+      terminationGracePeriodSeconds: 0
+      containers:
+      - name: customer
+        image: AGNHOST
+        imagePullPolicy: IfNotPresent
+        args: [pause]
 `
 
 // openShop makes the Service and waits until both of its replicas are there.
@@ -137,21 +156,17 @@ func (o *operator) openShop() {
 		o.t.Fatal("w1 has no image agnhost, which verify needs")
 	}
 	file := filepath.Join(o.dir, "shop.yaml")
-	if err := os.WriteFile(file, []byte(strings.Replace(shop, "AGNHOST", image, 1)), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(strings.ReplaceAll(shop, "AGNHOST", image)), 0o600); err != nil {
 		o.t.Fatal(err)
 	}
 	o.must("kubectl", "apply", "-f", file)
 	o.must("kubectl", "-n", "shop", "rollout", "status", "deployment/shop", "--timeout=120s")
+	o.must("kubectl", "-n", "shop", "rollout", "status", "daemonset/customer", "--timeout=120s")
 }
 
 // probe begins to use the cluster from a node; the shop has to be open. It ends with stop, or with the test.
 func (o *operator) probe(via string) *probe {
 	o.t.Helper()
-	l, err := lab.Open(o.fleet)
-	if err != nil {
-		o.t.Fatal(err)
-	}
-	p := &probe{o: o, via: via, lab: l}
 	config, err := clientcmd.RESTConfigFromKubeConfig([]byte(o.must("kubeconfig", "--address", "127.0.0.1:"+balancerPort).stdout))
 	if err != nil {
 		o.t.Fatal(err)
@@ -161,18 +176,25 @@ func (o *operator) probe(via string) *probe {
 		o.t.Fatal(err)
 	}
 	address := o.must("kubectl", "-n", "shop", "get", "service", "shop", "-o", "jsonpath={.spec.clusterIP}").stdout
-	p.api = &lane{what: "API through the balancer of " + via + ", written and read back", timeout: apiTimeout, try: p.writer(config.Host, credentials)}
-	p.service = &lane{what: "Service from " + via, timeout: serviceTimeout, try: p.shopper("http://" + address + "/hostname")}
+	node, pod := o.places(via)
+	p := &probe{
+		o:       o,
+		api:     &lane{what: "API through the balancer of " + via + ", written and read back", timeout: apiTimeout, try: node.writer(config.Host, credentials)},
+		service: &lane{what: "Service from " + via, timeout: serviceTimeout, try: node.shopper("http://" + address + "/hostname")},
+		fromPod: &lane{what: "Service from a pod on " + via, timeout: serviceTimeout, try: pod.shopper("http://" + address + "/hostname")},
+	}
 
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
-	for _, l := range []*lane{p.api, p.service} {
+	for _, l := range p.lanes() {
 		wg.Go(func() { l.run(ctx) })
 	}
 	p.end = sync.OnceFunc(func() { cancel(); wg.Wait() })
 	o.t.Cleanup(p.end)
 	return p
 }
+
+func (p *probe) lanes() []*lane { return []*lane{p.api, p.service, p.fromPod} }
 
 // run begins a request at every tick, and waits for the last of them in the end.
 func (l *lane) run(ctx context.Context) {
@@ -208,24 +230,57 @@ func (l *lane) run(ctx context.Context) {
 	}
 }
 
-// dial connects from the node.
-func (p *probe) dial(ctx context.Context, network, address string) (net.Conn, error) {
+// places are a node and the customer on it.
+func (o *operator) places(via string) (node, pod *place) {
+	o.t.Helper()
+	l, err := lab.Open(o.fleet)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	node = &place{find: func() (string, error) { return l.NetworkNamespace(via) }}
+	// The runtime keeps a pod's network namespace as a file, which the spec of the pod's sandbox names.
+	const script = `
+sandbox=$(/opt/trivet/bin/ctr -n k8s.io containers ls -q 'labels."io.kubernetes.pod.namespace"==shop,labels."app"==customer,labels."io.cri-containerd.kind"==sandbox')
+for id in $sandbox; do
+  /opt/trivet/bin/ctr -n k8s.io containers info --spec "$id" | sed -n 's/.*"path": "\(\/[a-z\/]*netns\/[^"]*\)".*/\1/p'
+done`
+	pod = &place{find: func() (string, error) {
+		host, err := l.NetworkNamespace(via)
+		if err != nil {
+			return "", err
+		}
+		out, err := l.Exec(context.Background(), via, "sh", "-c", script)
+		if err != nil {
+			return "", err
+		}
+		root := strings.TrimSuffix(host, "ns/net") + "root"
+		for path := range strings.FieldsSeq(string(out)) {
+			if _, err := os.Stat(root + path); err == nil {
+				return root + path, nil
+			}
+		}
+		return "", fmt.Errorf("no pod customer is on %s", via)
+	}}
+	return node, pod
+}
+
+// dial connects from the place.
+func (p *place) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	p.mu.Lock()
-	namespace := p.namespace
-	p.mu.Unlock()
-	if _, err := os.Stat(namespace); err != nil { // the first time, or the node was started anew
-		if namespace, err = p.lab.NetworkNamespace(p.via); err != nil {
+	path := p.path
+	if _, err := os.Stat(path); err != nil {
+		if path, err = p.find(); err != nil {
+			p.mu.Unlock()
 			return nil, err
 		}
-		p.mu.Lock()
-		p.namespace = namespace
-		p.mu.Unlock()
+		p.path = path
 	}
-	return lab.DialInNamespace(ctx, namespace, network, address)
+	p.mu.Unlock()
+	return lab.DialInNamespace(ctx, path, network, address)
 }
 
 // writer writes to a ConfigMap and reads it back. What is read may be newer, since others write as well, but never older.
-func (p *probe) writer(server string, credentials *tls.Config) func(context.Context, int) error {
+func (p *place) writer(server string, credentials *tls.Config) func(context.Context, int) error {
 	transport := func(once bool) *http.Client {
 		return &http.Client{Transport: &http.Transport{DialContext: p.dial, TLSClientConfig: credentials.Clone(), ForceAttemptHTTP2: true, DisableKeepAlives: once,
 			MaxIdleConnsPerHost: 20}}
@@ -266,7 +321,7 @@ func revision(body []byte, err error) (uint64, error) {
 }
 
 // shopper requests the Service and looks whether one of its replicas answers.
-func (p *probe) shopper(address string) func(context.Context, int) error {
+func (p *place) shopper(address string) func(context.Context, int) error {
 	client := &http.Client{Transport: &http.Transport{DialContext: p.dial, DisableKeepAlives: true}}
 	return func(ctx context.Context, _ int) error {
 		body, err := request(ctx, client, http.MethodGet, address, "")
@@ -350,7 +405,7 @@ func (l *lane) String() string {
 func (p *probe) stop(during ...event.Event) {
 	p.o.t.Helper()
 	p.end()
-	for _, l := range []*lane{p.api, p.service} {
+	for _, l := range p.lanes() {
 		p.o.t.Log(l)
 		f := l.figures()
 		for _, s := range f.failed[:min(len(f.failed), 8)] {
@@ -387,7 +442,7 @@ func (p *probe) allow(api, service bounds) {
 	for _, x := range []struct {
 		lane  *lane
 		bound bounds
-	}{{p.api, api}, {p.service, service}} {
+	}{{p.api, api}, {p.service, service}, {p.fromPod, service}} {
 		f := x.lane.figures()
 		if f.requests == len(f.failed) {
 			p.o.t.Errorf("%s: no request was answered", x.lane.what)
