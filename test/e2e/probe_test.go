@@ -122,7 +122,7 @@ spec:
       - name: shop
         image: AGNHOST
         imagePullPolicy: IfNotPresent
-        args: [netexec, --http-port=8080, --udp-port=-1, --delay-shutdown=5]
+        args: [netexec, --http-port=8080, --delay-shutdown=5] # it is not ready without its UDP port
         readinessProbe: { httpGet: { path: /readyz, port: 8080 }, periodSeconds: 1, failureThreshold: 2 }
         lifecycle: { preStop: { sleep: { seconds: 5 } } }
 ---
@@ -253,10 +253,10 @@ done`
 		if err != nil {
 			return "", err
 		}
-		root := strings.TrimSuffix(host, "ns/net") + "root"
-		for path := range strings.FieldsSeq(string(out)) {
-			if _, err := os.Stat(root + path); err == nil {
-				return root + path, nil
+		root := strings.TrimSuffix(host, "ns/net") + "root/run/netns/" // /var/run would be a link to this machine's /run
+		for file := range strings.FieldsSeq(string(out)) {
+			if path := root + filepath.Base(file); exists(path) {
+				return path, nil
 			}
 		}
 		return "", fmt.Errorf("no pod customer is on %s", via)
@@ -264,18 +264,23 @@ done`
 	return node, pod
 }
 
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
 // dial connects from the place.
 func (p *place) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	p.mu.Lock()
-	path := p.path
-	if _, err := os.Stat(path); err != nil {
-		if path, err = p.find(); err != nil {
-			p.mu.Unlock()
-			return nil, err
-		}
-		p.path = path
+	var err error
+	if !exists(p.path) {
+		p.path, err = p.find()
 	}
+	path := p.path
 	p.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
 	return lab.DialInNamespace(ctx, path, network, address)
 }
 
@@ -419,20 +424,26 @@ func (p *probe) stop(during ...event.Event) {
 	}
 }
 
-// happened lists what was done in a gap and shortly before it.
+// happened lists what was done in a gap, and the last that was done before it.
 func happened(all []event.Event, g gap) string {
 	var out []string
+	before := ""
 	for _, e := range all {
-		if e.Time.Before(g.from.Add(-2*time.Second)) || e.Time.After(g.to) || e.Kind == event.Progress || e.Kind == event.ActionDone && e.State != "changed" {
+		if e.Time.After(g.to) || e.Kind == event.Progress || e.Kind == event.ActionDone && e.State != "changed" {
 			continue
 		}
-		out = append(out, fmt.Sprintf("\n    %s %s", e.Time.Local().Format(clock), strings.Join(slices.DeleteFunc([]string{string(e.Kind), e.Phase, e.Host, e.Item, e.Message},
-			func(s string) bool { return s == "" }), " ")))
+		line := fmt.Sprintf("\n    %s %s", e.Time.Local().Format(clock), strings.Join(slices.DeleteFunc([]string{string(e.Kind), e.Phase, e.Host, e.Item, e.Message},
+			func(s string) bool { return s == "" }), " "))
+		if e.Time.Before(g.from) {
+			before = line
+		} else {
+			out = append(out, line)
+		}
 	}
 	if more := len(out) - 20; more > 0 {
 		out = append(out[:20], fmt.Sprintf("\n    and %d more", more))
 	}
-	return strings.Join(out, "")
+	return before + strings.Join(out, "")
 }
 
 // allow holds what the probe saw against what may be.
@@ -485,7 +496,7 @@ func TestProbeFigures(t *testing.T) {
 		{Time: at(200), Kind: event.HostStarted, Phase: "p", Host: "h"},
 		{Time: at(1400), Kind: event.HostDone, Phase: "p", Host: "h"},
 	}, gap{at(50), at(1350)})
-	if strings.Count(said, "\n") != 1 || !strings.HasSuffix(said, "host-started p h") {
+	if strings.Count(said, "\n") != 2 || !strings.Contains(said, "message long before\n") || !strings.HasSuffix(said, "host-started p h") {
 		t.Errorf("what happened: %q", said)
 	}
 }
