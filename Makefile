@@ -18,6 +18,8 @@ build:
 	@mkdir -p bin
 	CGO_ENABLED=0 GOOS=linux GOARCH=amd64 go build $(GOFLAGS_HELPER) -o bin/trivet-host-linux-amd64 ./cmd/trivet-host
 	CGO_ENABLED=0 GOOS=linux GOARCH=arm64 go build $(GOFLAGS_HELPER) -o bin/trivet-host-linux-arm64 ./cmd/trivet-host
+	CGO_ENABLED=0 GOOS=linux GOARCH=amd64 go build $(GOFLAGS_HELPER) -buildvcs=false -o bin/trivet-snapshot-linux-amd64 ./cmd/trivet-snapshot
+	CGO_ENABLED=0 GOOS=linux GOARCH=arm64 go build $(GOFLAGS_HELPER) -buildvcs=false -o bin/trivet-snapshot-linux-arm64 ./cmd/trivet-snapshot
 	go build -trimpath -o bin/trivet ./cmd/trivet
 
 # Installs what is missing, and only that. A service that a package starts is none of ours: policy-rc.d keeps it from starting.

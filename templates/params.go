@@ -89,6 +89,18 @@ type FlannelUnit struct {
 // HAProxyUnit is trivet-haproxy.service.
 type HAProxyUnit struct{}
 
+// SnapshotUnit is trivet-snapshot.service.
+type SnapshotUnit struct{ Folder, Config string }
+
+// SnapshotTimer is trivet-snapshot.timer.
+type SnapshotTimer struct{ Schedule string }
+
+// SnapshotReceiveUnit is trivet-snapshot-receive.service.
+type SnapshotReceiveUnit struct{ Folder, Config string }
+
+// SnapshotSocket is trivet-snapshot-receive.socket. Address, with a port, is where other hosts' snapshots come; "" where none do.
+type SnapshotSocket struct{ Local, Address string }
+
 // RoutesUnit is trivet-routes.service.
 type RoutesUnit struct{ Protocol int }
 
@@ -208,6 +220,10 @@ func (ProxyUnit) file() string             { return "units/kube-proxy.service" }
 func (FlannelUnit) file() string           { return "units/flanneld.service" }
 func (HAProxyUnit) file() string           { return "units/trivet-haproxy.service" }
 func (RoutesUnit) file() string            { return "units/trivet-routes.service" }
+func (SnapshotUnit) file() string          { return "units/trivet-snapshot.service" }
+func (SnapshotTimer) file() string         { return "units/trivet-snapshot.timer" }
+func (SnapshotReceiveUnit) file() string   { return "units/trivet-snapshot-receive.service" }
+func (SnapshotSocket) file() string        { return "units/trivet-snapshot-receive.socket" }
 func (Routes) file() string                { return "config/routes" }
 func (Masquerade) file() string            { return "config/masquerade.nft" }
 func (ContainerdConfig) file() string      { return "config/containerd.toml" }

@@ -17,6 +17,7 @@ var all = []templates.Template{
 	templates.EtcdUnit{Flags: templates.NewFlags(nil)}, templates.EtcdExisting{}, templates.EtcdInitialised{}, templates.InitialCluster{},
 	templates.APIServerUnit{Flags: templates.NewFlags(nil)}, templates.ControllerManagerUnit{Flags: templates.NewFlags(nil)},
 	templates.SchedulerUnit{Flags: templates.NewFlags(nil)}, templates.ContainerdUnit{}, templates.KubeletUnit{}, templates.ProxyUnit{},
+	templates.SnapshotUnit{}, templates.SnapshotTimer{}, templates.SnapshotReceiveUnit{}, templates.SnapshotSocket{},
 	templates.FlannelUnit{}, templates.HAProxyUnit{}, templates.RoutesUnit{}, templates.Routes{}, templates.Masquerade{},
 	templates.ContainerdConfig{}, templates.HAProxyConfig{Servers: []templates.Server{{}}}, templates.CNIConfig{}, templates.FlannelConfig{},
 	templates.Kubeconfig{}, templates.Authentication{}, templates.AuditPolicy{}, templates.KubeletConfig{}, templates.ProxyConfig{},

@@ -19,6 +19,7 @@ const (
 	EtcdServer                   = "etcd-server"
 	EtcdPeer                     = "etcd-peer"
 	EtcdOperator                 = "etcd-operator"
+	EtcdSnapshots                = "etcd-snapshots"
 	KubeAPIServer                = "kube-apiserver"
 	APIServerEtcdClient          = "apiserver-etcd-client"
 	APIServerKubeletClient       = "apiserver-kubelet-client"
@@ -68,6 +69,8 @@ var table = []row{
 	{EtcdServer, onEtcd, Etcd, "{host}", nil, []Usage{Server, Client}, hostNames, EtcdDir, "etcd"},
 	{EtcdPeer, onEtcd, Etcd, "{host}", nil, []Usage{Server, Client}, hostNames, EtcdDir, "etcd"},
 	{EtcdOperator, onEtcd, Etcd, "trivet:etcd-operator", nil, []Usage{Client}, nil, EtcdDir, "root"},
+	// Hosts that take other sites' snapshots need not be members: no client's usage, or etcd would let them in.
+	{EtcdSnapshots, onSnapshotReceiver, Etcd, "{host}", nil, []Usage{Server}, nodeNames, EtcdDir, "root"},
 
 	{KubeAPIServer, onControlPlane, Kubernetes, "kube-apiserver", nil, []Usage{Server}, apiNames, KubernetesDir, "root"},
 	{APIServerEtcdClient, onControlPlane, Etcd, "kube-apiserver-etcd-client", nil, []Usage{Client}, nil, KubernetesDir, "root"},
@@ -138,6 +141,9 @@ func Find(specs []Spec, identity string) (Spec, bool) {
 }
 
 func onEtcd(_ *topology.Cluster, h *topology.Host) bool { return h.Has(topology.RoleEtcd) }
+func onSnapshotReceiver(c *topology.Cluster, h *topology.Host) bool {
+	return len(c.SnapshotSources(h)) > 0
+}
 func onControlPlane(_ *topology.Cluster, h *topology.Host) bool {
 	return h.Has(topology.RoleControlPlane)
 }

@@ -68,6 +68,9 @@ func (b *builder) build() {
 	if b.host.Has(topology.RoleEtcd) {
 		b.etcdGuard()
 	}
+	if b.cluster.KeepsSnapshots(b.host) {
+		b.snapshots()
+	}
 	for _, spec := range b.specs {
 		if !b.made[hostapi.ID{Kind: hostapi.KindKeyPair, Name: spec.CertPath}] {
 			b.fail("nothing on the host uses its certificate %s", spec.Identity)

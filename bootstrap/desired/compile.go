@@ -51,6 +51,9 @@ func Wants(c *topology.Cluster, r *release.Release, facts map[string]hostapi.Fac
 	for _, h := range c.Hosts {
 		if f, ok := facts[h.Name]; ok {
 			out = append(out, r.Wants(need(c, h, f.Architecture, verify))...)
+			if c.KeepsSnapshots(h) {
+				out = append(out, artifact.Want{Name: SnapshotProgram, Arch: f.Architecture, Kind: artifact.Binary})
+			}
 		}
 	}
 	slices.SortFunc(out, artifact.Want.Compare)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -110,12 +111,23 @@ func TestUnitsRunWhatTheHostHas(t *testing.T) {
 				continue
 			}
 			text := content(h, "/etc/systemd/system/"+i.Unit.Name)
+			if ext := path.Ext(i.Unit.Name); ext == ".timer" || ext == ".socket" {
+				// It starts a service, which systemd starts anew each time.
+				service := content(h, "/etc/systemd/system/"+strings.TrimSuffix(i.Unit.Name, ext)+".service")
+				for _, m := range execLine.FindAllStringSubmatch(service, -1) {
+					if _, ok := at[hostapi.ID{Kind: hostapi.KindArtifact, Name: m[1]}]; !ok {
+						t.Errorf("%s starts %s, which is no artifact of the host", i.Unit.Name, m[1])
+					}
+				}
+				text += service
+			}
 			programs := execLine.FindAllStringSubmatch(text, -1)
 			if len(programs) == 0 {
 				t.Errorf("%s starts nothing", i.Unit.Name)
 			}
 			for _, m := range programs {
 				switch program := m[1]; {
+				case path.Base(program) == desired.SnapshotProgram:
 				case strings.HasPrefix(program, "/opt/trivet/bin/"):
 					id := hostapi.ID{Kind: hostapi.KindArtifact, Name: program}
 					if _, ok := at[id]; !ok || !slices.Contains(i.Unit.Inputs, id) {

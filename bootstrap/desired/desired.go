@@ -48,6 +48,7 @@ const (
 	PartKubelet           = "kubelet"
 	PartProxy             = "kube-proxy"
 	PartNetwork           = "network"
+	PartSnapshots         = "snapshots"
 	// PartEtcdGuard is what may be made only after etcd has formed, or this member has joined: from then on it neither makes a cluster nor starts without its data.
 	PartEtcdGuard = "etcd-guard"
 )

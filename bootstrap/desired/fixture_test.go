@@ -170,6 +170,7 @@ var topologies = map[string]func(t *testing.T, kubernetes string) *fixture{
 	"single-host":              singleHost,
 	"bridge":                   bridge,
 	"arm64-cgroup1":            arm64CgroupV1,
+	"snapshots":                snapshots,
 }
 
 func twoPlacesThreeCentres(t *testing.T, kubernetes string) *fixture {
@@ -235,5 +236,18 @@ func arm64CgroupV1(t *testing.T, kubernetes string) *fixture {
 		facts.Architecture, facts.CgroupVersion, facts.ResolvConf = "arm64", 1, "/run/systemd/resolve/resolv.conf"
 		facts.Interfaces[1].Name, facts.Interfaces[1].MTU = "enP2p1s0", 9000
 	})
+	return f
+}
+
+// snapshots has a member, and a worker in another region that gets copies.
+func snapshots(t *testing.T, kubernetes string) *fixture {
+	f := newFixture(t, kubernetes)
+	f.host(f.rack("beijing", "bj1", "101", "a", "10.11.1.0/24"), "bj1-e1", "10.11.1.11", etcd)
+	f.host(f.rack("shanghai", "sh1", "301", "a", "10.21.1.0/24"), "sh1-w1", "10.21.1.101", worker)
+	schedule, err := topology.ParseCalendar("*-*-* 00/6:00:00")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.cluster.Etcd.Snapshots = topology.Snapshots{Wanted: true, Enabled: true, Schedule: schedule, Keep: 8, KeepFor: 168 * time.Hour, Copies: 1}
 	return f
 }

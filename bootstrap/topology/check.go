@@ -26,6 +26,7 @@ func (d *decoder) check(t *Topology) {
 		if !d.holes && !at.partial {
 			d.checkRoles(c)
 			d.checkQuorum(c, at)
+			d.checkSnapshots(c)
 		}
 	}
 	if len(t.Clusters) == 0 {
@@ -200,7 +201,8 @@ func (d *decoder) checkPodRange(c *Cluster, at *clusterPlaces) {
 // takenPorts are TCP ports that the cluster's own programs listen on.
 var takenPorts = map[int]string{
 	2379: "etcd clients", 2380: "etcd members among each other", 2381: "etcd metrics", 2382: "etcd's HTTP gateway",
-	10248: "the kubelet's health", 10249: "kube-proxy's metrics", 10250: "the kubelet", 10256: "kube-proxy's health",
+	SnapshotPort: "copies of etcd's snapshots",
+	10248:        "the kubelet's health", 10249: "kube-proxy's metrics", 10250: "the kubelet", 10256: "kube-proxy's health",
 	10257: "kube-controller-manager", 10259: "kube-scheduler",
 }
 

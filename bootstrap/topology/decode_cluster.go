@@ -265,6 +265,7 @@ func (d *decoder) decodeEtcd(cluster *block, at *clusterPlaces) Etcd {
 		HeartbeatInterval:   b.duration("heartbeat_interval", 100*time.Millisecond),
 		ElectionTimeout:     b.duration("election_timeout", time.Second),
 		CompactionRetention: b.duration("compaction_retention", 5*time.Minute),
+		Snapshots:           d.decodeSnapshots(b),
 		Range:               b.rng,
 	}
 	for _, name := range []string{"heartbeat_interval", "election_timeout"} {

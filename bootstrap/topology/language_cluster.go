@@ -58,6 +58,19 @@ var etcdBlock = &blockType{
 		{name: "compaction_retention", kind: "duration", def: "`\"5m\"`", meaning: "How much history is kept."},
 		{name: "accept_loss", kind: "list of string", def: "none", meaning: "Sites and regions whose loss is known, and accepted, to stop the cluster until it is recovered: silences the warning."},
 	},
+	blocks: []*blockType{snapshotsBlock},
+}
+
+var snapshotsBlock = &blockType{
+	name:    "snapshots",
+	meaning: "Snapshots of etcd that the members take by a timer, each of itself. Without the block there are none, and those that were taken go with it.",
+	attrs: []attribute{
+		{name: "enabled", kind: "bool", def: "`true`", meaning: "With `false` none are taken or copied for now; those that are there stay."},
+		{name: "schedule", kind: "string", def: "`\"*-*-* 00/6:00:00\"`", meaning: "When, as a calendar expression of systemd in UTC: `\"hourly\"`, `\"daily\"`, `\"Mon..Fri 03:00\"`."},
+		{name: "keep", kind: "number", def: "`8`", meaning: "How many of each member are kept on a host at most."},
+		{name: "keep_for", kind: "duration", def: "`\"7d\"`", meaning: "How long a snapshot is kept at most. The newest good one of a host stays, however old it is."},
+		{name: "copies", kind: "number", def: "`1`", meaning: "How many other sites get each snapshot, those of other regions first. `0`: it stays on the member's host."},
+	},
 }
 
 var certificatesBlock = &blockType{

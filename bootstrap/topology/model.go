@@ -298,6 +298,7 @@ type Etcd struct {
 	TimingSet           bool          // whether the topology gives either of the two, so that neither is derived
 	CompactionRetention time.Duration
 	AcceptLoss          []string // sites and regions whose loss is known, and accepted, to stop etcd
+	Snapshots           Snapshots
 	Range               hcl.Range
 }
 

@@ -73,6 +73,15 @@ func userArtifacts() (*artifact.Folder, error) {
 
 // Resolve gives the entries of wants, after getting what is missing where that is possible, and pins them.
 func (a *artifacts) Resolve(ctx context.Context, wants []artifact.Want) ([]artifact.Entry, error) {
+	own, wants, err := a.own(wants)
+	if err != nil || len(wants) == 0 {
+		return own, err
+	}
+	entries, err := a.resolve(ctx, wants)
+	return append(own, entries...), err
+}
+
+func (a *artifacts) resolve(ctx context.Context, wants []artifact.Want) ([]artifact.Entry, error) {
 	var entries []artifact.Entry
 	var err error
 	if a.folder != nil {
@@ -109,6 +118,9 @@ func (a *artifacts) Pinned(w artifact.Want) []artifact.Entry {
 
 // Open opens one artifact; reading it fails where the bytes are not those that were pinned.
 func (a *artifacts) Open(ctx context.Context, e artifact.Entry) (io.ReadCloser, error) {
+	if e.Provenance == artifact.Own {
+		return openOwn(e)
+	}
 	return a.source.Open(ctx, e)
 }
 

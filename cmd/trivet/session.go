@@ -272,6 +272,11 @@ func askSecret(prompt string) (string, error) {
 
 // helperPath finds the host helper beside this program, or in the folder that TRIVET_HELPER_DIR names.
 func helperPath(goarch string) (string, error) {
+	return programPath("trivet-host", "the host helper", goarch)
+}
+
+// programPath finds a program for hosts where the helper is.
+func programPath(name, title, goarch string) (string, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return "", err
@@ -280,9 +285,9 @@ func helperPath(goarch string) (string, error) {
 		return "", err
 	}
 	dir := cmp.Or(os.Getenv("TRIVET_HELPER_DIR"), filepath.Dir(self))
-	path := filepath.Join(dir, "trivet-host-linux-"+goarch)
+	path := filepath.Join(dir, name+"-linux-"+goarch)
 	if _, err := os.Stat(path); err != nil {
-		return "", fmt.Errorf("the host helper for linux/%s is missing: %s should be beside trivet (make build puts it there), or in the folder that TRIVET_HELPER_DIR names", goarch, path)
+		return "", fmt.Errorf("%s for linux/%s is missing: %s should be beside trivet (make build puts it there), or in the folder that TRIVET_HELPER_DIR names", title, goarch, path)
 	}
 	return path, nil
 }

@@ -34,6 +34,7 @@ const (
 	Upstream     = "upstream"     // published by the project itself
 	SourceBuilt  = "source"       // built here from Go modules
 	Distribution = "distribution" // from the Linux distribution's archive
+	Own          = "trivet"       // a program of Trivet itself, which lies beside the command
 )
 
 // Want names an artifact.

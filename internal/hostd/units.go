@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path"
 	"strings"
 	"syscall"
 	"time"
@@ -230,9 +231,11 @@ func (unitKind) remove(ctx context.Context, s *stepper, e *entry) error {
 			}
 		}
 		s.hook("stopped " + name)
-		// KillMode=process leaves children, such as containerd's shims.
-		if err := s.killUnit(ctx, name); err != nil {
-			return err
+		// KillMode=process leaves children, such as containerd's shims. A timer has no processes, and systemd refuses to kill it.
+		if path.Ext(name) != ".timer" {
+			if err := s.killUnit(ctx, name); err != nil {
+				return err
+			}
 		}
 		if err := s.Units.ResetFailed(ctx, name); err != nil {
 			return err

@@ -16,7 +16,7 @@ const module = "github.com/trivet-dev/trivet/"
 // layers lists the packages from the lowest to the highest, each with the folders below it. A package may import packages of lower layers only; packages of one layer do
 // not import each other, unless they lie in the same entry's folder.
 var layers = [][]string{
-	{"internal/hostapi", "internal/shell", "internal/pki", "internal/artifact", "internal/lab", "templates", "bootstrap/topology", "bootstrap/event"},
+	{"internal/hostapi", "internal/shell", "internal/pki", "internal/artifact", "internal/lab", "internal/snapshot", "templates", "bootstrap/topology", "bootstrap/event"},
 	{"internal/hostapi/wire"},
 	{"internal/remote", "internal/hostd"},
 	{"internal/remote/sshhost"},
