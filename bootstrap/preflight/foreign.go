@@ -200,6 +200,9 @@ func portsOf(cl *topology.Cluster, h *topology.Host) []port {
 			out = append(out, port{udp, vxlanPort, onAddress, "flanneld.service", true})
 		}
 	}
+	if len(cl.SnapshotSources(h)) > 0 {
+		out = append(out, port{tcp, topology.SnapshotPort, onAddress, "trivet-snapshot-receive.socket", true})
+	}
 	return out
 }
 

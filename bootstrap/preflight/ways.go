@@ -30,6 +30,7 @@ const (
 	useAPI        = "nodes to the API server"
 	useKubelet    = "API servers to kubelets"
 	usePods       = "the pod network (VXLAN)"
+	useSnapshots  = "copies of etcd's snapshots"
 )
 
 // way is one attempt from a host to another.
@@ -71,6 +72,11 @@ func (in *Input) waysTo() map[string][]way {
 		}
 		for _, from := range controls {
 			add(from, to, useEtcdClient, hostapi.ProbeTCP, 2379, 1, 0)
+		}
+	}
+	for _, from := range members {
+		for _, to := range in.seen(in.Cluster.SnapshotCopies(from)) {
+			add(from, to, useSnapshots, hostapi.ProbeTCP, topology.SnapshotPort, 1, 0)
 		}
 	}
 	for _, to := range controls {

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -62,8 +64,16 @@ func (s store) take(ctx context.Context, c *Config, began time.Time) (Snapshot, 
 	defer os.RemoveAll(dir) //nolint:errcheck // what is left there is swept later
 	tmp := filepath.Join(dir, "snapshot.db")
 	m := c.Member
-	if _, err := run(ctx, m.Etcdctl, "--endpoints="+m.Endpoint, "--cacert="+m.Keys.Authority, "--cert="+m.Keys.Certificate, "--key="+m.Keys.Key,
+	if err := answers(ctx, m.Endpoint); err != nil {
+		return Snapshot{}, err
+	}
+	saving, stop := whileGrowing(ctx, dir)
+	defer stop()
+	if _, err := run(saving, m.Etcdctl, "--endpoints="+m.Endpoint, "--cacert="+m.Keys.Authority, "--cert="+m.Keys.Certificate, "--key="+m.Keys.Key,
 		"snapshot", "save", tmp); err != nil {
+		if cause := context.Cause(saving); cause != nil {
+			err = cause
+		}
 		return Snapshot{}, err
 	}
 	out := Snapshot{Member: c.Host, Taken: began.Truncate(time.Second)}
@@ -82,6 +92,48 @@ func (s store) take(ctx context.Context, c *Config, began time.Time) (Snapshot, 
 	}
 	out.Revision = status.Revision
 	return out, s.keep(tmp, out)
+}
+
+// answers tells a member that does not run: etcdctl would wait for it for ever (3.7.3, snapshot save has no time-out of its own).
+func answers(ctx context.Context, endpoint string) error {
+	u, err := url.Parse(endpoint)
+	if err != nil {
+		return err
+	}
+	conn, err := (&net.Dialer{Timeout: 10 * time.Second}).DialContext(ctx, "tcp", u.Host)
+	if err != nil {
+		return fmt.Errorf("etcd does not answer: %w", err)
+	}
+	return conn.Close()
+}
+
+// whileGrowing ends when the files of a folder have not grown for long: a member that takes connections and says nothing keeps etcdctl waiting, too.
+func whileGrowing(ctx context.Context, dir string) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	go func() {
+		tick := time.NewTicker(stalled)
+		defer tick.Stop()
+		for last := int64(-1); ; {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+			now := int64(0)
+			entries, _ := os.ReadDir(dir) // without one nothing has grown
+			for _, e := range entries {
+				if info, err := e.Info(); err == nil {
+					now += info.Size()
+				}
+			}
+			if now <= last || now == 0 {
+				cancel(fmt.Errorf("etcd sent nothing for %s", stalled))
+				return
+			}
+			last = now
+		}
+	}()
+	return ctx, func() { cancel(nil) }
 }
 
 // run runs one of etcd's tools. Paths of keys are in its arguments, keys are not.

@@ -113,7 +113,12 @@ func (s *site) member(t *testing.T, body []byte) {
 		t.Fatal(err)
 	}
 	t.Setenv(fakeTool, saved)
-	s.config.Member = &Member{Keys: s.keys, Etcdctl: filepath.Join(dir, "etcdctl"), Etcdutl: filepath.Join(dir, "etcdutl")}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	s.config.Member = &Member{Endpoint: "https://" + l.Addr().String(), Keys: s.keys, Etcdctl: filepath.Join(dir, "etcdctl"), Etcdutl: filepath.Join(dir, "etcdutl")}
 }
 
 func report(t *testing.T, socket string) Report {
@@ -204,6 +209,23 @@ func TestTakeDamaged(t *testing.T) {
 	r := report(t, own)
 	if len(r.Snapshots) != 1 || !r.Snapshots[0].Taken.Equal(noon) || r.Last == nil || r.Last.Error == "" {
 		t.Errorf("%+v", r)
+	}
+}
+
+// A member that is down is told at once: etcdctl would wait for it.
+func TestTakeWithoutMember(t *testing.T) {
+	one := newSite(t, newAuthority(t), "one")
+	one.member(t, content('1'))
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	one.config.Member.Endpoint = "https://" + l.Addr().String()
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := Take(t.Context(), &one.config, time.Now, t.Logf); err == nil || !strings.Contains(err.Error(), "no snapshot was taken: etcd does not answer") {
+		t.Errorf("Take: %v", err)
 	}
 }
 
