@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -202,6 +203,9 @@ func (u *Units) Reload(_ context.Context, name string, _ bool) error {
 
 // Kill finds nothing, unless OnKill says otherwise: processes of stopped units are gone here.
 func (u *Units) Kill(_ context.Context, name string) error {
+	if strings.HasSuffix(name, ".timer") {
+		return errors.New("Operation not supported") // as systemd has it: a timer has no processes
+	}
 	if u.OnKill != nil {
 		return u.OnKill(name)
 	}
