@@ -67,14 +67,15 @@ func (e *Engine) Defragment(ctx context.Context, all bool, report func(member, w
 
 // defragment does one member, and waits until it serves again.
 func (e *Engine) defragment(ctx context.Context, client *etcd.Client, name string, report func(member, why string)) (etcd.Defragmented, error) {
-	// The defragmentation has its own bound; this one is for the wait.
 	waiting, cancel := context.WithTimeout(ctx, e.GateTimeout)
 	defer cancel()
 	say := func(why string) { report(name, why) }
 	if err := client.WaitSpare(waiting, name, say); err != nil {
 		return etcd.Defragmented{}, err
 	}
-	sizes, err := client.Defragment(ctx, name, say)
+	working, cancelWorking := context.WithTimeout(ctx, e.GateTimeout+etcd.DefragmentFor)
+	defer cancelWorking()
+	sizes, err := client.Defragment(working, name, say)
 	if err != nil {
 		return sizes, err
 	}

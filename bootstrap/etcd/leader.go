@@ -79,8 +79,8 @@ type Defragmented struct {
 	Before, After int64 // sizes of the file, in bytes
 }
 
-// defragmentFor bounds the rewriting of one database. At its largest, 8 GiB, a slow disk takes minutes.
-const defragmentFor = 15 * time.Minute
+// DefragmentFor bounds the rewriting of one database. At its largest, 8 GiB, a slow disk takes minutes.
+const DefragmentFor = 15 * time.Minute
 
 // Defragment rewrites the database of one member so that what was deleted takes no room in the file. The member answers nothing meanwhile: so it hands the leadership
 // over first, and the other voters that are healthy must be a quorum without it. It waits for that until ctx ends, and calls report with each new reason.
@@ -104,7 +104,7 @@ func (c *Client) Defragment(ctx context.Context, name string, report func(why st
 			return err
 		}
 		self := v.asked[m.ID]
-		err = self.askFor(ctx, defragmentFor, func(ctx context.Context) error {
+		err = self.askFor(ctx, DefragmentFor, func(ctx context.Context) error {
 			_, err := pb.NewMaintenanceClient(self.client.ActiveConnection()).Defragment(ctx, &pb.DefragmentRequest{})
 			return err
 		})
