@@ -171,6 +171,9 @@ func weekdays(text string) ([]int, error) {
 				return nil, err
 			}
 		}
+		if (last+6)%7 < (first+6)%7 {
+			return nil, fmt.Errorf("the days %q do not follow each other in a week that begins on Monday", part)
+		}
 		for d := first; ; d = (d + 1) % 7 {
 			out = append(out, d)
 			if d == last {
