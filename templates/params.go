@@ -42,7 +42,8 @@ type APIServerUnit struct {
 	ServiceCIDR                                          netip.Prefix
 	Issuer                                               string
 	ServiceAccountPublic, ServiceAccountKey              string
-	GoawayChance                                         string
+	GoawayChance, ShutdownDelay                          string
+	StopSeconds                                          int // until it is killed
 	Flags                                                *Flags
 }
 

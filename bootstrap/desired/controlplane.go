@@ -2,6 +2,7 @@ package desired
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/trivet-dev/trivet/bootstrap/certs"
 	"github.com/trivet-dev/trivet/bootstrap/topology"
@@ -34,6 +35,11 @@ func (b *builder) controlPlane() {
 	b.scheduler(ca)
 }
 
+const (
+	checkTime  = 2 * time.Second  // what a balancer's check may take, on top of the time between two
+	watchesEnd = 20 * time.Second // for what has to end when the API server takes no more requests
+)
+
 func (b *builder) apiServer(ca, saKey hostapi.ID) {
 	c := b.cluster
 	bin := b.binary("kube-apiserver", b.in.Release.Kubernetes)
@@ -46,9 +52,9 @@ func (b *builder) apiServer(ca, saKey hostapi.ID) {
 	audit := b.render("/etc/kubernetes/audit-policy.yaml", templates.AuditPolicy{})
 	operator := b.keyPair(certs.Operator)
 	b.kubeconfig("operator", b.localAPI(), certs.UserOperator, operator)
-	goaway := "0" // one API server has nobody to send its clients to
+	goaway, delay := "0", 0*time.Second // one API server has nobody to send its clients to
 	if len(c.HostsWith(topology.RoleControlPlane)) > 1 {
-		goaway = "0.001"
+		goaway, delay = "0.001", checkInterval(len(c.Nodes()))+checkTime
 	}
 	b.unit("kube-apiserver.service", templates.APIServerUnit{
 		Address: b.host.Address, Port: c.API.Port, EtcdServers: b.etcdServers(),
@@ -56,7 +62,8 @@ func (b *builder) apiServer(ca, saKey hostapi.ID) {
 		EtcdClient: b.keyPair(certs.APIServerEtcdClient), Serving: b.keyPair(certs.KubeAPIServer),
 		KubeletClient: b.keyPair(certs.APIServerKubeletClient), FrontProxyClient: b.keyPair(certs.FrontProxyClient), FrontProxyName: certs.FrontProxyName,
 		CipherSuites: tls12SuiteList, ServiceCIDR: c.ServiceCIDR, Issuer: c.API.ServiceAccountIssuer,
-		ServiceAccountPublic: serviceAccountPublic, ServiceAccountKey: serviceAccountKey, GoawayChance: goaway, Flags: b.flags("kube-apiserver"),
+		ServiceAccountPublic: serviceAccountPublic, ServiceAccountKey: serviceAccountKey, GoawayChance: goaway,
+		ShutdownDelay: delay.String(), StopSeconds: int((delay + watchesEnd).Seconds()), Flags: b.flags("kube-apiserver"),
 	}, start{noWait: true}, bin, ca, etcd, saPublic, saKey, encryption, authentication, audit)
 }
 

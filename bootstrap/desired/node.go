@@ -3,6 +3,7 @@ package desired
 import (
 	"path"
 	"slices"
+	"time"
 
 	"github.com/trivet-dev/trivet/bootstrap/certs"
 	"github.com/trivet-dev/trivet/bootstrap/release"
@@ -24,7 +25,7 @@ func (b *builder) balancer() {
 	b.folder("/etc/trivet")
 	ca := b.trust(kubernetesCA, certs.Kubernetes)
 	config := b.render("/etc/trivet/haproxy.cfg", templates.HAProxyConfig{
-		LocalPort: b.cluster.API.LocalPort, Port: b.cluster.API.Port, CA: kubernetesCA, CheckInterval: checkInterval(len(b.cluster.Nodes())), Servers: b.apiServers(),
+		LocalPort: b.cluster.API.LocalPort, Port: b.cluster.API.Port, CA: kubernetesCA, CheckInterval: checkInterval(len(b.cluster.Nodes())).String(), Servers: b.apiServers(),
 	})
 	b.unit("trivet-haproxy.service", templates.HAProxyUnit{}, start{reload: true}, config, ca)
 }
@@ -47,14 +48,14 @@ func (b *builder) apiServers() []templates.Server {
 }
 
 // checkInterval keeps the handshakes that checks cost an API server in bounds. In steps, so that one node more seldom changes the configuration of all.
-func checkInterval(nodes int) string {
+func checkInterval(nodes int) time.Duration {
 	switch {
 	case nodes <= 100:
-		return "2s"
+		return 2 * time.Second
 	case nodes <= 500:
-		return "5s"
+		return 5 * time.Second
 	}
-	return "10s"
+	return 10 * time.Second
 }
 
 // containerd makes the container runtime with runc, its tools and its configuration.
