@@ -24,6 +24,8 @@ func (r *run) operation(a plan.Action, members []templates.Peer) (hostapi.Operat
 		return hostapi.Operation{Forget: true}, nil
 	case a.Verb == plan.Prune:
 		return hostapi.Operation{Prune: true}, nil
+	case a.Verb == plan.Restart && a.Item == nil:
+		return hostapi.Operation{Unit: &hostapi.UnitAction{Name: a.ID.Name, Verb: "restart", Wait: true}}, nil
 	case a.Verb == plan.Stop:
 		return hostapi.Operation{Unit: &hostapi.UnitAction{Name: a.ID.Name, Verb: "stop", Wait: true}}, nil
 	case a.Verb == plan.Discard:

@@ -28,10 +28,11 @@ type apiState struct {
 
 	cordoned map[string]bool
 	drained  []string
+	silent   map[string]bool // nodes whose network plugin says nothing
 }
 
 func newAPIState() *apiState {
-	return &apiState{objects: map[string][]byte{}, gates: map[string]error{}, cordoned: map[string]bool{}}
+	return &apiState{objects: map[string][]byte{}, gates: map[string]error{}, cordoned: map[string]bool{}, silent: map[string]bool{}}
 }
 
 // Objects are the manifests that the API holds, by kind, namespace and name.

@@ -182,7 +182,10 @@ func (f *Fleet) machineIn(dir string, h *topology.Host) error {
 		switch unit {
 		case desired.EtcdUnit:
 			f.startEtcd(m, h.Name)
-		case "flanneld.service":
+		case desired.FlannelUnit:
+			f.api.mu.Lock()
+			delete(f.api.silent, h.Name)
+			f.api.mu.Unlock()
 			_ = m.Kernel.DeleteLink(context.Background(), overlay) // one that is there already is taken over
 			m.Kernel.AddLink(overlay)
 		}

@@ -35,7 +35,7 @@ func (a *API) NodeInfos(ctx context.Context) (map[string]kube.NodeInfo, error) {
 	for name := range a.fleet.api.objects {
 		if node, ok := strings.CutPrefix(name, "Node/"); ok {
 			cordoned := a.fleet.api.cordoned[node]
-			out[node] = kube.NodeInfo{Name: node, State: states[node], Unschedulable: cordoned, CordonedByTrivet: cordoned}
+			out[node] = kube.NodeInfo{Name: node, State: states[node], Unschedulable: cordoned, CordonedByTrivet: cordoned, NetworkReady: !a.fleet.api.silent[node]}
 		}
 	}
 	return out, nil
@@ -88,6 +88,13 @@ func (a *API) onNode(ctx context.Context, what string, do func(*apiState) error)
 		return errDead
 	}
 	return err
+}
+
+// SilenceNetwork has the network plugin of a node say nothing, until it is restarted.
+func (f *Fleet) SilenceNetwork(node string) {
+	f.api.mu.Lock()
+	defer f.api.mu.Unlock()
+	f.api.silent[node] = true
 }
 
 // Cordoned lists the nodes that are cordoned.

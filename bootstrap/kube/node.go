@@ -30,6 +30,7 @@ type NodeInfo struct {
 	KubeletVersion                  string            // such as v1.37.2; "" before its kubelet has reported
 	InternalIP                      string            // the first one
 	MachineID                       string            // of the machine that its kubelet reported from
+	NetworkReady                    bool              // the network plugin says so; without one nobody does
 	Labels                          map[string]string // those of Trivet: under trivet.dev and its subdomains
 }
 
@@ -61,7 +62,7 @@ func (c *Client) NodeInfos(ctx context.Context) (map[string]NodeInfo, error) {
 
 func nodeInfo(node *corev1.Node) NodeInfo {
 	info := NodeInfo{Name: node.Name, State: NotReady(node), Unschedulable: node.Spec.Unschedulable, CordonedByTrivet: node.Spec.Unschedulable && cordonIsOurs(node),
-		KubeletVersion: node.Status.NodeInfo.KubeletVersion, MachineID: node.Status.NodeInfo.MachineID}
+		KubeletVersion: node.Status.NodeInfo.KubeletVersion, MachineID: node.Status.NodeInfo.MachineID, NetworkReady: networkNotReady(node) == ""}
 	if info.State == "" {
 		info.State = readyState
 	}

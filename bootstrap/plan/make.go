@@ -89,6 +89,7 @@ func Make(in Input) (*Plan, error) {
 		m.actions[h.Name] = actions
 	}
 	if !m.fresh {
+		m.wakeNetworks()
 		m.holdBack()
 	}
 	m.transfers()

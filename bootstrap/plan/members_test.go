@@ -174,7 +174,7 @@ func TestDeparture(t *testing.T) {
 			in := w.input()
 			in.Members.Trouble = map[uint64]string{}
 			in.Departing = []*topology.Host{gone}
-			in.Nodes = map[string]kube.NodeInfo{c.leaves: {Name: c.leaves}}
+			in.Nodes[c.leaves] = kube.NodeInfo{Name: c.leaves, State: "Ready", NetworkReady: true}
 			if c.answers {
 				in.Seen[c.leaves] = seen
 			} else {
@@ -213,6 +213,20 @@ func (w *world) host(name string) *topology.Host {
 		}
 	}
 	return nil
+}
+
+// TestSilentNetwork restarts a flanneld that runs and says nothing.
+func TestSilentNetwork(t *testing.T) {
+	w := newWorld(t, threeSites)
+	w.settle()
+	in := w.input()
+	in.Nodes["w2"] = kube.NodeInfo{Name: "w2", State: "Ready"}
+	p, err := plan.Make(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, "restarted", []string{"w2"}, w.touched(p, desired.FlannelUnit))
+	same(t, "nothing else", 1, p.Actions())
 }
 
 // TestRoleGivenUp: a host that stays and is no control plane any more keeps nothing of one.

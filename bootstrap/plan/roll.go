@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/trivet-dev/trivet/bootstrap/desired"
+	"github.com/trivet-dev/trivet/bootstrap/release"
 	"github.com/trivet-dev/trivet/bootstrap/topology"
 	"github.com/trivet-dev/trivet/internal/hostapi"
 )
@@ -226,6 +227,20 @@ func (m *maker) remember() {
 		reason = "names, addresses, roles or pod ranges changed"
 	}
 	m.store("inventory", "Inventory", "missing on this control plane", reason)
+}
+
+// wakeNetworks restarts flanneld where it runs and has not said that the node's network is up: it may have lost its connection to the API while it began, and stays up for good doing
+// nothing (main.go of flannel 0.28.10 waits for what never ends).
+func (m *maker) wakeNetworks() {
+	id := hostapi.ID{Kind: hostapi.KindUnit, Name: desired.FlannelUnit}
+	for _, h := range m.hosts {
+		n, known := m.Nodes[h.Name]
+		acted := slices.ContainsFunc(m.actions[h.Name], func(a Action) bool { return a.ID == id })
+		if m.Cluster.Network.Plugin != release.PluginFlannel || !known || n.NetworkReady || acted || !recordsUnit(m.Seen[h.Name].Record, desired.FlannelUnit) {
+			continue
+		}
+		m.actions[h.Name] = append(m.actions[h.Name], Action{Verb: Restart, ID: id, Part: desired.PartNetwork, Reason: "it runs, and has not said that the node's pod network is up"})
+	}
 }
 
 // uncordon lets pods on nodes again that an interrupted run took them off.

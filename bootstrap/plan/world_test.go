@@ -101,7 +101,7 @@ func (w *world) input() plan.Input {
 			names[e.SHA256] = e.Reference
 		}
 	}
-	return plan.Input{Members: w.members(), Nodes: map[string]kube.NodeInfo{}, Cluster: c, Current: w.current, Target: target, Desired: d, Seen: w.seen, Objects: w.objects, BlobNames: names, Now: fleettest.Now}
+	return plan.Input{Members: w.members(), Nodes: w.nodes(), Cluster: c, Current: w.current, Target: target, Desired: d, Seen: w.seen, Objects: w.objects, BlobNames: names, Now: fleettest.Now}
 }
 
 func (w *world) plan() *plan.Plan {
@@ -209,6 +209,19 @@ func (w *world) members() *plan.Members {
 	}
 	if n := len(out.List); n-len(out.Trouble) < etcd.Quorum(n) {
 		return nil
+	}
+	return out
+}
+
+// nodes are those of the current inventory, all as they should be.
+func (w *world) nodes() map[string]kube.NodeInfo {
+	out := map[string]kube.NodeInfo{}
+	if w.current != nil {
+		for _, h := range w.current.Hosts {
+			if h.PodCIDR.IsValid() {
+				out[h.Name] = kube.NodeInfo{Name: h.Name, State: "Ready", NetworkReady: true}
+			}
+		}
 	}
 	return out
 }
