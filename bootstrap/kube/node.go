@@ -61,7 +61,7 @@ func (c *Client) NodeInfos(ctx context.Context) (map[string]NodeInfo, error) {
 }
 
 func nodeInfo(node *corev1.Node) NodeInfo {
-	info := NodeInfo{Name: node.Name, State: NotReady(node), Unschedulable: node.Spec.Unschedulable, CordonedByTrivet: node.Spec.Unschedulable && cordonIsOurs(node),
+	info := NodeInfo{Name: node.Name, State: NotReady(node), Unschedulable: node.Spec.Unschedulable, CordonedByTrivet: node.Spec.Unschedulable && node.Annotations[CordonAnnotation] != "",
 		KubeletVersion: node.Status.NodeInfo.KubeletVersion, MachineID: node.Status.NodeInfo.MachineID, NetworkReady: networkNotReady(node) == ""}
 	if info.State == "" {
 		info.State = readyState
@@ -84,32 +84,6 @@ func nodeInfo(node *corev1.Node) NodeInfo {
 	return info
 }
 
-// cordonIsOurs reports whether it was Trivet that made an unschedulable node so. The annotation says it, unless somebody ended that cordon by hand and made
-// another: then spec.unschedulable has another owner.
-func cordonIsOurs(node *corev1.Node) bool {
-	if node.Annotations[CordonAnnotation] == "" {
-		return false
-	}
-	others := false
-	for _, entry := range node.ManagedFields {
-		if entry.FieldsV1 == nil || entry.Subresource != "" {
-			continue
-		}
-		var fields struct {
-			Spec map[string]json.RawMessage `json:"f:spec"`
-		}
-		raw, err := entry.FieldsV1.MarshalJSON()
-		if err != nil || json.Unmarshal(raw, &fields) != nil || fields.Spec["f:unschedulable"] == nil {
-			continue
-		}
-		if entry.Manager == cordonManager {
-			return true
-		}
-		others = true
-	}
-	return !others
-}
-
 // Cordon makes a node unschedulable: pods that are on it stay, and no new ones come. A cordon of somebody else's is left as it is, and stays somebody else's.
 func (c *Client) Cordon(ctx context.Context, node string) error {
 	err := c.changeNode(ctx, node, func(live *corev1.Node) map[string]any {
@@ -124,14 +98,14 @@ func (c *Client) Cordon(ctx context.Context, node string) error {
 	return nil
 }
 
-// Uncordon ends a cordon that Trivet made; those of others stay. A node that is not there needs nothing.
+// Uncordon ends a cordon that Trivet made; those of others stay. The annotation alone says whose it is: managedFields do not tell it of every Node. A node that is not there needs nothing.
 func (c *Client) Uncordon(ctx context.Context, node string) error {
 	err := c.changeNode(ctx, node, func(live *corev1.Node) map[string]any {
 		if live.Annotations[CordonAnnotation] == "" {
 			return nil
 		}
 		patch := map[string]any{"metadata": map[string]any{"annotations": map[string]any{CordonAnnotation: nil}}}
-		if live.Spec.Unschedulable && cordonIsOurs(live) {
+		if live.Spec.Unschedulable {
 			patch["spec"] = map[string]any{"unschedulable": nil}
 		}
 		return patch
