@@ -18,6 +18,7 @@ import (
 
 	"github.com/trivet-dev/trivet/bootstrap/event"
 	"github.com/trivet-dev/trivet/bootstrap/identity"
+	"github.com/trivet-dev/trivet/bootstrap/plan"
 	"github.com/trivet-dev/trivet/bootstrap/preflight"
 	"github.com/trivet-dev/trivet/bootstrap/release"
 	"github.com/trivet-dev/trivet/bootstrap/topology"
@@ -53,9 +54,11 @@ type Options struct {
 	GateTimeout time.Duration // 10 minutes when zero
 	// SkipPreflight names checks of the preflight whose errors a plan of new hosts goes on in spite of, as preflight.Known has them.
 	SkipPreflight []string
-	Events        event.Sink
-	Now           func() time.Time
-	Rand          io.Reader
+	// Renew has plans issue certificates anew that are not due; nil for none.
+	Renew  *plan.Renewal
+	Events event.Sink
+	Now    func() time.Time
+	Rand   io.Reader
 }
 
 // Engine works on one cluster over live connections. Close it.

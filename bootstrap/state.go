@@ -257,7 +257,7 @@ func (e *Engine) plan(ctx context.Context, s *state) (*plan.Plan, error) {
 			return nil, err
 		}
 		in := plan.Input{Cluster: e.cluster, Current: s.documents.Inventory, Target: s.target, Desired: s.desired, Departing: e.departed(s.documents.Inventory),
-			Seen: s.seen, Away: s.reasons(), Members: s.members, Objects: s.objects, Nodes: s.nodes, BlobNames: s.blobNames(), Etcd: e.release.Etcd, Now: e.Now()}
+			Seen: s.seen, Away: s.reasons(), Members: s.members, Objects: s.objects, Nodes: s.nodes, BlobNames: s.blobNames(), Etcd: e.release.Etcd, Renew: e.Renew, Now: e.Now()}
 		if s.membersError != nil {
 			in.MembersError = s.membersError.Error()
 		}

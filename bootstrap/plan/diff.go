@@ -22,6 +22,7 @@ type hostDiff struct {
 	seen    *hostapi.Observation
 	public  inventory.Public
 	now     time.Time
+	renew   *Renewal
 	record  map[hostapi.ID]hostapi.RecordedItem
 	drift   map[hostapi.ID]hostapi.Drift
 	changed map[hostapi.ID]bool // what their readers have to be restarted for
@@ -29,8 +30,8 @@ type hostDiff struct {
 
 // diffHost returns the actions that bring a host from what was seen to what is wanted, removals last, in the order in which they are to be done. Drift that leave says yes to is
 // left as it is.
-func diffHost(want *desired.Host, seen *hostapi.Observation, public inventory.Public, now time.Time, leave func(hostapi.Drift) bool) ([]Action, error) {
-	d := &hostDiff{want: want, seen: seen, public: public, now: now,
+func diffHost(want *desired.Host, seen *hostapi.Observation, public inventory.Public, now time.Time, leave func(hostapi.Drift) bool, renew *Renewal) ([]Action, error) {
+	d := &hostDiff{want: want, seen: seen, public: public, now: now, renew: renew,
 		record: map[hostapi.ID]hostapi.RecordedItem{}, drift: map[hostapi.ID]hostapi.Drift{}, changed: map[hostapi.ID]bool{}}
 	if seen.Record != nil {
 		for _, r := range seen.Record.Items {
@@ -147,6 +148,9 @@ func (d *hostDiff) differs(item *desired.Item, rec hostapi.RecordedItem) string 
 		authority := d.public.Authorities[string(item.Certificate.Authority)]
 		if reason := item.Certificate.Check(kp.Certificate, []byte(authority), d.now); reason != "" {
 			return reason
+		}
+		if d.renew.asked(d.want.Name, item.Certificate, kp.Certificate) {
+			return "its renewal was asked for"
 		}
 	}
 	if item.InitialCluster && rec.Item.File != nil {

@@ -144,7 +144,7 @@ func TestDiffHost(t *testing.T) {
 			[]string{"mend file:/etc/a/s (content differs)"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			actions, err := diffHost(&desired.Host{Name: "h", Items: c.want}, &c.seen, inventory.Public{}, now, nil)
+			actions, err := diffHost(&desired.Host{Name: "h", Items: c.want}, &c.seen, inventory.Public{}, now, nil, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -167,7 +167,7 @@ func TestDiffHost(t *testing.T) {
 
 func TestDiffHostTwice(t *testing.T) {
 	conf := file("/etc/a/a.conf", "one\n")
-	if _, err := diffHost(&desired.Host{Name: "h", Items: []desired.Item{conf, conf}}, &hostapi.Observation{}, inventory.Public{}, now, nil); err == nil || !strings.Contains(err.Error(), "host h") {
+	if _, err := diffHost(&desired.Host{Name: "h", Items: []desired.Item{conf, conf}}, &hostapi.Observation{}, inventory.Public{}, now, nil, nil); err == nil || !strings.Contains(err.Error(), "host h") {
 		t.Errorf("an item that is desired twice gives %v", err)
 	}
 }
@@ -217,7 +217,7 @@ func TestDiffKeyPair(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			seen := &hostapi.Observation{Record: record(pair(spec, cert))}
-			actions, err := diffHost(&desired.Host{Name: "h", Items: []desired.Item{pair(c.want, nil)}}, seen, c.public, c.at, nil)
+			actions, err := diffHost(&desired.Host{Name: "h", Items: []desired.Item{pair(c.want, nil)}}, seen, c.public, c.at, nil, nil)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -46,7 +46,9 @@ type Input struct {
 	// BlobNames names blobs for the reader.
 	BlobNames map[string]string
 	Etcd      string // version of etcd that the release goes with
-	Now       time.Time
+	// Renew asks for certificates that are not due; nil for none.
+	Renew *Renewal
+	Now   time.Time
 }
 
 // maker carries the intermediate results of Make.
@@ -82,7 +84,7 @@ func Make(in Input) (*Plan, error) {
 			return nil, fmt.Errorf("host %s was not observed: a plan needs every host that it changes", h.Name)
 		}
 		m.plan.Facts[h.Name] = factsDigest(seen)
-		actions, err := diffHost(h, m.members.without(h.Name, seen), in.Target.Public, in.Now, func(d hostapi.Drift) bool { return d.Code == hostapi.DriftNoRoute && !m.routed(h.Name) })
+		actions, err := diffHost(h, m.members.without(h.Name, seen), in.Target.Public, in.Now, func(d hostapi.Drift) bool { return d.Code == hostapi.DriftNoRoute && !m.routed(h.Name) }, in.Renew)
 		if err != nil {
 			return nil, err
 		}

@@ -56,6 +56,13 @@ type applied struct {
 	Elapsed time.Duration `json:"elapsed"` // nanoseconds
 }
 
+// applyWith plans and applies with an engine that was told what more to do than the topology says.
+func (s *session) applyWith(ctx context.Context, e *bootstrap.Engine, yes bool) error {
+	start := time.Now()
+	p, err := s.planAndApply(ctx, e, yes, false)
+	return s.applied(p, start, err)
+}
+
 func (s *session) apply(ctx context.Context, planFile string, yes, full bool) error {
 	start := time.Now()
 	var p *plan.Plan
@@ -74,8 +81,13 @@ func (s *session) apply(ctx context.Context, planFile string, yes, full bool) er
 	} else {
 		p, err = s.planAndApply(ctx, e, yes, full)
 	}
+	return withPlanFile(s.applied(p, start, err), planFile)
+}
+
+// applied tells what an apply did that ended so.
+func (s *session) applied(p *plan.Plan, start time.Time, err error) error {
 	if err != nil && !errors.As(err, new(*bootstrap.PartialError)) {
-		return withPlanFile(err, planFile)
+		return err
 	}
 	if !p.Empty() {
 		s.say("Applied in %s. Next: trivet status%s, trivet verify%s.", time.Since(start).Round(100*time.Millisecond), s.flags(), s.flags())

@@ -63,7 +63,7 @@ answer or cannot be changed safely now; 130 interrupted. kubectl and lab exec en
 	root.AddCommand(
 		newValidate(g), newPreflight(g), newPlan(g), newApply(g), newStatus(g), newVerify(g), newDestroy(g), newLock(g), newKubeconfig(g), newTunnel(g), newKubectl(g),
 		newSnapshots(g), newDefragment(g),
-		newMirror(g), newIdentity(g), newLab(g), newVersion(g),
+		newMirror(g), newCerts(g), newIdentity(g), newLab(g), newVersion(g),
 	)
 	return root, g
 }
