@@ -132,7 +132,7 @@ func (k *keys) open() (*identity.Identity, error) {
 		return nil, err
 	}
 	if inv := k.documents.Inventory; inv != nil && inv.Public.Known() {
-		if err := id.CheckAgainst(inv.Public); err != nil {
+		if id, err = id.As(inv.Public); err != nil {
 			return nil, err
 		}
 	}

@@ -41,6 +41,8 @@ type state struct {
 	nodes    map[string]kube.NodeInfo
 	// asked is true once etcd and the API were asked about members and nodes.
 	asked        bool
+	turned       bool // replacements of authorities and keys were looked at
+	turns        []plan.Turn
 	membersError error
 	entries      []artifact.Entry
 	known        map[string]artifact.Want // by digest, of entries that are pinned and recorded: nobody has looked for the files
@@ -257,7 +259,7 @@ func (e *Engine) plan(ctx context.Context, s *state) (*plan.Plan, error) {
 			return nil, err
 		}
 		in := plan.Input{Cluster: e.cluster, Current: s.documents.Inventory, Target: s.target, Desired: s.desired, Departing: e.departed(s.documents.Inventory),
-			Seen: s.seen, Away: s.reasons(), Members: s.members, Objects: s.objects, Nodes: s.nodes, BlobNames: s.blobNames(), Etcd: e.release.Etcd, Renew: e.Renew, Now: e.Now()}
+			Seen: s.seen, Away: s.reasons(), Members: s.members, Objects: s.objects, Nodes: s.nodes, BlobNames: s.blobNames(), Etcd: e.release.Etcd, Renew: e.Renew, Turns: s.turns, Now: e.Now()}
 		if s.membersError != nil {
 			in.MembersError = s.membersError.Error()
 		}
@@ -267,6 +269,13 @@ func (e *Engine) plan(ctx context.Context, s *state) (*plan.Plan, error) {
 		}
 		send := s.toSend(p)
 		if len(send) == 0 {
+			again, err := e.turn(s, p)
+			if err != nil {
+				return nil, err
+			}
+			if again {
+				continue
+			}
 			e.note(s, p)
 			return p, nil
 		}

@@ -75,6 +75,7 @@ type ContainerdUnit struct{}
 type KubeletUnit struct {
 	Name    string
 	Address netip.Addr
+	CertDir string // of the certificates that it asks for; "": its own default
 }
 
 // ProxyUnit is kube-proxy.service.
@@ -200,6 +201,8 @@ type CoreDNS struct {
 	Replicas int
 	Image    string
 	Address  netip.Addr
+	// Authority counts the authorities of Kubernetes: its pods begin anew with each, since they read it when they start. 0: no matter which.
+	Authority int
 }
 
 // RBAC is the bindings that Trivet needs.

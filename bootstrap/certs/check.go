@@ -46,21 +46,36 @@ func (s Spec) Check(certPEM, authorityPEM []byte, now time.Time) (reason string)
 }
 
 func (s Spec) checkIssuer(certificate *x509.Certificate, authorities []*x509.Certificate, now time.Time) string {
-	expired := ""
-	for _, authority := range authorities {
-		if certificate.CheckSignatureFrom(authority) != nil {
-			continue
+	for i, authority := range authorities {
+		switch {
+		case certificate.CheckSignatureFrom(authority) != nil:
+		case now.After(authority.NotAfter):
+			return fmt.Sprintf("its authority expired %s", day(authority.NotAfter))
+		case i > 0:
+			return fmt.Sprintf("issued by the %s authority that is being replaced", s.Authority)
+		default:
+			return ""
 		}
-		if now.After(authority.NotAfter) {
-			expired = fmt.Sprintf("its authority expired %s", day(authority.NotAfter))
-			continue
-		}
-		return ""
-	}
-	if expired != "" {
-		return expired
 	}
 	return fmt.Sprintf("not issued by the %s authority", s.Authority)
+}
+
+// Void says of a certificate, the leaf being first, that nobody accepts it any more, and whether that is for its own end alone: otherwise none of the authorities that are trusted
+// signed it.
+func Void(certPEM, authorityPEM []byte, now time.Time) (void, ended bool) {
+	certificates, err := pki.DecodeCertificates(certPEM)
+	if err != nil || len(certificates) == 0 {
+		return false, false // nobody knows
+	}
+	authorities, err := pki.DecodeCertificates(authorityPEM)
+	if err != nil {
+		return false, false
+	}
+	trusted := slices.ContainsFunc(authorities, func(a *x509.Certificate) bool {
+		return certificates[0].CheckSignatureFrom(a) == nil && !now.After(a.NotAfter)
+	})
+	ended = now.After(certificates[0].NotAfter)
+	return ended || !trusted, ended && trusted
 }
 
 func (s Spec) checkSubject(certificate *x509.Certificate) string {

@@ -69,7 +69,7 @@ func TestCheckNearTheAuthoritysEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := "expires 2026-06-09, renewal is due 30d before"
-	if got := spec.Check(certPEM, append(next.CertificatePEM(), old.CertificatePEM()...), late); got != want {
+	if got, want := spec.Check(certPEM, append(next.CertificatePEM(), old.CertificatePEM()...), late), "issued by the kubernetes authority that is being replaced; "+want; got != want {
 		t.Errorf("the new authority signs: %q, want %q", got, want)
 	}
 	if got := spec.Check(certPEM, append(old.CertificatePEM(), next.CertificatePEM()...), late); got != "" {

@@ -46,10 +46,19 @@ func Allot(inv *inventory.Inventory, c *topology.Cluster, facts map[string]hosta
 
 // first is the inventory of a cluster that does not exist yet.
 func first(c *topology.Cluster) *inventory.Inventory {
-	return &inventory.Inventory{
+	out := &inventory.Inventory{
 		Format: inventory.Format, Cluster: c.Name, Kubernetes: c.Kubernetes, PodCIDR: c.PodCIDR, NodePrefix: c.NodePrefix, ServiceCIDR: c.ServiceCIDR,
 		ServiceAccountIssuer: c.API.ServiceAccountIssuer, Domain: c.DNS.Domain,
 	}
+	for name, n := range c.Rotation.Generations {
+		if n > 1 {
+			if out.Rotations == nil {
+				out.Rotations = map[string]inventory.Rotation{}
+			}
+			out.Rotations[name] = inventory.Rotation{Generation: n}
+		}
+	}
+	return out
 }
 
 // immutable refuses changes that no running cluster survives.

@@ -224,6 +224,11 @@ func TrustContent(public inventory.Public, i *Item) ([]byte, error) {
 		if pem == "" {
 			return nil, fmt.Errorf("the cluster's identity has no authority %q: it was made by another version of trivet", a)
 		}
+		if i.Signing {
+			const end = "-----END CERTIFICATE-----"
+			first, _, _ := strings.Cut(pem, end)
+			pem = first + end
+		}
 		out.WriteString(lines(pem))
 	}
 	return []byte(out.String()), nil

@@ -71,13 +71,15 @@ func (b *builder) controllerManager(ca, saKey hostapi.ID) {
 	b.part = PartControllerManager
 	bin := b.binary("kube-controller-manager", b.in.Release.Kubernetes)
 	config := b.kubeconfig("kube-controller-manager", b.localAPI(), "system:kube-controller-manager", b.keyPair(certs.KubeControllerManager))
-	b.trust(onlineCA, certs.Online)
-	b.secret(onlineCAKey, SecretOnlineCAKey)
+	// The controller manager takes one certificate here and no more (pkg/controller/certificates/signer, 1.37.2). It would read a new one by itself, at some moment: it is restarted,
+	// so that after this step it signs with no other.
+	signing := b.public(onlineCA, Item{Trust: []certs.Authority{certs.Online}, Signing: true})
+	signingKey := b.secret(onlineCAKey, SecretOnlineCAKey)
 	b.unit("kube-controller-manager.service", templates.ControllerManagerUnit{
 		Cluster: b.cluster.Name, CA: kubernetesCA, ClientCA: clientCA, FrontProxyCA: frontProxyCA, FrontProxyName: certs.FrontProxyName,
 		Serving: b.keyPair(certs.KubeControllerManagerServing), CipherSuites: tls12SuiteList, ServiceAccountKey: serviceAccountKey,
 		SigningCert: onlineCA, SigningKey: onlineCAKey, Flags: b.flags("kube-controller-manager"),
-	}, start{noWait: true}, bin, config, ca, saKey)
+	}, start{noWait: true}, bin, config, ca, saKey, signing, signingKey)
 }
 
 func (b *builder) scheduler(ca hostapi.ID) {

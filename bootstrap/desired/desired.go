@@ -79,6 +79,8 @@ type Item struct {
 	InitialCluster bool `json:",omitempty"`
 	// TrustServiceAccount makes the content the service account public keys.
 	TrustServiceAccount bool `json:",omitempty"`
+	// Signing leaves of each authority in Trust the one certificate that signs now.
+	Signing bool `json:",omitempty"`
 }
 
 // Object is an API object that Trivet applies (server-side apply) and owns.

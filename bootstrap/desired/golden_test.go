@@ -110,7 +110,7 @@ func describe(t *testing.T, i desired.Item) string {
 			out += fmt.Sprintf(" secret %s version %s", i.Secret, f.Version)
 		}
 		if len(i.Trust) > 0 {
-			out += fmt.Sprintf(" trust %v", i.Trust)
+			out += fmt.Sprintf(" trust %v%s", i.Trust, map[bool]string{true: " signing"}[i.Signing])
 		}
 		return out
 	case i.Certificate != nil:

@@ -1,11 +1,13 @@
 package desired
 
 import (
+	"fmt"
 	"path"
 	"slices"
 	"time"
 
 	"github.com/trivet-dev/trivet/bootstrap/certs"
+	"github.com/trivet-dev/trivet/bootstrap/inventory"
 	"github.com/trivet-dev/trivet/bootstrap/release"
 	"github.com/trivet-dev/trivet/bootstrap/topology"
 	"github.com/trivet-dev/trivet/internal/artifact"
@@ -135,7 +137,21 @@ func (b *builder) kubelet() {
 		DNSAddress: b.cluster.DNS.Address, Domain: b.cluster.DNS.Domain, ResolvConf: b.facts.ResolvConf,
 		IPTables: b.cluster.Network.ProxyMode == release.ModeIPTables,
 	})
-	b.unit("kubelet.service", templates.KubeletUnit{Name: b.host.Name, Address: b.host.Address}, start{noWait: true}, bin, access, config, ca)
+	b.unit("kubelet.service", templates.KubeletUnit{Name: b.host.Name, Address: b.host.Address, CertDir: kubeletCerts(b.in.Inventory)}, start{noWait: true}, bin, access, config, ca)
+}
+
+// kubeletCerts is where a kubelet keeps the certificates that it asked for: a folder for each online authority from the second on. In an empty one it begins with the certificate that
+// Trivet gave it and asks for another, so that after its restart nothing of it depends on the authority before.
+func kubeletCerts(inv *inventory.Inventory) string {
+	r := inv.Rotation("online_ca")
+	n := r.Generation
+	if r.Stage == inventory.StageTrust || r.Stage == inventory.StageSpread || r.Stage == inventory.StageSign {
+		n--
+	}
+	if n <= 1 {
+		return ""
+	}
+	return fmt.Sprintf("/var/lib/kubelet/pki-%d", n)
 }
 
 // proxy makes kube-proxy.

@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/trivet-dev/trivet/bootstrap/certs"
+	"github.com/trivet-dev/trivet/bootstrap/inventory"
 	"github.com/trivet-dev/trivet/bootstrap/release"
 	"github.com/trivet-dev/trivet/bootstrap/topology"
 	"github.com/trivet-dev/trivet/internal/artifact"
@@ -71,7 +72,15 @@ func objects(in *Input) ([]Object, error) {
 		return nil, err
 	}
 	dns := in.Cluster.DNS
-	return out, add(templates.CoreDNS{Domain: dns.Domain, Forward: forward, Replicas: dns.Replicas, Image: coreDNSImage(in), Address: dns.Address})
+	return out, add(templates.CoreDNS{Domain: dns.Domain, Forward: forward, Replicas: dns.Replicas, Image: coreDNSImage(in), Address: dns.Address, Authority: authorityOfPods(in.Inventory)})
+}
+
+// authorityOfPods counts the authorities of Kubernetes, from the second on.
+func authorityOfPods(inv *inventory.Inventory) int {
+	if n := inv.Rotation("kubernetes_ca").Generation; n > 1 {
+		return n
+	}
+	return 0
 }
 
 // coreDNSImage is the reference under which the artifacts have it.

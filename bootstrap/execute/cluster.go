@@ -39,6 +39,11 @@ type Cluster interface {
 	RemoveMember(ctx context.Context, m plan.Member, report func(string)) error
 	// MoveMember tells the others of a member's new address.
 	MoveMember(ctx context.Context, m plan.Member, report func(string)) error
+
+	// AuthoritiesPublished wants every namespace to have these authorities, in PEM, for its pods.
+	AuthoritiesPublished(ctx context.Context, authorities string, report func(string)) error
+	// RewriteStored has every Secret and ConfigMap stored again that etcd does not hold under the encryption key of that name.
+	RewriteStored(ctx context.Context, key string, report func(string)) error
 }
 
 // ask carries out an action on the cluster. members is what the step knows of etcd's members.
@@ -66,6 +71,8 @@ func (r *run) ask(ctx context.Context, host string, a plan.Action, members *[]te
 			return r.Cluster.RemoveMember(ctx, *a.Member, report)
 		case plan.MoveMember:
 			return r.Cluster.MoveMember(ctx, *a.Member, report)
+		case plan.Rewrite:
+			return r.Cluster.RewriteStored(ctx, a.Key, report)
 		}
 		return fmt.Errorf("unknown action %q: the plan was made by another version of trivet", a.Verb)
 	})

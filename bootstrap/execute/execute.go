@@ -56,6 +56,8 @@ type run struct {
 	identity *identity.Identity
 	sealed   []byte
 	phase    string
+	// recipients are those of an identity that this run sealed anew.
+	recipients []string
 
 	mu     sync.Mutex
 	failed map[string]error // workers that failed and that the plan can do without
@@ -166,6 +168,8 @@ func (r *run) prepareIdentity() error {
 			r.identity.ClusterID, r.plan.ClusterID, identity.Document)
 	case r.plan.Issues && r.identity == nil:
 		return errors.New("this plan issues certificates or writes secrets: it needs the age identity (--identity FILE, or TRIVET_AGE_IDENTITY)")
+	default:
+		return r.turn()
 	}
 	return nil
 }
@@ -294,7 +298,7 @@ func (r *run) actions(ctx context.Context, s plan.Step) error {
 			rest = rest[1:]
 			continue
 		}
-		if a.Node != "" || a.Member != nil {
+		if a.Node != "" || a.Member != nil || a.Key != "" {
 			if err := r.ask(ctx, s.Host, a, &members); err != nil {
 				return inStep(s, err)
 			}
@@ -405,6 +409,8 @@ func actionName(a plan.Action) string {
 		return "record and store"
 	case a.Verb == plan.Prune:
 		return "store"
+	case a.Verb == plan.Rewrite:
+		return "Secrets and ConfigMaps"
 	}
 	return a.ID.String()
 }
@@ -462,6 +468,8 @@ func (r *run) gate(ctx context.Context, g plan.Gate) error {
 			return r.Cluster.NetworksReady(ctx, g.Hosts, report)
 		case plan.GateDNS:
 			return r.Cluster.DNSAvailable(ctx, g.Minimum, report)
+		case plan.GatePublished:
+			return r.published(ctx, report)
 		case plan.GuardEtcd, plan.GuardAPI:
 			return r.guard(ctx, g, report)
 		}

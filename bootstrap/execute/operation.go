@@ -108,6 +108,7 @@ func (r *run) document(name string) (*hostapi.Document, error) {
 		inv := *r.plan.Inventory
 		inv.ClusterID, inv.Epoch = r.clusterID(), r.Epoch
 		inv.Public = r.public()
+		inv.Recipients = r.sealedTo(&inv)
 		if r.plan.NewIdentity {
 			inv.Recipients = slices.Compact(slices.Sorted(slices.Values(r.Topology.AgeRecipients)))
 		}

@@ -26,6 +26,8 @@ type apiState struct {
 	members []etcd.Member
 	added   int // members, since the cluster was made
 
+	storedUnder string // encryption key
+
 	cordoned map[string]bool
 	drained  []string
 	silent   map[string]bool // nodes whose network plugin says nothing
@@ -227,6 +229,43 @@ func (a *API) answers() error {
 		}
 	}
 	return errors.New("no API server answers")
+}
+
+// AuthoritiesPublished wants a controller manager to run.
+func (a *API) AuthoritiesPublished(ctx context.Context, _ string, _ func(string)) error {
+	if err := a.gate(ctx, plan.GatePublished); err != nil {
+		return err
+	}
+	var errs []error
+	for _, h := range a.fleet.Cluster.HostsWith(topology.RoleControlPlane) {
+		err := a.running("kube-controller-manager.service", []string{h.Name})
+		if err == nil {
+			return nil
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+// RewriteStored notes the key under which all is stored.
+func (a *API) RewriteStored(ctx context.Context, key string, _ func(string)) error {
+	if a.fleet.point("api", "rewrite") || a.fleet.currentSession().isDead() {
+		return errDead
+	}
+	a.fleet.api.mu.Lock()
+	a.fleet.api.storedUnder = key
+	a.fleet.api.mu.Unlock()
+	if a.fleet.point("api", "rewritten") {
+		return errDead
+	}
+	return ctx.Err()
+}
+
+// StoredUnder names the key under which objects were last stored anew, "" when they never were.
+func (f *Fleet) StoredUnder() string {
+	f.api.mu.Lock()
+	defer f.api.mu.Unlock()
+	return f.api.storedUnder
 }
 
 // Compare implements the engine's API.

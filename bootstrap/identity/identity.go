@@ -150,9 +150,13 @@ func (i *Identity) CheckAgainst(known inventory.Public) error {
 	if len(wrong) == 0 {
 		return nil
 	}
+	return i.refused(strings.Join(wrong, ", "))
+}
+
+func (i *Identity) refused(what string) error {
 	return fmt.Errorf("the sealed identity (cluster %s, id %s, made %s) is not the one that the inventory records; they differ in %s: "+
 		"use the %s of this cluster, from another control plane or from a backup",
-		i.Cluster, i.ClusterID, i.Created.Format(time.RFC3339), strings.Join(wrong, ", "), Document)
+		i.Cluster, i.ClusterID, i.Created.Format(time.RFC3339), what, Document)
 }
 
 // sameCertificates compares bundles by fingerprint, in order.

@@ -46,6 +46,8 @@ type Inventory struct {
 	Etcd   Etcd   `json:"etcd,omitzero"`
 	Hosts  []Host `json:"hosts"` // sorted by name
 	Public Public `json:"public"`
+	// Rotations are the authorities and keys that are not the first of their kind, or are being replaced.
+	Rotations map[string]Rotation `json:"rotations,omitempty"`
 }
 
 // Etcd holds the intervals of the members, all zero where nothing was measured.

@@ -48,6 +48,8 @@ type Input struct {
 	Etcd      string // version of etcd that the release goes with
 	// Renew asks for certificates that are not due; nil for none.
 	Renew *Renewal
+	// Turns are the replacements of authorities and keys that go on with this plan; Target has them already.
+	Turns []Turn
 	Now   time.Time
 }
 
@@ -90,6 +92,11 @@ func Make(in Input) (*Plan, error) {
 		}
 		m.actions[h.Name] = actions
 	}
+	if m.plan.Turns = in.Turns; m.makes() {
+		m.keys()
+		m.tell()
+		return m.plan, nil
+	}
 	if !m.fresh {
 		m.wakeNetworks()
 		m.holdBack()
@@ -104,10 +111,16 @@ func Make(in Input) (*Plan, error) {
 	m.settle()
 	m.prune()
 	m.upgradeNotes()
-	m.plan.Notes = slices.Concat(m.plan.Notes, authorityNotes(in.Target.Public, in.Now), overrideNotes(in.Seen))
-	m.plan.Issues = m.fresh || m.issues()
+	m.tell()
+	m.plan.Issues = m.fresh || m.issues() || m.plan.Seals()
 	m.plan.NewIdentity = m.sealedOn() == 0 && m.fresh
 	return m.plan, nil
+}
+
+// tell adds what the reader should know.
+func (m *maker) tell() {
+	m.plan.Notes = slices.Concat(m.plan.Notes, authorityNotes(m.Target.Public, m.Now), m.rotationNotes(), overrideNotes(m.Seen))
+	m.plan.GoesOn = m.goesOn()
 }
 
 // routed says whether routes to other nodes are to be expected on a host: flanneld makes one to each node on which it was up. Restarting it where no other node was seen that runs
@@ -259,7 +272,10 @@ func (m *maker) store(name, title, identityReason, inventoryReason string) {
 	newest := m.sealedGeneration()
 	for _, h := range m.with(topology.RoleControlPlane) {
 		s := Step{Host: h.Name, Site: h.Site().Name}
-		if d, ok := m.Seen[h.Name].Documents[identity.Document]; identityReason != "" && (!ok || d.Generation < newest) {
+		if d, ok := m.Seen[h.Name].Documents[identity.Document]; identityReason != "" && (!ok || d.Generation < newest || m.reseals(name)) {
+			if m.plan.Seals() {
+				identityReason = m.turnText()
+			}
 			s.Actions = append(s.Actions, Action{Verb: Store, Document: identity.Document, Reason: identityReason})
 		}
 		if inventoryReason != "" {

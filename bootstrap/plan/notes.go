@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/trivet-dev/trivet/bootstrap/desired"
@@ -28,15 +29,18 @@ func authorityNotes(public inventory.Public, now time.Time) []string {
 			left, life := c.NotAfter.Sub(now), c.NotAfter.Sub(c.NotBefore)
 			switch end := c.NotAfter.UTC().Format(time.DateOnly); {
 			case left <= 0:
-				out = append(out, fmt.Sprintf("the authority %q ended on %s: nothing that it signed is accepted any more, and this version of trivet does not rotate authorities", name, end))
+				out = append(out, fmt.Sprintf("the authority %q ended on %s: nothing that it signed is accepted any more, and an apply replaces it", name, end))
 			case left < authorityNear || left < life/5:
-				out = append(out, fmt.Sprintf("the authority %q ends on %s, in %d days. Certificates that it signs end with it, and this version of trivet does not rotate authorities: plan for a new one before that day",
-					name, end, int(left.Hours()/24)))
+				out = append(out, fmt.Sprintf("the authority %q ends on %s, in %d days. Certificates that it signs end with it: replace it before that day, with %s in the rotation block of the topology",
+					name, end, int(left.Hours()/24), rotationName(name)))
 			}
 		}
 	}
 	return out
 }
+
+// rotationName is what the topology calls an authority.
+func rotationName(authority string) string { return strings.ReplaceAll(authority, "-", "_") + "_ca" }
 
 // overrideNotes tells of foreign files that change what Trivet's items do. They are never mended: somebody may want them.
 func overrideNotes(seen map[string]*hostapi.Observation) []string {

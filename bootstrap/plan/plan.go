@@ -33,7 +33,11 @@ type Plan struct {
 	// NewIdentity is true when the cluster's authorities and secrets are made by this apply.
 	NewIdentity bool `json:"newIdentity,omitempty"`
 	// Issues is true when the apply signs certificates or writes secrets, so that it needs the identity opened.
-	Issues bool    `json:"issues,omitempty"`
+	Issues bool `json:"issues,omitempty"`
+	// Turns are the stages to which the replacement of authorities and keys comes with this plan.
+	Turns []Turn `json:"turns,omitempty"`
+	// GoesOn is true where another plan follows on this one, until replacements are done or rest.
+	GoesOn bool    `json:"goesOn,omitempty"`
 	Phases []Phase `json:"phases,omitempty"`
 	// From is the release that the cluster comes from, where that changes.
 	From string `json:"from,omitempty"`
@@ -135,6 +139,7 @@ const (
 	Apply    Verb = "apply" // an API object
 	Forget   Verb = "forget"
 	Prune    Verb = "prune"
+	Rewrite  Verb = "rewrite" // store objects of the API again, under another key
 	Stop     Verb = "stop"
 	Await    Verb = "await"   // a gate
 	Discard  Verb = "discard" // take a document off a host that is no control plane any more
@@ -164,6 +169,7 @@ type Action struct {
 	Document string          `json:"document,omitempty"`
 	Object   *desired.Object `json:"object,omitempty"`
 	Unused   []hostapi.Blob  `json:"unused,omitempty"` // what a prune takes away
+	Key      string          `json:"key,omitempty"`    // name of the encryption key that a rewrite stores objects under
 	Node     string          `json:"node,omitempty"`
 	Member   *Member         `json:"member,omitempty"`
 	Gate     *Gate           `json:"gate,omitempty"` // of an await
@@ -186,7 +192,7 @@ func (m Member) String() string {
 
 // OnHost reports whether the action is carried out on the step's host; otherwise it is asked of the cluster.
 func (a Action) OnHost() bool {
-	return a.Node == "" && a.Member == nil && a.Object == nil && a.Gate == nil
+	return a.Node == "" && a.Member == nil && a.Object == nil && a.Gate == nil && a.Key == ""
 }
 
 // TransferOf is a blob that a host gets: from the operator's machine, or from a host of its own site.
@@ -207,6 +213,8 @@ const (
 	// GateNetworks waits for what the network plugin says of every node.
 	GateNetworks GateKind = "networks-ready"
 	GateDNS      GateKind = "dns-available" // CoreDNS has the replicas it should have
+	// GatePublished waits until every namespace has the authorities of Kubernetes that the inventory records.
+	GatePublished GateKind = "authorities-published"
 	// Guards: the etcd members other than the one on the host are healthy and a quorum of the member list; another API server than the host's is ready.
 	GuardEtcd GateKind = "etcd-spare"
 	GuardAPI  GateKind = "api-spare"
@@ -254,13 +262,13 @@ func SameWork(a, b *Plan) bool {
 }
 
 func (p *Plan) workDigest() string {
-	var work []any
+	work := []any{p.Turns}
 	for _, ph := range p.Phases {
 		work = append(work, ph.Name, ph.Serial, ph.Gates, ph.Limits)
 		for _, s := range ph.Steps {
 			work = append(work, s.Host, s.Guards, s.Gates)
 			for _, a := range s.Actions {
-				work = append(work, a.Verb, a.ID, a.Item, a.Transfer, a.Document, a.Object, a.Unused, a.Node, a.Member, a.Gate)
+				work = append(work, a.Verb, a.ID, a.Item, a.Transfer, a.Document, a.Object, a.Unused, a.Node, a.Member, a.Gate, a.Key)
 			}
 		}
 	}

@@ -20,7 +20,9 @@ func (m *maker) roll() {
 			workers = append(workers, h)
 		}
 	}
+	m.turn()
 	m.remember()
+	m.void()
 	m.revive(voters)
 	m.removeDead()
 	m.joinMembers()
@@ -35,6 +37,9 @@ func (m *maker) roll() {
 		m.nodes(m.setAside(voters), workers)
 	}
 	own := m.controlPlanes(voters)
+	if gates := m.published(); len(gates) > 0 {
+		m.plan.Phases = append(m.plan.Phases, Phase{Name: "published", Title: "Authorities in every namespace", Gates: gates})
+	}
 	m.objects(objects)
 	if !back {
 		m.nodes(own, workers)
@@ -226,7 +231,10 @@ func (m *maker) remember() {
 	if !desired.EqualInventory(m.Current, m.Target) {
 		reason = "names, addresses, roles or pod ranges changed"
 	}
-	m.store("inventory", "Inventory", "missing on this control plane", reason)
+	if text := m.turnText(); text != "" {
+		reason = text
+	}
+	m.store(phaseInventory, "Inventory", "missing on this control plane", reason)
 }
 
 // wakeNetworks restarts flanneld where it runs and has not said that the node's network is up: it may have lost its connection to the API while it began, and stays up for good doing

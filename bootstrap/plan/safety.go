@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/trivet-dev/trivet/bootstrap/certs"
 	"github.com/trivet-dev/trivet/bootstrap/desired"
 	"github.com/trivet-dev/trivet/bootstrap/inventory"
 	"github.com/trivet-dev/trivet/bootstrap/topology"
@@ -136,6 +137,9 @@ func (m *maker) holdBack() {
 		raise, rest := m.raising(h)
 		if etcd, _ := disrupts(rest); !etcd {
 			continue
+		}
+		if _, unknown := m.unaccepted(h); unknown[certs.Etcd] {
+			continue // the others do not accept it as it is
 		}
 		if why := m.withoutMember(h.Name); why != "" {
 			m.skip(h, why)

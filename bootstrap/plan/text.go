@@ -19,7 +19,7 @@ type TextOptions struct {
 }
 
 var signs = map[Verb]string{Create: "+", Start: "+", Update: "~", Mend: "~", Apply: "~", Restart: "↻", Remove: "-", Forget: "-", Transfer: "→", Store: "=", Prune: "-",
-	Discard: "-", Stop: "-", Drain: "-", Uncordon: "+", Delete: "-", AddMember: "+", PromoteMember: "~", RemoveMember: "-", MoveMember: "~"}
+	Rewrite: "~", Discard: "-", Stop: "-", Drain: "-", Uncordon: "+", Delete: "-", AddMember: "+", PromoteMember: "~", RemoveMember: "-", MoveMember: "~"}
 
 var colours = map[string]string{"+": "32", "~": "33", "↻": "35", "-": "31", "→": "36", "=": "36"}
 
@@ -47,6 +47,9 @@ func (p *Plan) WriteText(out io.Writer, o TextOptions) error {
 	p.writeSkipped(w)
 	for _, n := range p.Notes {
 		fmt.Fprintf(w, "\nNote: %s\n", n)
+	}
+	if p.GoesOn {
+		fmt.Fprintln(w, "\nAnother plan follows on this one: apply carries it out as well, apply --plan leaves it to the next.")
 	}
 	if p.Preflight != nil {
 		fmt.Fprintln(w, "\nPreflight")
@@ -134,6 +137,8 @@ func (a Action) on() string {
 	switch {
 	case a.Node != "":
 		return "node " + a.Node
+	case a.Key != "":
+		return "Secrets and ConfigMaps under " + a.Key
 	case a.Member != nil:
 		return a.Member.String()
 	case a.Object.Namespace != "":
@@ -258,7 +263,7 @@ func (p *Plan) writeSums(w *textWriter) {
 				switch a.Verb {
 				case Create, Start, AddMember:
 					create++
-				case Update, Mend, Apply, MoveMember, Uncordon:
+				case Update, Mend, Apply, Rewrite, MoveMember, Uncordon:
 					change++
 				case Remove, RemoveMember, Delete, Discard:
 					remove++

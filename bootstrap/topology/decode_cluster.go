@@ -36,6 +36,7 @@ func (d *decoder) decodeCluster(b *block, t *Topology) *Cluster {
 	c.Etcd = d.decodeEtcd(b, at)
 	c.Certificates = d.decodeCertificates(b)
 	c.Upgrade = d.decodeUpgrade(b)
+	c.Rotation = d.decodeRotation(b)
 	c.Components = d.decodeComponents(b, c, at)
 	c.Images = d.decodeImages(b)
 	return c
@@ -330,6 +331,25 @@ func (d *decoder) decodeCertificates(cluster *block) Certificates {
 			"admin_lifetime (%s) must be shorter than ca_lifetime (%s).", formatDuration(c.AdminLifetime), formatDuration(c.CALifetime))
 	}
 	return c
+}
+
+func (d *decoder) decodeRotation(cluster *block) Rotation {
+	b, _ := cluster.child("rotation")
+	r := Rotation{Rest: 24 * time.Hour, Range: b.rng}
+	for _, name := range RotationNames {
+		if n, ok := b.integer(name, 0, 1, 1_000_000); ok && n > 0 {
+			if r.Generations == nil {
+				r.Generations = map[string]int{}
+			}
+			r.Generations[name] = n
+		}
+	}
+	if s, _, ok := b.text("rest"); ok && s == "0s" {
+		r.Rest = 0
+	} else {
+		r.Rest = b.duration("rest", r.Rest)
+	}
+	return r
 }
 
 func (d *decoder) decodeImages(b *block) []Image {

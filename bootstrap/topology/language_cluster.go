@@ -12,7 +12,7 @@ var clusterBlock = &blockType{
 		{name: "age_recipients", kind: "list of string", def: "none: at least one is needed", meaning: "age public keys; each of their identities alone can decrypt the cluster's CA keys. `trivet identity new` makes one.", access: true},
 		{name: "images", kind: "list of string", def: "none", meaning: "Images that every node must have before a workload wants them; the same as `image` blocks."},
 	},
-	blocks: []*blockType{networkBlock, dnsBlock, apiBlock, etcdBlock, certificatesBlock, upgradeBlock, componentBlock, imageBlock},
+	blocks: []*blockType{networkBlock, dnsBlock, apiBlock, etcdBlock, certificatesBlock, rotationBlock, upgradeBlock, componentBlock, imageBlock},
 }
 
 var networkBlock = &blockType{
@@ -81,6 +81,21 @@ var certificatesBlock = &blockType{
 		{name: "leaf_lifetime", kind: "duration", def: "`\"1y\"`", meaning: "Of all other certificates."},
 		{name: "renew_before", kind: "duration", def: "`\"30d\"`", meaning: "How long before its end an apply renews a certificate."},
 		{name: "admin_lifetime", kind: "duration", def: "`\"24h\"`", meaning: "Of what `trivet kubeconfig` hands out."},
+	},
+}
+
+var rotationBlock = &blockType{
+	name: "rotation",
+	meaning: "Which of its kind the cluster's authorities and keys shall be. The first is `1`; a number above the present one has the next apply replace it in stages. " +
+		"What is not named stays as it is.",
+	attrs: []attribute{
+		{name: "etcd_ca", kind: "number", def: "as it is", meaning: "The authority of etcd."},
+		{name: "kubernetes_ca", kind: "number", def: "as it is", meaning: "The authority of Kubernetes' components."},
+		{name: "front_proxy_ca", kind: "number", def: "as it is", meaning: "The authority by which extension API servers know the API server."},
+		{name: "online_ca", kind: "number", def: "as it is", meaning: "The authority that signs certificate requests in the API."},
+		{name: "service_account_key", kind: "number", def: "as it is", meaning: "The key that signs the tokens of service accounts."},
+		{name: "encryption_key", kind: "number", def: "as it is", meaning: "The key under which Secrets and ConfigMaps are stored; a new one has all of them stored again."},
+		{name: "rest", kind: "duration", def: "`\"24h\"`", meaning: "How long what was handed out (kubeconfigs, tokens, the authorities that pods have read) is given to be replaced before a stage that ends its use. `\"0s\"` does not wait."},
 	},
 }
 

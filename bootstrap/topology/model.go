@@ -232,6 +232,7 @@ type Cluster struct {
 	Etcd            Etcd
 	Certificates    Certificates
 	Upgrade         Upgrade
+	Rotation        Rotation
 	AgeRecipients   []string
 	Components      []Component
 	Images          []Image
@@ -310,6 +311,16 @@ type Certificates struct {
 	AdminLifetime time.Duration // of kubeconfigs, 24 h
 	Range         hcl.Range
 }
+
+// Rotation says which of its kind the cluster's authorities and keys shall be.
+type Rotation struct {
+	Generations map[string]int // by name in RotationNames; what is missing stays as it is
+	Rest        time.Duration  // what was handed out is given before its use ends
+	Range       hcl.Range
+}
+
+// RotationNames are what can be replaced, as the topology calls it.
+var RotationNames = []string{"etcd_ca", "kubernetes_ca", "front_proxy_ca", "online_ca", "service_account_key", "encryption_key"}
 
 // Component holds settings of one component: fields of its configuration file, or flags where it has none, as the release's
 // field table allows them.

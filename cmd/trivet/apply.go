@@ -22,6 +22,9 @@ func newApply(g *global) *cobra.Command {
 		Long: `Show the plan, ask, and carry it out. Interrupted anywhere, by Ctrl-C, a lost link or a dead host, the same
 command goes on where it stopped.
 
+Authorities and keys that the rotation block asks for anew are replaced in stages, each a plan of its own: what follows on the first one is shown and carried out without
+asking again, until all is done or has to rest.
+
 Hosts that do not answer, and those that cannot be changed safely while others are away, are skipped and named with the reason: run the
 same command when they are back.
 
@@ -105,6 +108,8 @@ const replans = 5
 
 // planAndApply plans, shows, asks and applies. Where hosts changed after the plan was made, as they do while the helpers of an interrupted run end their last operation, it
 // begins again: nothing was done then, and what is applied is always what was shown.
+//
+// A plan on which others follow is answered for with them: they are stages of one change, and none of them takes back what the first one promises.
 func (s *session) planAndApply(ctx context.Context, e *bootstrap.Engine, yes, full bool) (*plan.Plan, error) {
 	for try := 1; ; try++ {
 		p, err := e.Plan(ctx)
@@ -112,6 +117,10 @@ func (s *session) planAndApply(ctx context.Context, e *bootstrap.Engine, yes, fu
 			return nil, err
 		}
 		err = s.carryOut(ctx, e, p, yes, full)
+		if err == nil && p.GoesOn {
+			try, yes = 0, true
+			continue
+		}
 		var stale *bootstrap.StaleError
 		if err == nil || try == replans || !errors.As(err, &stale) {
 			return p, err
@@ -132,7 +141,11 @@ func (s *session) carryOut(ctx context.Context, e *bootstrap.Engine, p *plan.Pla
 		return err
 	}
 	if !yes {
-		if err := s.ask(ctx, "Apply this plan?", "yes"); err != nil {
+		question := "Apply this plan?"
+		if p.GoesOn {
+			question = "Apply this plan, and the stages that follow on it?"
+		}
+		if err := s.ask(ctx, question, "yes"); err != nil {
 			return err
 		}
 	}

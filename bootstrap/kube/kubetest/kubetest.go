@@ -30,10 +30,12 @@ type Server struct {
 	ca      *x509.Certificate
 	caKey   *ecdsa.PrivateKey
 	process *etcdtest.Member
+	// Store is the member of etcd behind the server.
+	Store *etcdtest.Member
 }
 
-// Start runs etcd and kube-apiserver until the test ends. The server may not be ready yet.
-func Start(t *testing.T) *Server {
+// Start runs etcd and kube-apiserver until the test ends, with more flags if a test has any. The server may not be ready yet.
+func Start(t *testing.T, flags ...string) *Server {
 	t.Helper()
 	binary := etcdtest.Binary(t, "kube-apiserver", "TRIVET_KUBE_APISERVER")
 	store := etcdtest.Start(t, 1)[0]
@@ -41,10 +43,11 @@ func Start(t *testing.T) *Server {
 	s := &Server{dir: t.TempDir(), address: fmt.Sprintf("127.0.0.1:%d", port), process: &etcdtest.Member{Name: "kube-apiserver"}}
 	s.authority(t)
 	s.admin = s.issue(t, "admin", "trivet-test", "system:masters")
-	etcdtest.Run(t, s.process, binary, "--etcd-servers=http://"+store.Address, "--bind-address=127.0.0.1", "--advertise-address=127.0.0.1",
+	s.Store = store
+	etcdtest.Run(t, s.process, binary, append(flags, "--etcd-servers=http://"+store.Address, "--bind-address=127.0.0.1", "--advertise-address=127.0.0.1",
 		fmt.Sprintf("--secure-port=%d", port), "--cert-dir="+s.path("serving"), "--client-ca-file="+s.path("ca.crt"), "--authorization-mode=RBAC",
 		"--service-cluster-ip-range=10.96.0.0/16", "--service-account-issuer=https://kubernetes.default.svc", "--service-account-key-file="+s.path("ca.key"),
-		"--service-account-signing-key-file="+s.path("ca.key"), "--endpoint-reconciler-type=none", "--allow-privileged=true", "--v=0")
+		"--service-account-signing-key-file="+s.path("ca.key"), "--endpoint-reconciler-type=none", "--allow-privileged=true", "--v=0")...)
 	return s
 }
 

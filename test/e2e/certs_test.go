@@ -1,0 +1,258 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/trivet-dev/trivet/bootstrap"
+	"github.com/trivet-dev/trivet/bootstrap/event"
+)
+
+// level is a cluster of control planes in one rack, each a member of etcd and a node. More is what a test adds to the cluster block.
+func level(hosts int, more string) string {
+	var b strings.Builder
+	for i := 1; i <= hosts; i++ {
+		fmt.Fprintf(&b, "        host \"cp%d\" {\n          address = \"10.42.1.1%d\"\n          roles   = [\"etcd\", \"control-plane\", \"worker\"]\n        }\n", i, i)
+	}
+	return fmt.Sprintf(`
+fleet "level" {
+}
+
+region "north" {
+  site "n1" {
+    room "1" {
+      rack "a" {
+        cidr = "10.42.1.0/24"
+%s      }
+    }
+  }
+}
+
+cluster "level" {
+  kubernetes     = "1.37.2"
+  sites          = ["n1"]
+  pod_cidr       = "10.128.0.0/16"
+  service_cidr   = "10.96.0.0/16"
+  age_recipients = [] # the lab has its own
+
+  network {
+    plugin     = "bridge"
+    proxy_mode = "iptables"
+  }
+%s
+}
+`, b.String(), more)
+}
+
+const rotateAll = `
+  rotation {
+    etcd_ca             = 2
+    kubernetes_ca       = 2
+    front_proxy_ca      = 2
+    online_ca           = 2
+    service_account_key = 2
+    encryption_key      = 2
+    rest                = "%s"
+  }`
+
+// request asks the API of a host's balancer as the operator on that host would, from a connection of its own.
+func (o *operator) request(host string, args ...string) (string, error) {
+	root := o.rootOf(host)
+	pki := filepath.Join(root, "etc/kubernetes/pki")
+	pid := strings.Split(root, "/")[2]
+	const localCertificate = 58 // curl read a certificate and the key of the next one: it has not asked anything yet
+	for {
+		argv := append([]string{"--target", pid, "--net", "curl", "--silent", "--show-error", "--fail", "--max-time", "20", "--cacert", filepath.Join(pki, "ca.crt"),
+			"--cert", filepath.Join(pki, "operator.crt"), "--key", filepath.Join(pki, "operator.key")}, args...)
+		cmd := exec.Command("nsenter", argv...)
+		var stdout, stderr bytes.Buffer
+		cmd.Stdout, cmd.Stderr = &stdout, &stderr
+		err := cmd.Run()
+		var exit *exec.ExitError
+		if errors.As(err, &exit) && exit.ExitCode() == localCertificate {
+			continue
+		}
+		if err != nil {
+			err = fmt.Errorf("%w: %s", err, strings.TrimSpace(stderr.String()))
+		}
+		return stdout.String(), err
+	}
+}
+
+const configMaps = "https://127.0.0.1:7443/api/v1/namespaces/default/configmaps"
+
+func (o *operator) post(host, url, body string) {
+	o.t.Helper()
+	if _, err := o.request(host, "--header", "Content-Type: application/json", "--data", body, url); err != nil {
+		o.t.Fatal(err)
+	}
+}
+
+// load reads and writes through the API all the time. The function that it returns ends that, and tells how many requests there were and which failed.
+func (o *operator) load(host string) func() (int, []string) {
+	stop := make(chan struct{})
+	var done sync.WaitGroup
+	n := 0
+	var failed []string
+	done.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			n++
+			args := []string{configMaps + "/load"}
+			if n%2 == 0 {
+				args = append(args, "--request", "PATCH", "--header", "Content-Type: application/merge-patch+json", "--data", `{"data":{"n":"`+strconv.Itoa(n)+`"}}`)
+			}
+			if _, err := o.request(host, args...); err != nil {
+				failed = append(failed, fmt.Sprintf("%s request %d: %v", time.Now().Format(time.TimeOnly), n, err))
+			}
+		}
+	})
+	return sync.OnceValues(func() (int, []string) { close(stop); done.Wait(); return n, failed })
+}
+
+// certificates asks what there is.
+func (o *operator) certificates(code int) bootstrap.Certificates {
+	o.t.Helper()
+	return decode[bootstrap.Certificates](o.t, o.exits(code, "certs", "--json").stdout)
+}
+
+// storedUnder counts the Secrets and ConfigMaps of the cluster, by the name of the key that etcd holds them under.
+func (o *operator) storedUnder(host string) map[string]int {
+	o.t.Helper()
+	out := map[string]int{}
+	for _, folder := range []string{"/registry/secrets/", "/registry/configmaps/"} {
+		text := o.on(host, "/opt/trivet/bin/etcdctl", "--endpoints=https://127.0.0.1:2379", "--cacert=/etc/etcd/pki/ca.crt", "--cert=/etc/etcd/pki/etcd-operator.crt",
+			"--key=/etc/etcd/pki/etcd-operator.key", "get", "--prefix", folder, "--print-value-only")
+		for rest := text; ; {
+			_, after, ok := strings.Cut(rest, "k8s:enc:secretbox:v1:")
+			if !ok {
+				break
+			}
+			name, _, _ := strings.Cut(after, ":")
+			out[name]++
+			rest = after
+		}
+	}
+	return out
+}
+
+// TestRotation replaces every authority and key of a cluster of three control planes, one of the runs being killed, while somebody reads and writes through the API all the time.
+func TestRotation(t *testing.T) {
+	o := newOperator(t, "e2e-rotation", level(3, ""))
+	o.must("apply", "--yes")
+	o.must("verify")
+	o.post("cp1", configMaps, `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"load"}}`)
+	o.post("cp1", "https://127.0.0.1:7443/api/v1/namespaces/default/secrets", `{"apiVersion":"v1","kind":"Secret","metadata":{"name":"kept"},"stringData":{"a":"b"}}`)
+	before := o.certificates(0)
+	under := o.storedUnder("cp1")
+
+	o.write(level(3, fmt.Sprintf(rotateAll, "1s")))
+	stop := o.load("cp1")
+	defer stop()
+	o.killAt("a roll of control planes", func(e event.Event) bool { return e.Phase == "control-planes" && e.Kind == event.HostDone })
+	for try := 0; ; try++ { // rests of a second end between one run and the next
+		r := o.must("apply", "--yes")
+		if strings.Contains(r.stdout, "No changes") && !strings.Contains(r.stdout, "Next:") {
+			break
+		}
+		if try == 10 {
+			t.Fatalf("there is no end to it:\n%s", r.stdout)
+		}
+	}
+	n, failed := stop()
+	t.Logf("%d requests, %d failed", n, len(failed))
+	if n < 100 || len(failed) > 0 {
+		t.Errorf("of %d requests %d failed: %q", n, len(failed), failed)
+	}
+
+	old := map[string]bool{}
+	for _, a := range before.Authorities {
+		old[a.Fingerprint] = true
+	}
+	now := o.certificates(0)
+	if len(now.Authorities) != len(before.Authorities) {
+		t.Errorf("authorities: %+v", now.Authorities)
+	}
+	for _, a := range now.Authorities {
+		if old[a.Fingerprint] {
+			t.Errorf("the authority %s is the old one", a.Name)
+		}
+	}
+	for name, count := range o.storedUnder("cp1") {
+		if under[name] > 0 {
+			t.Errorf("%d objects are still stored under %s", count, name)
+		}
+	}
+	if text, err := o.request("cp1", "https://127.0.0.1:7443/api/v1/namespaces/default/secrets/kept"); err != nil || !strings.Contains(text, `"a": "Yg=="`) {
+		t.Errorf("a secret from before: %s, %v", text, err)
+	}
+	o.must("verify")
+	o.must("status")
+	o.must("certs", "renew", "--yes", "--host", "cp2")
+	o.unchanged()
+}
+
+// TestCertificatesEnd has all certificates of a host end, then its authorities, and lets apply bring the cluster back.
+func TestCertificatesEnd(t *testing.T) {
+	o := newOperator(t, "e2e-ends", level(1, ""))
+	o.must("apply", "--yes")
+	ended := func() {
+		t.Helper()
+		deadline := time.Now().Add(10 * time.Minute)
+		for {
+			c := decode[bootstrap.Certificates](t, o.run("certs", "--json").stdout)
+			all := true
+			for _, x := range c.Certificates {
+				all = all && c.Time.After(x.NotAfter)
+			}
+			if all {
+				return
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("they do not end: %+v", c)
+			}
+			time.Sleep(time.Until(c.Certificates[0].NotAfter)) // it is the time that is waited for
+		}
+	}
+	o.write(level(1, "  certificates {\n    leaf_lifetime = \"2m\"\n    renew_before = \"1s\"\n  }"))
+	o.must("apply", "--yes")
+	ended()
+	if _, err := o.request("cp1", configMaps); err == nil {
+		t.Error("the API answers, although nothing is valid")
+	}
+	o.write(level(1, ""))
+	o.must("apply", "--yes")
+	o.must("verify")
+	o.unchanged()
+
+	short := "  certificates {\n    ca_lifetime = \"8m\"\n    leaf_lifetime = \"7m\"\n    renew_before = \"1s\"\n    admin_lifetime = \"1m\"\n  }"
+	o.write(level(1, short+fmt.Sprintf(rotateAll, "0s")))
+	o.must("apply", "--yes")
+	o.must("verify")
+	for _, a := range o.certificates(0).Authorities {
+		if left := time.Until(a.NotAfter); left > 8*time.Minute {
+			t.Fatalf("the authority %s has %s left", a.Name, left)
+		} else {
+			time.Sleep(left) // it is the time that is waited for
+		}
+	}
+	ended()
+	o.write(level(1, fmt.Sprintf(rotateAll, "0s")))
+	o.must("apply", "--yes")
+	o.must("verify")
+	o.unchanged()
+}
