@@ -98,12 +98,12 @@ func (o *operator) post(host, url, body string) {
 	}
 }
 
-// load reads and writes through the API all the time. The function that it returns ends that, and tells how many requests there were and which failed.
-func (o *operator) load(host string) func() (int, []string) {
+// load reads and writes through the API all the time. The function that it returns ends that, and tells how many requests there were, how many of them were cut off while an API
+// server or its member of etcd restarted and were answered when asked again, and which failed.
+func (o *operator) load(host string) func() loaded {
 	stop := make(chan struct{})
 	var done sync.WaitGroup
-	n := 0
-	var failed []string
+	var l loaded
 	done.Go(func() {
 		for {
 			select {
@@ -111,17 +111,27 @@ func (o *operator) load(host string) func() (int, []string) {
 				return
 			default:
 			}
-			n++
+			l.requests++
 			args := []string{configMaps + "/load"}
-			if n%2 == 0 {
-				args = append(args, "--request", "PATCH", "--header", "Content-Type: application/merge-patch+json", "--data", `{"data":{"n":"`+strconv.Itoa(n)+`"}}`)
+			if l.requests%2 == 0 {
+				args = append(args, "--request", "PATCH", "--header", "Content-Type: application/merge-patch+json", "--data", `{"data":{"n":"`+strconv.Itoa(l.requests)+`"}}`)
 			}
-			if _, err := o.request(host, args...); err != nil {
-				failed = append(failed, fmt.Sprintf("%s request %d: %v", time.Now().Format(time.TimeOnly), n, err))
+			_, err := o.request(host, args...)
+			if err == nil {
+				continue
+			}
+			l.cut++
+			if _, again := o.request(host, args...); again != nil {
+				l.failed = append(l.failed, fmt.Sprintf("%s request %d: %v; again: %v", time.Now().Format(time.TimeOnly), l.requests, err, again))
 			}
 		}
 	})
-	return sync.OnceValues(func() (int, []string) { close(stop); done.Wait(); return n, failed })
+	return sync.OnceValue(func() loaded { close(stop); done.Wait(); return l })
+}
+
+type loaded struct {
+	requests, cut int
+	failed        []string
 }
 
 // certificates asks what there is.
@@ -173,10 +183,10 @@ func TestRotation(t *testing.T) {
 			t.Fatalf("there is no end to it:\n%s", r.stdout)
 		}
 	}
-	n, failed := stop()
-	t.Logf("%d requests, %d failed", n, len(failed))
-	if n < 100 || len(failed) > 0 {
-		t.Errorf("of %d requests %d failed: %q", n, len(failed), failed)
+	l := stop()
+	t.Logf("%d requests, %d cut off and answered when asked again", l.requests, l.cut-len(l.failed))
+	if l.requests < 100 || len(l.failed) > 0 {
+		t.Errorf("of %d requests %d failed: %q", l.requests, len(l.failed), l.failed)
 	}
 
 	old := map[string]bool{}
@@ -206,31 +216,35 @@ func TestRotation(t *testing.T) {
 	o.unchanged()
 }
 
-// TestCertificatesEnd has all certificates of a host end, then its authorities, and lets apply bring the cluster back.
+// ended waits until no certificate on any host is valid any more.
+func (o *operator) ended() {
+	o.t.Helper()
+	deadline := time.Now().Add(10 * time.Minute)
+	for {
+		c := decode[bootstrap.Certificates](o.t, o.run("certs", "--json").stdout)
+		last := c.Time
+		for _, x := range c.Certificates {
+			if x.NotAfter.After(last) {
+				last = x.NotAfter
+			}
+		}
+		if last.Equal(c.Time) && c.Expired() {
+			return
+		}
+		if time.Now().After(deadline) {
+			o.t.Fatalf("they do not end: %+v", c)
+		}
+		time.Sleep(time.Until(last) + time.Second) // it is the time that is waited for
+	}
+}
+
+// TestCertificatesEnd has all certificates of a host end, and lets apply bring the cluster back.
 func TestCertificatesEnd(t *testing.T) {
 	o := newOperator(t, "e2e-ends", level(1, ""))
 	o.must("apply", "--yes")
-	ended := func() {
-		t.Helper()
-		deadline := time.Now().Add(10 * time.Minute)
-		for {
-			c := decode[bootstrap.Certificates](t, o.run("certs", "--json").stdout)
-			all := true
-			for _, x := range c.Certificates {
-				all = all && c.Time.After(x.NotAfter)
-			}
-			if all {
-				return
-			}
-			if time.Now().After(deadline) {
-				t.Fatalf("they do not end: %+v", c)
-			}
-			time.Sleep(time.Until(c.Certificates[0].NotAfter)) // it is the time that is waited for
-		}
-	}
 	o.write(level(1, "  certificates {\n    leaf_lifetime = \"2m\"\n    renew_before = \"1s\"\n  }"))
 	o.must("apply", "--yes")
-	ended()
+	o.ended()
 	if _, err := o.request("cp1", configMaps); err == nil {
 		t.Error("the API answers, although nothing is valid")
 	}
@@ -238,19 +252,25 @@ func TestCertificatesEnd(t *testing.T) {
 	o.must("apply", "--yes")
 	o.must("verify")
 	o.unchanged()
+}
 
+// TestAuthoritiesEnd does the same with authorities, and all that they signed.
+func TestAuthoritiesEnd(t *testing.T) {
+	inFull(t)
+	o := newOperator(t, "e2e-authorities", level(1, ""))
+	o.must("apply", "--yes")
 	short := "  certificates {\n    ca_lifetime = \"8m\"\n    leaf_lifetime = \"7m\"\n    renew_before = \"1s\"\n    admin_lifetime = \"1m\"\n  }"
 	o.write(level(1, short+fmt.Sprintf(rotateAll, "0s")))
 	o.must("apply", "--yes")
 	o.must("verify")
 	for _, a := range o.certificates(0).Authorities {
-		if left := time.Until(a.NotAfter); left > 8*time.Minute {
+		left := time.Until(a.NotAfter)
+		if left > 8*time.Minute {
 			t.Fatalf("the authority %s has %s left", a.Name, left)
-		} else {
-			time.Sleep(left) // it is the time that is waited for
 		}
+		time.Sleep(left) // it is the time that is waited for
 	}
-	ended()
+	o.ended()
 	o.write(level(1, fmt.Sprintf(rotateAll, "0s")))
 	o.must("apply", "--yes")
 	o.must("verify")
