@@ -237,24 +237,25 @@ func TestReceiveRefuses(t *testing.T) {
 	stranger.keys.Authority = one.keys.Authority // it believes the receiver
 	address, socket := two.serve(t, "one")
 	good := Snapshot{Member: "one", Taken: noon, Revision: 7}
-	for name, test := range map[string]struct {
+	for _, test := range []struct {
+		name string
 		by   *site
 		as   string
 		body []byte
 		says string
 	}{
-		"another host":       {other, good.Name(), content('x'), "Put \"https://"},
-		"another authority":  {stranger, good.Name(), content('x'), "Put \"https://"},
-		"another's name":     {one, Snapshot{Member: "other", Taken: noon, Revision: 7}.Name(), content('x'), "403"},
-		"no snapshot's name": {one, "passwd", content('x'), "403"},
-		"damaged":            {one, good.Name(), append([]byte("y"), content('x')[1:]...), "it is damaged"},
-		"cut off":            {one, good.Name(), content('x')[:100], "it was cut off"},
-		"good":               {one, good.Name(), content('x'), ""},
-		"again":              {one, good.Name(), content('x'), ""},
+		{"another host", other, good.Name(), content('x'), "Put \"https://"},
+		{"another authority", stranger, good.Name(), content('x'), "Put \"https://"},
+		{"another's name", one, Snapshot{Member: "other", Taken: noon, Revision: 7}.Name(), content('x'), "403"},
+		{"no snapshot's name", one, "passwd", content('x'), "403"},
+		{"damaged", one, good.Name(), append([]byte("y"), content('x')[1:]...), "it is damaged"},
+		{"cut off", one, good.Name(), content('x')[:100], "it was cut off"},
+		{"good", one, good.Name(), content('x'), ""},
+		{"again", one, good.Name(), content('x'), ""},
 	} {
 		err := put(t, test.by, address, test.as, test.body)
 		if test.says == "" && err != nil || test.says != "" && (err == nil || !strings.Contains(err.Error(), test.says)) {
-			t.Errorf("%s: %v, want %q", name, err, test.says)
+			t.Errorf("%s: %v, want %q", test.name, err, test.says)
 		}
 	}
 	if r := report(t, socket); len(r.Snapshots) != 1 || r.Snapshots[0].Name() != good.Name() || r.Snapshots[0].Wrong != "" {

@@ -7,9 +7,12 @@ import (
 
 	"github.com/trivet-dev/trivet/bootstrap"
 	"github.com/trivet-dev/trivet/bootstrap/desired"
+	"github.com/trivet-dev/trivet/bootstrap/etcd"
 	"github.com/trivet-dev/trivet/bootstrap/fleettest"
 	"github.com/trivet-dev/trivet/bootstrap/identity"
+	"github.com/trivet-dev/trivet/bootstrap/kube"
 	"github.com/trivet-dev/trivet/bootstrap/plan"
+	"github.com/trivet-dev/trivet/bootstrap/topology"
 )
 
 // Measured is what one plan of the whole fleet took in the operator's process.
@@ -39,7 +42,9 @@ func Plan(ctx context.Context, f *Fleet, helper string, parallel int) (*Measured
 	lap := time.Now()
 	e, err := bootstrap.Connect(ctx, bootstrap.Options{
 		Topology: t, Artifacts: &fleettest.Fleet{}, Helper: func(string) (string, error) { return helper, nil },
-		API: func(*bootstrap.Engine, func() (*identity.Identity, error)) bootstrap.API { return sameObjects{} },
+		API: func(e *bootstrap.Engine, _ func() (*identity.Identity, error)) bootstrap.API {
+			return sameObjects{cluster: e.Cluster()}
+		},
 	})
 	if err != nil {
 		return nil, err
@@ -80,8 +85,27 @@ func First(p *plan.Plan) string {
 	return "none"
 }
 
-// sameObjects is an API in which every object is as desired. It does nothing else.
-type sameObjects struct{ bootstrap.API }
+// sameObjects is an API in which every object, member and node is as desired. It does nothing else.
+type sameObjects struct {
+	bootstrap.API
+	cluster *topology.Cluster
+}
+
+func (o sameObjects) Membership(context.Context) (*plan.Members, error) {
+	out := &plan.Members{}
+	for i, h := range o.cluster.HostsWith(topology.RoleEtcd) {
+		out.List = append(out.List, etcd.Member{ID: uint64(i + 1), Name: h.Name, PeerURLs: []string{desired.PeerURL(h.Address)}})
+	}
+	return out, nil
+}
+
+func (o sameObjects) NodeInfos(context.Context) (map[string]kube.NodeInfo, error) {
+	out := map[string]kube.NodeInfo{}
+	for _, h := range o.cluster.Nodes() {
+		out[h.Name] = kube.NodeInfo{Name: h.Name, State: "Ready", NetworkReady: true}
+	}
+	return out, nil
+}
 
 func (sameObjects) Compare(_ context.Context, objects []desired.Object) ([]plan.ObjectState, error) {
 	out := make([]plan.ObjectState, len(objects))
