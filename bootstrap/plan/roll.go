@@ -108,6 +108,9 @@ func (m *maker) controlPlanes(voters []*topology.Host) (later []*topology.Host) 
 	up := m.up()
 	for i := range steps {
 		steps[i].Guards = m.guards(steps[i])
+		if first, rest := split(steps[i].Actions, guard); hasMember(m.Seen[steps[i].Host].Record) { // of a member that a killed run had just made
+			steps[i].Actions = slices.Concat(first, rest)
+		}
 		steps[i].Actions = m.stopFirst(voters[i], steps[i].Actions)
 		up[steps[i].Host] = true
 		steps[i].Gates = m.controlPlaneGates(up)
