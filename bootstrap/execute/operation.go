@@ -116,7 +116,7 @@ func (r *run) document(name string) (*hostapi.Document, error) {
 		inv.Initialised = inv.Initialised && r.phase != plan.PhaseIdentity
 		inv.Generation = r.plan.GenerationIn(r.phase)
 		if r.phase == plan.PhaseFinish {
-			if r.plan.Settles {
+			if r.plan.Settles && len(r.failed) == 0 { // a worker that failed has not left the old release
 				inv.From = ""
 			}
 			inv.Hosts = slices.DeleteFunc(slices.Clone(inv.Hosts), func(h inventory.Host) bool { return slices.Contains(r.plan.Leaving, h.Name) })
