@@ -213,27 +213,31 @@ func (r *run) runPhase(ctx context.Context, ph plan.Phase) error {
 // is reported. Where there are limits, no step begins after one has failed: what takes one node away may take all of them.
 func (r *run) parallel(ctx context.Context, steps []plan.Step, limits map[string]int, do func(context.Context, plan.Step) error) error {
 	type end struct {
-		group string
-		err   error
+		step int
+		err  error
 	}
-	var errs []error
+	errs, failed := make([]error, len(steps)), false // in the order of the steps
 	ended, running, inGroup := make(chan end), 0, map[string]int{}
-	room := func(s plan.Step) bool {
-		limit, limited := limits[s.Group]
-		return !limited || inGroup[s.Group] < max(limit, 1)
+	room := func(i int) bool {
+		group := steps[i].Group
+		limit, limited := limits[group]
+		return !limited || inGroup[group] < max(limit, 1)
 	}
-	pending := slices.Clone(steps)
+	pending := make([]int, len(steps))
+	for i := range steps {
+		pending[i] = i
+	}
 	for {
 		next := -1
-		if running < max(r.Parallel, 1) && ctx.Err() == nil && (limits == nil || len(errs) == 0) {
+		if running < max(r.Parallel, 1) && ctx.Err() == nil && (limits == nil || !failed) {
 			next = slices.IndexFunc(pending, room)
 		}
 		if next >= 0 {
-			s := pending[next]
+			i := pending[next]
 			pending = slices.Delete(pending, next, next+1)
 			running++
-			inGroup[s.Group]++
-			go func() { ended <- end{s.Group, do(ctx, s)} }()
+			inGroup[steps[i].Group]++
+			go func() { ended <- end{i, do(ctx, steps[i])} }()
 			continue
 		}
 		if running == 0 {
@@ -241,10 +245,8 @@ func (r *run) parallel(ctx context.Context, steps []plan.Step, limits map[string
 		}
 		e := <-ended
 		running--
-		inGroup[e.group]--
-		if e.err != nil {
-			errs = append(errs, e.err)
-		}
+		inGroup[steps[e.step].Group]--
+		errs[e.step], failed = e.err, failed || e.err != nil
 	}
 }
 
