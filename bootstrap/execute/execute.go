@@ -308,7 +308,7 @@ func (r *run) actions(ctx context.Context, s plan.Step) error {
 			continue
 		}
 		n := 1
-		for n < len(rest) && rest[n].OnHost() == a.OnHost() && rest[n].Node == "" && rest[n].Member == nil && rest[n].Gate == nil {
+		for n < len(rest) && rest[n].OnHost() == a.OnHost() && (a.OnHost() || rest[n].Object != nil) {
 			n++
 		}
 		part := s

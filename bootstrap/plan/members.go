@@ -144,9 +144,7 @@ func (m *maker) compareMember(h *topology.Host, member *etcd.Member) {
 
 // onItsWay says whether a host's member was set up and never started.
 func (m *maker) onItsWay(h *topology.Host) bool {
-	return !slices.ContainsFunc(m.Seen[h.Name].Record.Items, func(i hostapi.RecordedItem) bool {
-		return i.Item.ID() == hostapi.ID{Kind: hostapi.KindUnit, Name: desired.EtcdUnit}
-	})
+	return !recordsUnit(m.Seen[h.Name].Record, desired.EtcdUnit)
 }
 
 // loss says why what a host has of its member is no longer it; "" where it is.
@@ -171,9 +169,6 @@ func (m *maker) replaced(h *topology.Host) bool {
 
 // leftOfMember lists what a record has of a member that must go before the host can be another one.
 func leftOfMember(r *hostapi.Record) []hostapi.ID {
-	if r == nil {
-		return nil
-	}
 	var out []hostapi.ID
 	for _, id := range []hostapi.ID{
 		{Kind: hostapi.KindUnit, Name: desired.EtcdUnit},
@@ -181,7 +176,7 @@ func leftOfMember(r *hostapi.Record) []hostapi.ID {
 		{Kind: hostapi.KindFile, Name: desired.InitialClusterFile},
 		{Kind: hostapi.KindDirectory, Name: desired.EtcdData},
 	} {
-		if slices.ContainsFunc(r.Items, func(i hostapi.RecordedItem) bool { return i.Item.ID() == id }) {
+		if records(r, id) {
 			out = append(out, id)
 		}
 	}

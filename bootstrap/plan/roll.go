@@ -70,7 +70,7 @@ func (m *maker) images() (old []Step) {
 // setAside takes what control planes do as such out of their actions, for later.
 func (m *maker) setAside(voters []*topology.Host) []*topology.Host {
 	for _, h := range voters {
-		m.aside[h.Name], m.actions[h.Name] = split(m.actions[h.Name], func(a Action) bool { return controlPlanePart(a) || a.Verb == Remove && !m.retires(h) || m.unborn(h) })
+		m.aside[h.Name], m.actions[h.Name] = split(m.actions[h.Name], func(a Action) bool { return m.asControlPlane(h, a) || m.unborn(h) })
 	}
 	return voters
 }
@@ -84,8 +84,7 @@ func (m *maker) controlPlanes(voters []*topology.Host) (later []*topology.Host) 
 		case back:
 			m.actions[h.Name] = m.aside[h.Name]
 		case upgrades && !m.unborn(h):
-			now, rest := split(m.actions[h.Name], func(a Action) bool { return controlPlanePart(a) || a.Verb == Remove && !m.retires(h) })
-			m.actions[h.Name], m.aside[h.Name] = now, rest
+			m.actions[h.Name], m.aside[h.Name] = split(m.actions[h.Name], func(a Action) bool { return m.asControlPlane(h, a) })
 			later = append(later, h)
 		}
 	}
@@ -101,9 +100,7 @@ func (m *maker) controlPlanes(voters []*topology.Host) (later []*topology.Host) 
 	slices.SortStableFunc(voters, func(a, b *topology.Host) int { return order(a) - order(b) })
 	steps := m.each(voters, func(Action) bool { return true })
 	for i, h := range voters {
-		if m.retires(h) { // what it gives up goes last
-			_, steps[i].Actions = split(steps[i].Actions, func(a Action) bool { return a.Verb == Remove })
-		}
+		steps[i].Actions = m.kept(h)
 	}
 	up := m.up()
 	for i := range steps {
@@ -120,6 +117,20 @@ func (m *maker) controlPlanes(voters []*topology.Host) (later []*topology.Host) 
 		m.actions[h.Name] = m.aside[h.Name]
 	}
 	return later
+}
+
+// asControlPlane says of an action of a host that it belongs to the control plane there; removals do, unless the host gives something up, which goes last.
+func (m *maker) asControlPlane(h *topology.Host, a Action) bool {
+	return controlPlanePart(a) || a.Verb == Remove && !m.retires(h)
+}
+
+// kept are a host's actions without what it gives up, which goes last.
+func (m *maker) kept(h *topology.Host) []Action {
+	if !m.retires(h) {
+		return m.actions[h.Name]
+	}
+	_, rest := split(m.actions[h.Name], func(a Action) bool { return a.Verb == Remove })
+	return rest
 }
 
 // unborn says whether a control plane's API server was never set up.
@@ -139,9 +150,12 @@ func (m *maker) up() map[string]bool {
 }
 
 func recordsUnit(r *hostapi.Record, unit string) bool {
-	return r != nil && slices.ContainsFunc(r.Items, func(i hostapi.RecordedItem) bool {
-		return i.Item.ID() == hostapi.ID{Kind: hostapi.KindUnit, Name: unit}
-	})
+	return records(r, hostapi.ID{Kind: hostapi.KindUnit, Name: unit})
+}
+
+// records says whether a record has an item.
+func records(r *hostapi.Record, id hostapi.ID) bool {
+	return r != nil && slices.ContainsFunc(r.Items, func(i hostapi.RecordedItem) bool { return i.Item.ID() == id })
 }
 
 // revive brings back etcd members and API servers that do not run, with what they read, on all hosts at once: they have nothing to lose, and the gates between control planes

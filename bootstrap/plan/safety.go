@@ -113,9 +113,7 @@ func (m *maker) leaveOutAway() {
 
 // hasMember says whether a member of etcd was set up on a host.
 func hasMember(r *hostapi.Record) bool {
-	return r != nil && slices.ContainsFunc(r.Items, func(i hostapi.RecordedItem) bool {
-		return i.Item.ID() == hostapi.ID{Kind: hostapi.KindDirectory, Name: desired.EtcdData}
-	})
+	return records(r, hostapi.ID{Kind: hostapi.KindDirectory, Name: desired.EtcdData})
 }
 
 func (m *maker) skip(h *topology.Host, reason string) {

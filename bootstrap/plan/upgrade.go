@@ -121,11 +121,7 @@ func (m *maker) nodeStep(h *topology.Host, actions []Action) Step {
 func (m *maker) nodes(voters, workers []*topology.Host) {
 	var own []Step
 	for _, h := range voters {
-		actions := m.actions[h.Name]
-		if m.retires(h) { // what it gives up goes last
-			_, actions = split(actions, func(a Action) bool { return a.Verb == Remove })
-		}
-		if len(actions) > 0 {
+		if actions := m.kept(h); len(actions) > 0 {
 			own = append(own, m.nodeStep(h, actions))
 		}
 	}
@@ -142,13 +138,13 @@ func (m *maker) nodes(voters, workers []*topology.Host) {
 		budgeted = append(budgeted, s)
 	}
 	m.phase(Phase{Name: "workers", Title: "Workers", Steps: once})
-	limits, steps := m.budget(workers, budgeted)
+	limits, steps := m.budget(budgeted)
 	m.phase(Phase{Name: "nodes", Title: "Nodes that are away while they change", Steps: steps, Limits: limits})
 }
 
 // budget is how many nodes of each group may be away at once, by the group's key. Where pods have to leave, a node that is not Ready for other reasons uses it up, and one that is to change
 // and is not Ready costs nothing more: it goes first. Nodes for which nothing is left stay as they are.
-func (m *maker) budget(workers []*topology.Host, steps []Step) (map[string]int, []Step) {
+func (m *maker) budget(steps []Step) (map[string]int, []Step) {
 	type group struct {
 		name   string
 		nodes  int
