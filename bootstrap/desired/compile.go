@@ -127,9 +127,9 @@ func oneRack(c *topology.Cluster) error {
 	}
 	nodes := c.Nodes()
 	for _, h := range nodes {
-		if first := nodes[0]; h.Rack != first.Rack && h.Rack.CIDR != first.Rack.CIDR {
+		if first := nodes[0]; h.Rack != first.Rack && (h.Rack.CIDR != first.Rack.CIDR || !h.Rack.CIDR.IsValid()) {
 			return fmt.Errorf("%s: the bridge plugin with static routes serves one layer-2 domain, and hosts %s (%s) and %s (%s) are in different ones: set routes = \"external\" and give your routers the routes, or plugin = \"flannel\"",
-				c.Network.Range, first.Name, first.Rack.CIDR, h.Name, h.Rack.CIDR)
+				c.Network.Range, first.Name, first.Rack.Where(), h.Name, h.Rack.Where())
 		}
 	}
 	return nil

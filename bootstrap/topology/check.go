@@ -113,17 +113,29 @@ func (d *decoder) checkRanges(t *Topology) {
 	for i, b := range racks {
 		d.overlap(b, racks[:i])
 	}
+	machines := loose(t)
 	for _, c := range t.Clusters {
-		others := racks
+		others := slices.Concat(racks, machines)
 		if c.PodCIDR.IsValid() {
 			pods := span{c.PodCIDR, "pod_cidr of cluster " + c.Name, c.PodCIDRRange, c.Range}
 			d.overlap(pods, others)
-			others = append(slices.Clone(racks), pods)
+			others = append(others, pods)
 		}
 		if c.ServiceCIDR.IsValid() {
 			d.overlap(span{c.ServiceCIDR, "service_cidr of cluster " + c.Name, c.ServiceRange, c.Range}, others)
 		}
 	}
+}
+
+// loose are the addresses of hosts whose racks have no range.
+func loose(t *Topology) []span {
+	var out []span
+	for _, h := range t.AllHosts() {
+		if !h.Rack.CIDR.IsValid() && h.Address.IsValid() {
+			out = append(out, span{netip.PrefixFrom(h.Address, h.Address.BitLen()), "address of host " + h.Name, h.AddressRange, h.Range})
+		}
+	}
+	return out
 }
 
 // overlap reports the first of the others that shares addresses with a range.
@@ -247,7 +259,7 @@ func (d *decoder) checkNetwork(c *Cluster, at *clusterPlaces) {
 		if h.Rack != nodes[0].Rack {
 			d.errorf(at.plugin, c.Network.Range, "Static routes across racks",
 				"The bridge plugin with static routes serves one layer-2 domain, that is one rack, but %s is in %s and %s in %s. Use plugin = \"flannel\", or routes = \"external\" and let your routers carry the pod ranges.",
-				nodes[0].Name, nodes[0].Rack.CIDR, h.Name, h.Rack.CIDR)
+				nodes[0].Name, nodes[0].Rack.Where(), h.Name, h.Rack.Where())
 			return
 		}
 	}

@@ -59,6 +59,9 @@ func (d *decoder) evaluate(variables, locals hcl.Blocks) {
 		d.validateVariable(v)
 	}
 	d.ctx.Variables["local"] = cty.ObjectVal(d.localValues(locals))
+	if d.opts.Unknown != "" {
+		d.ctx.Variables[d.opts.Unknown] = cty.DynamicVal
+	}
 }
 
 func (d *decoder) declare(block *hcl.Block) *variable {

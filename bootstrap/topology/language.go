@@ -160,7 +160,7 @@ var rackBlock = &blockType{
 	name: "rack", label: "name", repeat: true,
 	meaning: "One access switch: one subnet, at most 48 hosts. Becomes the node label `trivet.dev/rack`.",
 	attrs: []attribute{
-		{name: "cidr", kind: "range", required: true, meaning: "The subnet that the addresses of the rack's hosts are in."},
+		{name: "cidr", kind: "range", def: "none: addresses are what they are", meaning: "The subnet that the addresses of the rack's hosts are in: they are held against it. The lab needs it."},
 		{name: "labels", kind: "map of string", def: "none", meaning: "Node labels for all hosts of the rack."},
 		{name: "annotations", kind: "map of string", def: "none", meaning: "Node annotations for all hosts of the rack."},
 	},

@@ -158,12 +158,20 @@ type Room struct {
 type Rack struct {
 	Name        string
 	Room        *Room
-	CIDR        netip.Prefix
+	CIDR        netip.Prefix // not valid where the topology gives none
 	Labels      map[string]string
 	Annotations map[string]string
 	Taints      []Taint
 	Hosts       []*Host
 	Range       hcl.Range
+}
+
+// Where says which rack it is: by its range, where it has one.
+func (r *Rack) Where() string {
+	if r.CIDR.IsValid() {
+		return r.CIDR.String()
+	}
+	return fmt.Sprintf("rack %s of room %s of site %s", r.Name, r.Room.Name, r.Room.Site.Name)
 }
 
 // Role is a part that a host plays in a cluster.

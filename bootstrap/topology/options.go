@@ -23,6 +23,10 @@ type Options struct {
 	// CheckSettings checks a component's settings against the field table of a Kubernetes release. Nil accepts any.
 	CheckSettings func(kubernetes string, c Component) []FieldError
 
+	// Unknown is a name that stands for a value nobody knows yet, as when a plan is made for machines that do not exist: an expression with it is neither checked nor an error, and
+	// what is read from it stays empty. Empty: there is none.
+	Unknown string
+
 	// Access, when set, replaces all that says how hosts are reached and who can decrypt the cluster's keys.
 	Access *Access
 }

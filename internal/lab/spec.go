@@ -78,7 +78,9 @@ func (s Spec) check() error {
 func (h Host) check() error {
 	errs := []error{checkName("host", h.Name, 63)}
 	switch {
-	case !h.Network.IsValid() || !h.Network.Addr().Is4():
+	case !h.Network.IsValid():
+		errs = append(errs, fmt.Errorf("host %q has no network: the lab needs the range (cidr) of its rack", h.Name))
+	case !h.Network.Addr().Is4():
 		errs = append(errs, fmt.Errorf("host %q: network %s is not an IPv4 prefix", h.Name, h.Network))
 	case h.Network.Bits() > 30:
 		errs = append(errs, fmt.Errorf("host %q: network %s has no room for a gateway: use a /30 or larger", h.Name, h.Network))

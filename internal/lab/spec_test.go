@@ -34,7 +34,7 @@ func TestSpecCheck(t *testing.T) {
 		"same address":    {one(at("a", "10.1.1.11/24"), at("b", "10.1.1.11/24")), []string{`host "a" and host "b" both have the address 10.1.1.11`}},
 		"outside":         {one(Host{"a", netip.MustParseAddr("10.1.2.1"), netip.MustParsePrefix("10.1.1.0/24")}), []string{"is not in its network"}},
 		"no address":      {one(Host{Name: "a", Network: netip.MustParsePrefix("10.1.1.0/24")}), []string{"is not in its network"}},
-		"no network":      {one(Host{Name: "a", Address: netip.MustParseAddr("10.1.1.1")}), []string{"is not an IPv4 prefix"}},
+		"no network":      {one(Host{Name: "a", Address: netip.MustParseAddr("10.1.1.1")}), []string{"has no network: the lab needs the range (cidr)"}},
 		"IPv6":            {one(at("a", "fd00::11/64")), []string{"is not an IPv4 prefix"}},
 		"broadcast":       {one(at("a", "10.1.1.255/24")), []string{"network or broadcast"}},
 		"network address": {one(Host{"a", netip.MustParseAddr("10.1.1.0"), netip.MustParsePrefix("10.1.1.0/24")}), []string{"network or broadcast"}},
