@@ -50,7 +50,9 @@ type Options struct {
 	// SudoPassword is asked when sudo wants one; nil means never.
 	SudoPassword func(ctx context.Context, host string) (string, error)
 	// Passphrase opens an encrypted private key; nil means never.
-	Passphrase  func(ctx context.Context, path string) (string, error)
+	Passphrase func(ctx context.Context, path string) (string, error)
+	// PrivateKeys are those that are in memory alone, by the name that stands for a path in the topology.
+	PrivateKeys map[string][]byte
 	GateTimeout time.Duration // 10 minutes when zero
 	// SkipPreflight names checks of the preflight whose errors a plan of new hosts goes on in spite of, as preflight.Known has them.
 	SkipPreflight []string
@@ -92,7 +94,7 @@ func Connect(ctx context.Context, o Options) (*Engine, error) {
 	o.defaults()
 	e := &Engine{Options: o, cluster: c, release: rel, hosts: map[string]remote.Host{}, failed: map[string]error{}, patience: lookTimeout}
 	if o.Connect == nil {
-		e.pool = sshhost.NewPool(sshhost.Options{Learned: e.learned})
+		e.pool = sshhost.NewPool(sshhost.Options{Learned: e.learned, Keys: e.PrivateKeys})
 		reach, err := newReach(e)
 		if err != nil {
 			return nil, err

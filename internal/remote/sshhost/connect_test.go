@@ -177,6 +177,29 @@ func TestLogin(t *testing.T) {
 		cfg.PrivateKeys = []string{other, f.keyPath}
 		f.connect(cfg)
 	})
+	t.Run("key without a file", func(t *testing.T) {
+		text, err := os.ReadFile(f.keyPath)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg := f.config(s)
+		cfg.PrivateKeys = []string{"the key of the run"}
+		pool := sshhost.NewPool(sshhost.Options{Keys: map[string][]byte{"the key of the run": text}})
+		defer pool.Close()
+		h, err := pool.Connect(within(t), cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer h.Close()
+		cfg.PrivateKeys = []string{"a broken key"}
+		broken := sshhost.NewPool(sshhost.Options{Keys: map[string][]byte{"a broken key": []byte("PLANTED")}})
+		defer broken.Close()
+		_, err = broken.Connect(within(t), cfg)
+		refused(t, err, sshhost.ErrAuth, "a broken key", "not usable")
+		if strings.Contains(err.Error(), "PLANTED") {
+			t.Errorf("the error repeats the key: %v", err)
+		}
+	})
 	t.Run("missing key file", func(t *testing.T) {
 		cfg := f.config(s)
 		cfg.PrivateKeys = []string{filepath.Join(f.dir, "none")}

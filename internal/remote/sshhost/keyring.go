@@ -42,6 +42,7 @@ type offer struct {
 // keyring loads each private key once, and keeps one connection to the agent.
 type keyring struct {
 	mu     sync.Mutex
+	memory map[string][]byte // texts of keys that have no file
 	files  map[string]identity
 	agent  agent.ExtendedAgent
 	conn   net.Conn
@@ -316,7 +317,11 @@ func (k *keyring) file(ctx context.Context, e *endpoint, path string) (identity,
 	refuse := func(message, remedy string, err error) (identity, error) {
 		return identity{}, &Error{Kind: ErrAuth, Target: e.String(), Message: message, Remedy: remedy, Err: err}
 	}
-	text, err := os.ReadFile(path)
+	text, held := k.memory[path]
+	var err error
+	if !held {
+		text, err = os.ReadFile(path)
+	}
 	if err != nil {
 		return refuse("the private key cannot be read", "check private_key", err)
 	}
@@ -329,8 +334,10 @@ func (k *keyring) file(ctx context.Context, e *endpoint, path string) (identity,
 	if err != nil {
 		return refuse("private key "+path+" is not usable", notAKey, err)
 	}
-	if signer, err = withCertificate(signer, path); err != nil {
-		return refuse("the certificate beside private key "+path+" is not usable", "", err)
+	if !held { // a certificate stands beside a file
+		if signer, err = withCertificate(signer, path); err != nil {
+			return refuse("the certificate beside private key "+path+" is not usable", "", err)
+		}
 	}
 	if k.files == nil {
 		k.files = map[string]identity{}

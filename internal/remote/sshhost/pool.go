@@ -21,6 +21,8 @@ type Options struct {
 	PerBastion int
 	// Learned is told of each host key that was written to a known_hosts file because the policy is Learn; it may be nil, and is called for one key at a time.
 	Learned func(LearnedKey)
+	// Keys are private keys that are in memory alone, in PEM, by the name that stands for their path.
+	Keys map[string][]byte
 }
 
 // LearnedKey is a host key that nobody has checked.
@@ -70,7 +72,7 @@ func NewPool(o Options) *Pool {
 	if o.PerBastion <= 0 {
 		o.PerBastion = 32
 	}
-	return &Pool{options: o, hosts: hostKeys{learned: o.Learned}, all: make(semaphore, o.Handshakes), targets: map[string]semaphore{}, shared: map[string]*sharedHop{}}
+	return &Pool{options: o, keys: keyring{memory: o.Keys}, hosts: hostKeys{learned: o.Learned}, all: make(semaphore, o.Handshakes), targets: map[string]semaphore{}, shared: map[string]*sharedHop{}}
 }
 
 // Connect logs in to the host, places the helper if it is not there, starts it as root and greets it. It makes a new connection each time: call it
