@@ -303,6 +303,17 @@ func (b *block) address(name string) (netip.Addr, bool) {
 	return a, true
 }
 
+// prefixOr reads an IPv4 range that has a default. It is not valid where it is wrong or not known.
+func (b *block) prefixOr(name, otherwise string) netip.Prefix {
+	if attr := b.attrs[name]; attr != nil {
+		if v, _ := attr.Expr.Value(b.d.ctx); !v.IsNull() {
+			p, _ := b.prefix(name)
+			return p
+		}
+	}
+	return netip.MustParsePrefix(otherwise)
+}
+
 // prefix reads an IPv4 range.
 func (b *block) prefix(name string) (netip.Prefix, bool) {
 	s, shown, ok := b.text(name)

@@ -26,7 +26,7 @@ func (d *decoder) decodeCluster(b *block, t *Topology) *Cluster {
 	c.PodCIDRRange, c.ServiceRange = b.at("pod_cidr"), b.at("service_cidr")
 	c.Kubernetes = d.decodeRelease(b)
 	d.decodeClusterSites(b, c, t, at)
-	c.PodCIDR, _ = b.prefix("pod_cidr")
+	c.PodCIDR = b.prefixOr("pod_cidr", "10.128.0.0/12")
 	c.NodePrefix, _ = b.integer("node_prefix", 24, 8, 30)
 	c.ServiceCIDR = d.decodeServiceRange(b)
 	c.AgeRecipients = d.decodeRecipients(b)
@@ -118,8 +118,8 @@ func (d *decoder) decodeClusterSites(b *block, c *Cluster, t *Topology, at *clus
 
 // decodeServiceRange reads service_cidr; kube-apiserver's allocator takes no more than 20 bits.
 func (d *decoder) decodeServiceRange(b *block) netip.Prefix {
-	p, ok := b.prefix("service_cidr")
-	if !ok {
+	p := b.prefixOr("service_cidr", "10.96.0.0/16")
+	if !p.IsValid() {
 		return netip.Prefix{}
 	}
 	if p.Bits() < 12 || p.Bits() > 26 {

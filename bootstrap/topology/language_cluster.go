@@ -6,9 +6,9 @@ var clusterBlock = &blockType{
 	attrs: []attribute{
 		{name: "kubernetes", kind: "string", required: true, meaning: "The release, such as `\"1.37.2\"`."},
 		{name: "sites", kind: "list of string", required: true, meaning: "Names of the sites it lies over. A site belongs to one cluster."},
-		{name: "pod_cidr", kind: "range", required: true, meaning: "The range that pods get addresses from. Cannot be changed later."},
+		{name: "pod_cidr", kind: "range", def: "`\"10.128.0.0/12\"`", meaning: "The range that pods get addresses from. Cannot be changed later."},
 		{name: "node_prefix", kind: "number", def: "`24`", meaning: "The size of each node's part of `pod_cidr`. Cannot be changed later."},
-		{name: "service_cidr", kind: "range", required: true, meaning: "The range of Service addresses, `/12` to `/26`. Cannot be changed later."},
+		{name: "service_cidr", kind: "range", def: "`\"10.96.0.0/16\"`", meaning: "The range of Service addresses, `/12` to `/26`. Cannot be changed later."},
 		{name: "age_recipients", kind: "list of string", def: "none: at least one is needed", meaning: "age public keys; each of their identities alone can decrypt the cluster's CA keys. `trivet identity new` makes one.", access: true},
 		{name: "images", kind: "list of string", def: "none", meaning: "Images that every node must have before a workload wants them; the same as `image` blocks."},
 	},

@@ -55,3 +55,35 @@ cluster "c" {
 		t.Errorf("a name that stands for nothing is accepted: %s", out)
 	}
 }
+
+// TestLeftOutRanges gives clusters the usual ranges for pods and Services, also where the argument is null.
+func TestLeftOutRanges(t *testing.T) {
+	const text = `fleet "f" {
+}
+region "r" {
+  site "s" {
+    room "1" {
+      rack "a" {
+        host "h1" {
+          address = "192.168.7.2"
+          roles   = ["etcd", "control-plane", "worker"]
+        }
+      }
+    }
+  }
+}
+cluster "c" {
+  kubernetes     = "1.37.2"
+  sites          = ["s"]
+  pod_cidr       = null
+  age_recipients = ["age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"]
+}
+`
+	top, src, diags := Parse(map[string][]byte{"main.hcl": []byte(text)}, testOptions())
+	if len(diags) > 0 {
+		t.Fatal(printed(t, src, diags))
+	}
+	if c := top.Clusters[0]; c.PodCIDR.String() != "10.128.0.0/12" || c.ServiceCIDR.String() != "10.96.0.0/16" {
+		t.Errorf("pods in %s, Services in %s", c.PodCIDR, c.ServiceCIDR)
+	}
+}
