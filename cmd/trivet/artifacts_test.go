@@ -10,8 +10,6 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/trivet-dev/trivet/bootstrap"
 	"github.com/trivet-dev/trivet/bootstrap/desired"
 	"github.com/trivet-dev/trivet/bootstrap/fleettest"
@@ -128,38 +126,4 @@ func TestArtifactsOnlyToSend(t *testing.T) {
 	}
 	f.trivet(exitOK, "apply", "--yes", "--artifacts", dir)
 	f.trivet(exitOK, "plan", "--artifacts", dir)
-}
-
-// TestPinned: pins count that the chosen source could have given.
-func TestPinned(t *testing.T) {
-	lock, err := artifact.LoadLock(filepath.Join(t.TempDir(), artifact.LockName))
-	if err != nil {
-		t.Fatal(err)
-	}
-	kubelet := artifact.Want{Name: "kubelet", Version: "1.37.2", Arch: "amd64", Kind: artifact.Binary}
-	haproxy := artifact.Want{Name: "haproxy", Arch: "amd64", Kind: artifact.Package}
-	pin := func(e artifact.Entry, digit string) {
-		e.SHA256, e.Size = strings.Repeat(digit, 64), 1
-		if err := lock.Pin(e); err != nil {
-			t.Fatal(err)
-		}
-	}
-	pin(artifact.Entry{Want: kubelet, Provenance: artifact.Upstream}, "a")
-	pin(artifact.Entry{Want: kubelet, Provenance: artifact.SourceBuilt}, "b")
-	pin(artifact.Entry{Want: haproxy, Provenance: artifact.Distribution, Distribution: "debian-12", Reference: "haproxy=2.6"}, "c")
-	for provenance, want := range map[string]string{
-		"": "source b, upstream a, distribution c", artifact.Auto: "source b, upstream a, distribution c",
-		artifact.Upstream: "upstream a, distribution c", artifact.SourceBuilt: "source b, distribution c",
-	} {
-		a := &artifacts{lock: lock, provenance: provenance}
-		var got []string
-		for _, w := range []artifact.Want{kubelet, haproxy} {
-			for _, e := range a.Pinned(w) {
-				got = append(got, e.Provenance+" "+e.SHA256[:1])
-			}
-		}
-		if d := cmp.Diff(want, strings.Join(got, ", ")); d != "" {
-			t.Errorf("from %q (-want +got):\n%s", provenance, d)
-		}
-	}
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/trivet-dev/trivet/bootstrap/supply"
 	"github.com/trivet-dev/trivet/internal/artifact"
 )
 
@@ -158,7 +159,7 @@ func childCode(exit *exec.ExitError) int {
 
 // findKubectl prefers the kubectl of the cluster's release among the artifacts; the user's own may be of another.
 func findKubectl(ctx context.Context, s *session) (string, error) {
-	folder, err := userArtifacts()
+	folder, err := supply.UserFolder()
 	if err != nil {
 		return "", err
 	}

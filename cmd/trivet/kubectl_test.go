@@ -18,6 +18,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
+	"github.com/trivet-dev/trivet/bootstrap/supply"
 	"github.com/trivet-dev/trivet/bootstrap/topology"
 	"github.com/trivet-dev/trivet/internal/artifact"
 	"github.com/trivet-dev/trivet/internal/pki"
@@ -76,7 +77,7 @@ func TestFindKubectl(t *testing.T) {
 		}
 	}
 	says("1.30.0")
-	folder, err := userArtifacts()
+	folder, err := supply.UserFolder()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/trivet-dev/trivet/bootstrap/release"
+	"github.com/trivet-dev/trivet/bootstrap/supply"
 	"github.com/trivet-dev/trivet/bootstrap/topology"
 	"github.com/trivet-dev/trivet/internal/artifact"
 )
@@ -123,14 +124,14 @@ func cached(folder *artifact.Folder) ([]*artifact.Folder, error) {
 
 func mirrorFolder(dir string) (*artifact.Folder, error) {
 	if dir == "" {
-		return userArtifacts()
+		return supply.UserFolder()
 	}
 	return artifact.CreateFolder(dir)
 }
 
 // provenance is --artifacts or $TRIVET_ARTIFACTS where that is a way to fill a folder.
 func (g *global) provenance() string {
-	for _, p := range []string{g.artifacts, envArtifacts()} {
+	for _, p := range []string{g.artifacts, supply.Environment()} {
 		if slices.Contains([]string{artifact.Auto, artifact.Upstream, artifact.SourceBuilt}, p) {
 			return p
 		}

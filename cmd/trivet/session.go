@@ -20,6 +20,7 @@ import (
 	"github.com/trivet-dev/trivet/bootstrap/identity"
 	"github.com/trivet-dev/trivet/bootstrap/preflight"
 	"github.com/trivet-dev/trivet/bootstrap/release"
+	"github.com/trivet-dev/trivet/bootstrap/supply"
 	"github.com/trivet-dev/trivet/bootstrap/topology"
 	"github.com/trivet-dev/trivet/internal/lab"
 )
@@ -34,7 +35,7 @@ type session struct {
 	color    bool
 	out      io.Writer
 	engine   *bootstrap.Engine
-	store    *artifacts
+	store    *supply.Artifacts
 }
 
 // load reads the topology and prints every mistake in it.
@@ -93,7 +94,7 @@ func (g *global) open(cmd *cobra.Command) (*session, error) {
 		return nil, err
 	}
 	s.view = g.openView(s.out, cmd.ErrOrStderr())
-	if s.store, err = newArtifacts(s); err != nil {
+	if s.store, err = s.openSupply(); err != nil {
 		return nil, err
 	}
 	return s, nil
@@ -177,14 +178,14 @@ func none(*topology.Host) bool { return false }
 
 // connectOnly connects to the hosts that only chooses, as far as they answer; to all when it is nil.
 func (s *session) connectOnly(ctx context.Context, only func(*topology.Host) bool, more ...func(*bootstrap.Options)) (*bootstrap.Engine, error) {
-	if err := anyHelper(); err != nil {
+	if err := supply.AnyHelper(); err != nil {
 		return nil, err
 	}
 	if err := preflight.Known(s.skip); err != nil {
 		return nil, fmt.Errorf("--skip-preflight: %w", err)
 	}
 	o := bootstrap.Options{
-		Topology: s.topology, Cluster: s.cluster.Name, Helper: helperPath, Artifacts: s.store, Identities: s.identities,
+		Topology: s.topology, Cluster: s.cluster.Name, Helper: supply.Helper, Artifacts: s.store, Identities: s.identities,
 		SudoPassword: s.sudoPassword, Passphrase: s.passphrase, Events: s.view.event, Only: only, SkipPreflight: s.skip,
 	}
 	if s.access != nil {
@@ -268,39 +269,6 @@ func askSecret(prompt string) (string, error) {
 	b, err := term.ReadPassword(int(os.Stdin.Fd()))
 	fmt.Fprintln(os.Stderr)
 	return string(b), err
-}
-
-// helperPath finds the host helper beside this program, or in the folder that TRIVET_HELPER_DIR names.
-func helperPath(goarch string) (string, error) {
-	return programPath("trivet-host", "the host helper", goarch)
-}
-
-// programPath finds a program for hosts where the helper is.
-func programPath(name, title, goarch string) (string, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return "", err
-	}
-	if self, err = filepath.EvalSymlinks(self); err != nil {
-		return "", err
-	}
-	dir := cmp.Or(os.Getenv("TRIVET_HELPER_DIR"), filepath.Dir(self))
-	path := filepath.Join(dir, name+"-linux-"+goarch)
-	if _, err := os.Stat(path); err != nil {
-		return "", fmt.Errorf("%s for linux/%s is missing: %s should be beside trivet (make build puts it there), or in the folder that TRIVET_HELPER_DIR names", title, goarch, path)
-	}
-	return path, nil
-}
-
-// anyHelper fails when there is no helper for any architecture: that is a matter of this machine, better told before hosts are contacted than by each of them.
-func anyHelper() error {
-	_, err := helperPath("amd64")
-	if err != nil {
-		if _, other := helperPath("arm64"); other == nil {
-			return nil
-		}
-	}
-	return err
 }
 
 // say prints a closing line for people; with --json there is none.

@@ -33,7 +33,9 @@ var layers = [][]string{
 	{"bootstrap/execute"},
 	{"bootstrap/verify"},
 	{"bootstrap"},
-	{"provider", "cmd"},
+	{"bootstrap/supply", "provider/input"},
+	{"provider"},
+	{"cmd"},
 	{"test"},
 }
 
