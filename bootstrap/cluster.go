@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/trivet-dev/trivet/bootstrap/certs"
@@ -94,14 +95,10 @@ type API interface {
 	execute.Cluster
 	// Compare tells how objects in the API compare with those that are desired, in their order.
 	Compare(ctx context.Context, objects []desired.Object) ([]plan.ObjectState, error)
-	// Members tells the state of every etcd member.
-	Members(ctx context.Context) ([]etcd.Status, error)
-	// Nodes tells, by name, the state of every node.
-	Nodes(ctx context.Context) (map[string]string, error)
-	// Membership tells etcd's members as a quorum of them has it.
-	Membership(ctx context.Context) (*plan.Members, error)
-	// NodeInfos tells, by name, what the API knows of every node.
-	NodeInfos(ctx context.Context) (map[string]kube.NodeInfo, error)
+	// Membership tells how every etcd member is, and the member list as a quorum of them has it.
+	Membership(ctx context.Context) (*etcd.Membership, error)
+	// Nodes tells, by name, what the API knows of every node.
+	Nodes(ctx context.Context) (map[string]kube.NodeInfo, error)
 	Close()
 }
 
@@ -145,6 +142,7 @@ type liveCluster struct {
 	engine *Engine
 	// identity gives the run's identity; nil where nothing is to be signed.
 	identity func() (*identity.Identity, error)
+	mu       sync.Mutex // questions are put at the same time
 	client   *kube.Client
 }
 
@@ -173,36 +171,9 @@ func (c *liveCluster) Compare(ctx context.Context, objects []desired.Object) ([]
 	return out, nil
 }
 
-// Members implements API.
-func (c *liveCluster) Members(ctx context.Context) ([]etcd.Status, error) {
-	client, err := c.engine.etcd()
-	if err != nil {
-		return nil, err
-	}
-	defer client.Close()
-	out := client.Status(ctx)
-	slices.SortFunc(out, func(a, b etcd.Status) int { return strings.Compare(a.Name, b.Name) })
-	return out, nil
-}
-
-// Nodes implements API.
-func (c *liveCluster) Nodes(ctx context.Context) (map[string]string, error) {
-	client, err := c.kube()
-	if err != nil {
-		return nil, err
-	}
-	infos, err := client.NodeInfos(ctx)
-	if err != nil {
-		return nil, err
-	}
-	states := make(map[string]string, len(infos))
-	for name, info := range infos {
-		states[name] = info.State
-	}
-	return states, nil
-}
-
 func (c *liveCluster) kube() (*kube.Client, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.client != nil {
 		return c.client, nil
 	}

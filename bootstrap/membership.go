@@ -12,19 +12,26 @@ import (
 )
 
 // Membership implements API.
-func (c *liveCluster) Membership(ctx context.Context) (*plan.Members, error) {
-	var out *plan.Members
+func (c *liveCluster) Membership(ctx context.Context) (out *etcd.Membership, err error) {
 	return out, c.withEtcd(func(client *etcd.Client) error {
-		found, err := client.Membership(ctx)
-		if err == nil {
-			out = &plan.Members{List: found.Members, Trouble: found.Wrong, Corrupt: found.Corrupt, Storage: found.Storage}
-		}
-		return err
+		out = client.Membership(ctx)
+		return nil
 	})
 }
 
-// NodeInfos implements API.
-func (c *liveCluster) NodeInfos(ctx context.Context) (map[string]kube.NodeInfo, error) {
+// membersOf are etcd's members as a plan has them.
+func membersOf(found *etcd.Membership, err error) (*plan.Members, error) {
+	if err == nil {
+		err = found.Err
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &plan.Members{List: found.Members, Trouble: found.Wrong, Corrupt: found.Corrupt, Storage: found.Storage}, nil
+}
+
+// Nodes implements API.
+func (c *liveCluster) Nodes(ctx context.Context) (map[string]kube.NodeInfo, error) {
 	client, err := c.kube()
 	if err != nil {
 		return nil, err

@@ -55,11 +55,18 @@ func (e *Engine) Snapshots(ctx context.Context, verify bool) (*Snapshots, error)
 	if !settings.Wanted {
 		return nil, fmt.Errorf("cluster %q takes no snapshots of etcd: write a snapshots block into the etcd block of the cluster (%s), and apply", e.cluster.Name, e.cluster.Range)
 	}
+	return e.snapshotsOn(ctx, e.cluster.Hosts, time.Time{}, verify)
+}
+
+// snapshotsOn asks those of the hosts that keep snapshots. None are due from before a time.
+func (e *Engine) snapshotsOn(ctx context.Context, hosts []*topology.Host, since time.Time, verify bool) (*Snapshots, error) {
 	out := &Snapshots{Cluster: e.cluster.Name}
-	if settings.Enabled {
-		out.Due, _ = settings.Schedule.Before(e.Now().Add(-snapshotGrace))
+	if settings := e.cluster.Etcd.Snapshots; settings.Enabled {
+		if due, ok := settings.Schedule.Before(e.Now().Add(-snapshotGrace)); ok && due.After(since) {
+			out.Due = due
+		}
 	}
-	hosts := slices.DeleteFunc(slices.Clone(e.cluster.Hosts), func(h *topology.Host) bool { return !e.cluster.KeepsSnapshots(h) })
+	hosts = slices.DeleteFunc(slices.Clone(hosts), func(h *topology.Host) bool { return !e.cluster.KeepsSnapshots(h) })
 	var mu sync.Mutex
 	each(ctx, e.parallel(), hosts, func(h *topology.Host) {
 		row := e.snapshotsOf(ctx, h, verify)

@@ -97,17 +97,20 @@ func TestSnapshots(t *testing.T) {
 	if p, err := open(t, f).Plan(t.Context()); err != nil || !p.Empty() {
 		t.Errorf("after an apply: %v, %v", p, err)
 	}
+	later := 0 * time.Hour
+	answers := func(o *bootstrap.Options) {
+		o.Now = func() time.Time { return fleettest.Now.Add(later) }
+		o.Connect = func(ctx context.Context, h *topology.Host) (remote.Host, error) {
+			conn, err := f.Connect(ctx, h)
+			if err != nil {
+				return nil, err
+			}
+			return answering{conn, t, f.Machines[h.Name].Path}, nil
+		}
+	}
 	look := func(verify bool) (*bootstrap.Snapshots, string) {
 		t.Helper()
-		e := open(t, f, func(o *bootstrap.Options) {
-			o.Connect = func(ctx context.Context, h *topology.Host) (remote.Host, error) {
-				conn, err := f.Connect(ctx, h)
-				if err != nil {
-					return nil, err
-				}
-				return answering{conn, t, f.Machines[h.Name].Path}, nil
-			}
-		})
+		e := open(t, f, answers)
 		s, err := e.Snapshots(t.Context(), verify)
 		if err != nil {
 			t.Fatal(err)
@@ -121,11 +124,30 @@ func TestSnapshots(t *testing.T) {
 	if _, wrong := look(false); !strings.Contains(wrong, "@s1: it has no snapshot") || !strings.Contains(wrong, "@s2: it has no snapshot") {
 		t.Errorf("before the first: %s", wrong)
 	}
+	status := func() *bootstrap.SnapshotState {
+		t.Helper()
+		s, err := open(t, f, answers).Status(t.Context())
+		if err != nil || s.Snapshots == nil || s.Healthy() == (len(s.Snapshots.Wrong) > 0) {
+			t.Fatalf("status: %+v, %v", s, err)
+		}
+		return s.Snapshots
+	}
+	if s := status(); len(s.Wrong) > 0 || s.Count > 0 {
+		t.Errorf("nothing is due from before the cluster was: %+v", s)
+	}
+	later = 2 * time.Hour
+	if s := status(); len(s.Wrong) != 2 || !strings.Contains(s.Wrong[0].Detail, "it has no snapshot") {
+		t.Errorf("two hours later: %+v", s)
+	}
+	later = 0
 	good := snapshot.Snapshot{Member: "cp1", Taken: fleettest.Now, Revision: 5}
 	put(t, f, "cp1", good, false)
 	put(t, f, "w1", good, false)
 	if s, wrong := look(true); wrong != "" || len(s.Hosts) != 2 || len(s.Hosts[1].Snapshots) != 1 || s.Hosts[1].Snapshots[0].Revision != 5 {
 		t.Errorf("with one each: %+v, %s", s, wrong)
+	}
+	if s := status(); s.Count != 2 || !s.Newest.Equal(fleettest.Now) || len(s.Wrong) > 0 {
+		t.Errorf("with one each: %+v", s)
 	}
 	put(t, f, "w1", good, true)
 	if _, wrong := look(true); !strings.Contains(wrong, "w1@s2: "+good.Name()+": its content has the hash") || !strings.Contains(wrong, "@s2: it has no snapshot") {

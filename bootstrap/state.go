@@ -181,8 +181,8 @@ func (e *Engine) askCluster(ctx context.Context, s *state) {
 		defer cancel()
 		api := e.API(e, nil)
 		defer api.Close()
-		wg.Go(func() { s.members, s.membersError = api.Membership(ctx) })
-		wg.Go(func() { s.nodes, _ = api.NodeInfos(ctx) }) // the comparison of objects tells why not
+		wg.Go(func() { s.members, s.membersError = membersOf(api.Membership(ctx)) })
+		wg.Go(func() { s.nodes, _ = api.Nodes(ctx) }) // the comparison of objects tells why not
 	}
 	wg.Wait()
 }

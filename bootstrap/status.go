@@ -5,19 +5,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
-	"github.com/trivet-dev/trivet/bootstrap/desired"
 	"github.com/trivet-dev/trivet/bootstrap/etcd"
 	"github.com/trivet-dev/trivet/bootstrap/inventory"
 	"github.com/trivet-dev/trivet/bootstrap/kube"
 	"github.com/trivet-dev/trivet/bootstrap/observe"
 	"github.com/trivet-dev/trivet/bootstrap/plan"
-	"github.com/trivet-dev/trivet/internal/artifact"
 	"github.com/trivet-dev/trivet/internal/hostapi"
 	"github.com/trivet-dev/trivet/internal/pki"
 	"github.com/trivet-dev/trivet/internal/remote"
@@ -43,6 +39,18 @@ type Status struct {
 	Etcd        []etcd.Status   `json:"etcd,omitempty"`
 	// Objects are those in the API that are not as desired.
 	Objects []ObjectDrift `json:"objects,omitempty"`
+	// From is the release that an upgrade began at which is not finished, Wanted that of the topology where the cluster is not on its way there.
+	From   string `json:"from,omitempty"`
+	Wanted string `json:"wanted,omitempty"`
+	// Leaving are hosts that the cluster has and the topology does not.
+	Leaving []string `json:"leaving,omitempty"`
+	// UnknownNodes are nodes of the API that are no host of the cluster.
+	UnknownNodes []string `json:"unknownNodes,omitempty"`
+	// Rotations are the replacements of authorities and keys that are under way or asked for; Authorities says which authorities are near their end.
+	Rotations   []plan.RotationState `json:"rotations,omitempty"`
+	Authorities []string             `json:"authorities,omitempty"`
+	// Snapshots is what hosts keep of etcd; nil where none are taken.
+	Snapshots *SnapshotState `json:"snapshots,omitempty"`
 	// EtcdError, APIError and ObjectsError say why that part is missing.
 	EtcdError    string `json:"etcdError,omitempty"`
 	APIError     string `json:"apiError,omitempty"`
@@ -94,6 +102,10 @@ type HostStatus struct {
 	Overrides []hostapi.Drift `json:"overrides,omitempty"`
 	// Node is what the API says of the host's node: "Ready", the reason why not, or empty when it is no node.
 	Node string `json:"node,omitempty"`
+	// Cordoned tells who keeps new pods off the node: "trivet", in a run that has not ended, or "others"; empty when nobody does.
+	Cordoned string `json:"cordoned,omitempty"`
+	// NoNetwork is true where the network plugin has not said that the node's pod network is up.
+	NoNetwork bool `json:"noNetwork,omitempty"`
 	// Certificates are those that the host was given, in order of expiry; NextExpiry is the first of them.
 	Certificates []Expiry `json:"certificates,omitempty"`
 	NextExpiry   *Expiry  `json:"nextExpiry,omitempty"`
@@ -112,13 +124,17 @@ type Expiry struct {
 	NotAfter    time.Time `json:"notAfter"`
 }
 
-// Healthy reports whether every host answers as recorded, every node is Ready, every etcd member is healthy, the API holds what it should, and no certificate has expired.
+// Healthy reports whether every host answers as recorded, every node is Ready, every etcd member is healthy and known, the API holds what it should, snapshots are taken, no
+// certificate has expired, and no upgrade is half done.
 func (s *Status) Healthy() bool {
-	if !s.Initialised || s.Destroying || s.EtcdError != "" || s.APIError != "" || s.ObjectsError != "" || len(s.Objects) > 0 {
+	if !s.Initialised || s.Destroying || s.From != "" || s.EtcdError != "" || s.APIError != "" || s.ObjectsError != "" || len(s.Objects) > 0 {
+		return false
+	}
+	if s.Snapshots != nil && len(s.Snapshots.Wrong) > 0 {
 		return false
 	}
 	for _, h := range s.Hosts {
-		if h.Error != "" || !h.Managed || len(h.Drift) > 0 || (h.Node != "" && h.Node != "Ready") {
+		if h.Error != "" || !h.Managed || len(h.Drift) > 0 || (h.Node != "" && h.Node != "Ready") || h.Cordoned == cordonedByTrivet || h.NoNetwork {
 			return false
 		}
 		if h.NextExpiry != nil && !h.NextExpiry.NotAfter.After(s.Time) {
@@ -156,9 +172,10 @@ func (e *Engine) status(ctx context.Context, req hostapi.ObserveRequest, patienc
 	if inv := docs.Inventory; inv != nil {
 		s.ClusterID, s.Kubernetes, s.Initialised, s.Destroying = inv.ClusterID, inv.Kubernetes, inv.Initialised, inv.Destroying
 	}
-	nodes := map[string]string{}
+	var nodes map[string]kube.NodeInfo
 	if s.Initialised {
 		nodes = e.statusOfCluster(ctx, s, docs.Inventory, seen)
+		e.statusOfInventory(s, docs.Inventory, nodes)
 	}
 	for _, h := range e.cluster.Hosts {
 		hs := HostStatus{Name: h.Name, Region: h.Site().Region.Name, Site: h.Site().Name, Address: h.Address.String(), Roles: inventory.Roles(h.Roles)}
@@ -173,8 +190,8 @@ func (e *Engine) status(ctx context.Context, req hostapi.ObserveRequest, patienc
 		default:
 			hs.Error = e.away(h.Name).Error()
 		}
-		if h.IsNode() && s.Initialised && s.APIError == "" {
-			hs.Node = nodes[h.Name]
+		if n, ok := nodes[h.Name]; ok && h.IsNode() {
+			e.statusOfNode(&hs, n)
 		}
 		s.Hosts = append(s.Hosts, hs)
 	}
@@ -253,99 +270,4 @@ func (hs *HostStatus) expires(kp *hostapi.KeyPair) {
 		return
 	}
 	hs.Certificates = append(hs.Certificates, Expiry{Certificate: kp.CertPath, NotAfter: list[0].NotAfter})
-}
-
-// statusOfCluster asks etcd and the API, at once, and gives the states of nodes.
-func (e *Engine) statusOfCluster(ctx context.Context, s *Status, inv *inventory.Inventory, seen map[string]*hostapi.Observation) map[string]string {
-	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
-	defer cancel()
-	var nodes map[string]string
-	var wg sync.WaitGroup
-	ask := func(what func(API) error, failure *string) {
-		wg.Go(func() {
-			api := e.API(e, nil)
-			defer api.Close()
-			if err := what(api); err != nil {
-				*failure = trouble(err)
-			}
-		})
-	}
-	ask(func(api API) (err error) { s.Etcd, err = api.Members(ctx); return err }, &s.EtcdError)
-	ask(func(api API) (err error) { nodes, err = api.Nodes(ctx); return err }, &s.APIError)
-	if !s.Destroying {
-		ask(func(api API) (err error) { s.Objects, err = e.statusOfObjects(ctx, api, inv, seen); return err }, &s.ObjectsError)
-	}
-	wg.Wait()
-	if s.APIError != "" {
-		s.Objects, s.ObjectsError = nil, "" // said once
-	}
-	return nodes
-}
-
-// trouble words an error for a status, which is no remedy for itself.
-func trouble(err error) string {
-	var unreachable *kube.UnreachableError
-	switch {
-	case errors.As(err, &unreachable):
-		return "no API server answers: " + strings.Join(unreachable.Attempts, "; ")
-	case errors.Is(err, context.DeadlineExceeded):
-		return fmt.Sprintf("no answer within %s", statusTimeout)
-	}
-	return err.Error()
-}
-
-// statusOfObjects compares the API's objects with those that are desired, as a plan does. Nodes that the cluster does not know yet are left out: their hosts are not set up.
-func (e *Engine) statusOfObjects(ctx context.Context, api API, inv *inventory.Inventory, seen map[string]*hostapi.Observation) ([]ObjectDrift, error) {
-	objects, err := e.objects(inv, seen)
-	if err != nil {
-		return nil, err
-	}
-	states, err := api.Compare(ctx, objects)
-	if err != nil {
-		return nil, err
-	}
-	var out []ObjectDrift
-	for _, st := range states {
-		if o := st.Object; !st.Exists || len(st.Fields) > 0 {
-			out = append(out, ObjectDrift{Kind: o.Kind, Namespace: o.Namespace, Name: o.Name, Missing: !st.Exists, Fields: st.Fields})
-		}
-	}
-	return out, nil
-}
-
-// objects compiles the API's objects from what the hosts have recorded, so that no artifact is needed.
-func (e *Engine) objects(inv *inventory.Inventory, seen map[string]*hostapi.Observation) ([]desired.Object, error) {
-	if err := plan.Refuse(e.cluster, inv); err != nil {
-		return nil, fmt.Errorf("not compared: %w", err)
-	}
-	facts := map[string]hostapi.Facts{}
-	for name, o := range seen {
-		facts[name] = o.Facts
-	}
-	target, err := desired.Allot(inv, e.cluster, facts)
-	if err != nil {
-		return nil, fmt.Errorf("not compared: %w", err)
-	}
-	all, err := desired.Objects(desired.Input{Cluster: e.cluster, Release: e.release, Inventory: target, Facts: facts, Artifacts: e.recordedDNS(seen)})
-	if err != nil {
-		return nil, fmt.Errorf("not compared: %w", err)
-	}
-	return slices.DeleteFunc(all, func(o desired.Object) bool { return o.Kind == "Node" && inv.Host(o.Name) == nil }), nil
-}
-
-// recordedDNS is CoreDNS's image under the reference that the hosts have recorded: the only thing about artifacts that objects depend on.
-func (e *Engine) recordedDNS(seen map[string]*hostapi.Observation) []artifact.Entry {
-	name, _, _ := strings.Cut(path.Base(e.release.CoreDNSImage()), ":")
-	for _, h := range e.cluster.Hosts {
-		o := seen[h.Name]
-		if o == nil || o.Record == nil {
-			continue
-		}
-		for _, r := range o.Record.Items {
-			if im := r.Item.Image; im != nil && strings.HasPrefix(path.Base(im.Reference), name+":") {
-				return []artifact.Entry{{Want: artifact.Want{Name: name, Version: e.release.CoreDNS, Arch: o.Facts.Architecture, Kind: artifact.Image}, Reference: im.Reference}}
-			}
-		}
-	}
-	return nil
 }

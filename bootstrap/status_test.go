@@ -15,6 +15,7 @@ import (
 	"github.com/trivet-dev/trivet/bootstrap"
 	"github.com/trivet-dev/trivet/bootstrap/event"
 	"github.com/trivet-dev/trivet/bootstrap/fleettest"
+	"github.com/trivet-dev/trivet/bootstrap/plan"
 	"github.com/trivet-dev/trivet/bootstrap/topology"
 	"github.com/trivet-dev/trivet/internal/hostapi"
 	"github.com/trivet-dev/trivet/internal/remote"
@@ -48,6 +49,60 @@ func TestStatusOfObjects(t *testing.T) {
 	}
 	if s, err = open(t, f).Status(t.Context()); err != nil || len(s.Objects) != 2 || s.ObjectsError != "" {
 		t.Errorf("with a new host: %+v, %v", s, err)
+	}
+}
+
+// TestStatusOfCluster tells what the cluster has and the topology does not, and what is under way.
+func TestStatusOfCluster(t *testing.T) {
+	s := small
+	s.Hosts = append(slices.Clone(small.Hosts), fleettest.Host{Name: "w2", Site: "s1", Roles: []string{"worker"}})
+	f := newFleet(t, s)
+	apply(t, open(t, f))
+	f.AddNode("guest")
+	f.Cordon("w2")
+	s.Hosts, s.Cluster = s.Hosts[:2], "rotation {\n  kubernetes_ca = 2\n}\n"
+	if err := f.Change(s); err != nil {
+		t.Fatal(err)
+	}
+	st, err := open(t, f).Status(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(st.Leaving, []string{"w2"}) || !slices.Equal(st.UnknownNodes, []string{"guest"}) {
+		t.Errorf("leaving %q, unknown nodes %q", st.Leaving, st.UnknownNodes)
+	}
+	if !st.Healthy() {
+		t.Errorf("none of this is trouble: %v", told(st))
+	}
+	if len(st.Rotations) != 1 || st.Rotations[0].Asked != 2 || !strings.Contains(st.Rotations[0].Text, "an apply begins with it") {
+		t.Errorf("rotations: %+v", st.Rotations)
+	}
+	apply(t, open(t, f)) // takes w2 out
+	apply(t, open(t, f)) // makes the authority
+	if st, err = open(t, f).Status(t.Context()); err != nil || len(st.Leaving) > 0 || len(st.Rotations) != 1 || st.Rotations[0].Stage != "trust" || !strings.Contains(st.Rotations[0].Text, "Next: ") {
+		t.Errorf("with a rotation under way: %+v, %v", st, err)
+	}
+}
+
+// TestStatusOfUpgrade tells of one that is wanted.
+func TestStatusOfUpgrade(t *testing.T) {
+	s := small
+	s.Kubernetes = "1.36.3"
+	f := newFleet(t, s)
+	apply(t, open(t, f))
+	if err := f.Change(small); err != nil {
+		t.Fatal(err)
+	}
+	if st, err := open(t, f).Status(t.Context()); err != nil || st.Kubernetes != "1.36.3" || st.Wanted != "1.37.2" || st.From != "" {
+		t.Errorf("before: %+v, %v", st, err)
+	}
+	f.FailGate(plan.GateNodes, errors.New("not today"))
+	e := open(t, f)
+	if err := e.Apply(t.Context(), planOf(t, e)); err == nil {
+		t.Fatal("the upgrade went through")
+	}
+	if st, err := open(t, f).Status(t.Context()); err != nil || st.Kubernetes != "1.37.2" || st.From != "1.36.3" || st.Wanted != "" || st.Healthy() {
+		t.Errorf("half way: %+v, %v", st, err)
 	}
 }
 

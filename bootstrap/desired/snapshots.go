@@ -18,6 +18,8 @@ const (
 	SnapshotFolder  = "/var/lib/trivet-snapshots"
 	// SnapshotSocket is where the folder's report is read, by root alone.
 	SnapshotSocket = "/run/trivet-snapshot.sock"
+	// SnapshotReceiver is the unit of the socket: every host that keeps snapshots has it.
+	SnapshotReceiver = "trivet-snapshot-receive.socket"
 
 	snapshotConfig = "/etc/trivet/snapshot.json"
 )
@@ -48,7 +50,7 @@ func (b *builder) snapshots() {
 	b.folder("/etc/trivet")
 	b.file(snapshotConfig, append(content, '\n'))
 	b.render(unitDir+"/trivet-snapshot-receive.service", templates.SnapshotReceiveUnit{Folder: SnapshotFolder, Config: snapshotConfig})
-	b.unit("trivet-snapshot-receive.socket", socket, start{})
+	b.unit(SnapshotReceiver, socket, start{})
 	if b.host.Has(topology.RoleEtcd) && s.Enabled {
 		// What systemd remembers of a timer that catches up after a boot.
 		b.claim(hostapi.ClaimTree, "/var/lib/systemd/timers/stamp-trivet-snapshot.timer")

@@ -51,14 +51,22 @@ func (s Status) corrupt() bool {
 
 // Status asks every member how it is. A member that does not answer has Error set. So has one that the client was not made for and that is in the member list
 // all the same, or the other way round: those rows come last.
-func (c *Client) Status(ctx context.Context) []Status {
-	out := c.ask(ctx)
+func (c *Client) Status(ctx context.Context) []Status { return c.rows(ctx, c.ask(ctx)) }
+
+// rows is Status, from the statuses of the client's members.
+func (c *Client) rows(ctx context.Context, statuses []Status) []Status {
 	ctx, cancel := context.WithTimeout(ctx, listFor)
 	defer cancel()
-	members, err := c.listAmong(ctx, out)
+	members, err := c.listAmong(ctx, statuses)
 	if err != nil {
-		return out // the rows tell why
+		return statuses // the rows tell why
 	}
+	return c.listed(statuses, members)
+}
+
+// listed compares the statuses of the client's members with the list.
+func (c *Client) listed(statuses []Status, members []Member) []Status {
+	out := slices.Clone(statuses)
 	listed := make(map[uint64]bool, len(members))
 	for _, m := range members {
 		listed[m.ID] = true
@@ -82,10 +90,10 @@ func (m Member) unasked() Status {
 	s := Status{Name: m.Name, ID: m.ID, Learner: m.Learner, Unknown: m.Name != "", Unstarted: m.Name == ""}
 	if s.Unstarted {
 		s.Name = where
-		s.Error = "it was added to the member list and has never started: start the unit etcd on its host, or remove it: etcdctl member remove " + m.hexID()
+		s.Error = "it was added to the member list and has never started"
 		return s
 	}
-	s.Error = fmt.Sprintf("it is in the member list, at %s, and the topology has no such etcd host: put the host back into the topology, or remove the member: etcdctl member remove %s", where, m.hexID())
+	s.Error = fmt.Sprintf("it is in the member list, at %s, and the topology has no such etcd host", where)
 	return s
 }
 

@@ -22,8 +22,19 @@ type view struct {
 // look asks every member how it is, and one that has a quorum behind it for the member list. Members are told apart by their IDs: while a host is replaced, two of
 // one name may be in the list.
 func (c *Client) look(ctx context.Context) (*view, error) {
-	statuses, why := make([]Status, len(c.members)), make([]string, len(c.members))
+	statuses, why := c.examine(ctx)
+	return c.agree(ctx, statuses, why)
+}
+
+// examine asks every member how it is, and tells what is wrong with it; "" where it is healthy.
+func (c *Client) examine(ctx context.Context) (statuses []Status, why []string) {
+	statuses, why = make([]Status, len(c.members)), make([]string, len(c.members))
 	c.all(func(i int, m *member) { statuses[i], why[i] = m.examine(ctx) })
+	return statuses, why
+}
+
+// agree asks one of the members that are healthy for the list.
+func (c *Client) agree(ctx context.Context, statuses []Status, why []string) (*view, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
@@ -190,22 +201,29 @@ func checkPeerURL(peerURL string) error {
 	return nil
 }
 
-// Membership is the member list as a quorum agrees on it, with what is wrong with members, by ID, and which of them found that their data differ from the others'.
+// Membership is how a cluster's etcd is.
 type Membership struct {
+	// Status has a row for every member: those that the client was made for, in that order, then those that are in the list alone.
+	Status []Status
+	// Err says why no quorum gives the list; the rest is empty then.
+	Err error
+	// Members is the list as a quorum agrees on it.
 	Members []Member
+	// Wrong says, by ID, what is wrong with a member; Corrupt has those that found that their data differ from the others'.
 	Wrong   map[uint64]string
 	Corrupt map[uint64]bool
 	// Storage is the newest version in the form of which a member stores its data; members agree on one once all run it (Maintenance.Status, etcd 3.6).
 	Storage string
 }
 
-// Membership asks every member how it is, and one that has a quorum behind it for the list. It fails where none has.
-func (c *Client) Membership(ctx context.Context) (*Membership, error) {
-	v, err := c.look(ctx)
+// Membership asks every member how it is, and one that has a quorum behind it for the list.
+func (c *Client) Membership(ctx context.Context) *Membership {
+	statuses, why := c.examine(ctx)
+	v, err := c.agree(ctx, statuses, why)
 	if err != nil {
-		return nil, err
+		return &Membership{Status: c.rows(ctx, statuses), Err: err}
 	}
-	out := &Membership{Members: v.members, Wrong: map[uint64]string{}, Corrupt: map[uint64]bool{}}
+	out := &Membership{Status: c.listed(statuses, v.members), Members: v.members, Wrong: map[uint64]string{}, Corrupt: map[uint64]bool{}}
 	for _, m := range v.members {
 		if why := v.wrong[m.ID]; why != "" {
 			out.Wrong[m.ID] = why
@@ -216,5 +234,5 @@ func (c *Client) Membership(ctx context.Context) (*Membership, error) {
 		}
 		out.Storage = max(out.Storage, status.Storage) // 3.6.0, 3.7.0: one digit each for years
 	}
-	return out, nil
+	return out
 }

@@ -51,6 +51,13 @@ func (f *Fleet) ForgetObject(name string) {
 	delete(f.api.objects, name)
 }
 
+// EditObject takes a word out of the manifest of an object of the API, as kubectl edit would.
+func (f *Fleet) EditObject(name, word string) {
+	f.api.mu.Lock()
+	defer f.api.mu.Unlock()
+	f.api.objects[name] = bytes.ReplaceAll(f.api.objects[name], []byte(word), nil)
+}
+
 // FailGate makes a gate fail until err is nil.
 func (f *Fleet) FailGate(k plan.GateKind, err error) {
 	f.api.mu.Lock()
@@ -283,35 +290,6 @@ func (a *API) Compare(_ context.Context, objects []desired.Object) ([]plan.Objec
 		out[i] = plan.ObjectState{Object: &objects[i], Exists: ok}
 		if ok && !bytes.Equal(live, objects[i].Manifest) {
 			out[i].Fields = []string{"spec"}
-		}
-	}
-	return out, nil
-}
-
-// Members implements the engine's API.
-func (a *API) Members(context.Context) ([]etcd.Status, error) {
-	var out []etcd.Status
-	for _, h := range a.fleet.Cluster.HostsWith(topology.RoleEtcd) {
-		s := etcd.Status{Name: h.Name}
-		if err := a.running("etcd.service", []string{h.Name}); err != nil {
-			s.Error = err.Error()
-		}
-		out = append(out, s)
-	}
-	return out, nil
-}
-
-// Nodes implements the engine's API.
-func (a *API) Nodes(context.Context) (map[string]string, error) {
-	out := map[string]string{}
-	for name := range a.fleet.Objects() {
-		node, ok := strings.CutPrefix(name, "Node/")
-		if !ok || a.fleet.Machines[node] == nil {
-			continue
-		}
-		out[node] = "Ready"
-		if a.running("kubelet.service", []string{node}) != nil {
-			out[node] = "the kubelet stopped posting its status"
 		}
 	}
 	return out, nil

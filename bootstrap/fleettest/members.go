@@ -14,6 +14,7 @@ import (
 	"github.com/trivet-dev/trivet/bootstrap/desired"
 	"github.com/trivet-dev/trivet/bootstrap/etcd"
 	"github.com/trivet-dev/trivet/bootstrap/plan"
+	"github.com/trivet-dev/trivet/bootstrap/topology"
 	"github.com/trivet-dev/trivet/internal/hostd/hostdtest"
 	"github.com/trivet-dev/trivet/templates"
 )
@@ -210,14 +211,30 @@ func (a *API) trouble(x etcd.Member) string {
 }
 
 // Membership implements the engine's API.
-func (a *API) Membership(context.Context) (*plan.Members, error) {
-	if err := a.quorum(); err != nil && len(a.members()) > 0 {
-		return nil, err
+func (a *API) Membership(context.Context) (*etcd.Membership, error) {
+	out := &etcd.Membership{}
+	members := a.members()
+	for _, h := range a.fleet.Cluster.HostsWith(topology.RoleEtcd) {
+		s := etcd.Status{Name: h.Name}
+		if i := slices.IndexFunc(members, named(h.Name)); i >= 0 {
+			s.Error = a.trouble(members[i])
+		} else if err := a.running(desired.EtcdUnit, []string{h.Name}); err != nil {
+			s.Error = err.Error()
+		}
+		out.Status = append(out.Status, s)
 	}
-	out := &plan.Members{List: a.members(), Trouble: map[uint64]string{}, Corrupt: map[uint64]bool{}}
-	for _, x := range out.List {
+	if err := a.quorum(); err != nil && len(members) > 0 {
+		out.Err = err
+		return out, nil
+	}
+	out.Members, out.Wrong, out.Corrupt = members, map[uint64]string{}, map[uint64]bool{}
+	for _, x := range members {
 		if why := a.trouble(x); why != "" {
-			out.Trouble[x.ID] = why
+			out.Wrong[x.ID] = why
+		}
+		if x.Name == "" || !slices.ContainsFunc(out.Status, func(s etcd.Status) bool { return s.Name == x.Name }) {
+			s := etcd.Status{Name: x.Name, ID: x.ID, Learner: x.Learner, Unknown: x.Name != "", Unstarted: x.Name == "", Error: "it is in the member list, and the topology has no such etcd host"}
+			out.Status = append(out.Status, s)
 		}
 	}
 	return out, nil

@@ -20,14 +20,18 @@ func (f *Fleet) Drained() []string {
 // FailDrain makes drains of a node fail until err is nil.
 func (f *Fleet) FailDrain(node string, err error) { f.FailGate(plan.GateKind("drain "+node), err) }
 
-// NodeInfos implements the engine's API.
-func (a *API) NodeInfos(ctx context.Context) (map[string]kube.NodeInfo, error) {
-	states, err := a.Nodes(ctx)
-	if err != nil {
-		return nil, err
-	}
+// Nodes implements the engine's API.
+func (a *API) Nodes(context.Context) (map[string]kube.NodeInfo, error) {
 	if err := a.answers(); err != nil {
 		return nil, err
+	}
+	states := map[string]string{}
+	for name := range a.fleet.Objects() {
+		node, _ := strings.CutPrefix(name, "Node/")
+		states[node] = "Ready"
+		if a.fleet.Machines[node] == nil || a.running("kubelet.service", []string{node}) != nil {
+			states[node] = "the kubelet stopped posting its status"
+		}
 	}
 	a.fleet.api.mu.Lock()
 	defer a.fleet.api.mu.Unlock()
@@ -102,4 +106,18 @@ func (f *Fleet) Cordoned() []string {
 	f.api.mu.Lock()
 	defer f.api.mu.Unlock()
 	return slices.Sorted(maps.Keys(f.api.cordoned))
+}
+
+// Cordon leaves a node as a run does that was killed in a drain.
+func (f *Fleet) Cordon(node string) {
+	f.api.mu.Lock()
+	defer f.api.mu.Unlock()
+	f.api.cordoned[node] = true
+}
+
+// AddNode registers a Node that is nobody's.
+func (f *Fleet) AddNode(name string) {
+	f.api.mu.Lock()
+	defer f.api.mu.Unlock()
+	f.api.objects["Node/"+name] = []byte("{}")
 }

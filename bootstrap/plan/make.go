@@ -119,7 +119,7 @@ func Make(in Input) (*Plan, error) {
 
 // tell adds what the reader should know.
 func (m *maker) tell() {
-	m.plan.Notes = slices.Concat(m.plan.Notes, authorityNotes(m.Target.Public, m.Now), m.rotationNotes(), overrideNotes(m.Seen))
+	m.plan.Notes = slices.Concat(m.plan.Notes, AuthorityNotes(m.Target.Public, m.Now), m.rotationNotes(), overrideNotes(m.Seen))
 	m.plan.GoesOn = m.goesOn()
 }
 

@@ -16,8 +16,8 @@ import (
 // An authority is near its end when less than this is left, or less than a fifth of its life.
 const authorityNear = 90 * 24 * time.Hour
 
-// authorityNotes warns of authorities near their end: certificates last no longer than the one that signed them.
-func authorityNotes(public inventory.Public, now time.Time) []string {
+// AuthorityNotes warns of authorities near their end: certificates last no longer than the one that signed them.
+func AuthorityNotes(public inventory.Public, now time.Time) []string {
 	var out []string
 	for _, name := range slices.Sorted(maps.Keys(public.Authorities)) {
 		list, err := pki.DecodeCertificates([]byte(public.Authorities[name]))

@@ -223,21 +223,48 @@ func (m *maker) turnText() string {
 	return strings.Join(out, "; ")
 }
 
-// rotationNotes tell how far replacements have come, and what comes next.
-func (m *maker) rotationNotes() []string {
-	var out []string
+// RotationState is how far the replacement of an authority or a key has come.
+type RotationState struct {
+	Name       string          `json:"name"` // as the topology has it
+	Generation int             `json:"generation"`
+	Stage      inventory.Stage `json:"stage,omitempty"`
+	Asked      int             `json:"asked,omitempty"` // generation that the topology asks for
+	// Until is when a rest ends; zero where there is none.
+	Until time.Time `json:"until,omitzero"`
+	Text  string    `json:"text"` // what is so, and what comes next
+}
+
+// Rotations tells of the replacements that are under way, or asked for, or that cannot be.
+func Rotations(c *topology.Cluster, inv *inventory.Inventory, now time.Time) []RotationState {
+	var out []RotationState
 	for _, name := range topology.RotationNames {
-		r := m.Target.Rotation(name)
-		asked := m.Cluster.Rotation.Generations[name]
+		r, rest := inv.Rotation(name), c.Rotation.Rest
+		s := RotationState{Name: name, Generation: r.Generation, Stage: r.Stage, Asked: c.Rotation.Generations[name]}
 		switch {
 		case r.Stage != inventory.StageSettled:
-			note := fmt.Sprintf("%s %d, stage %q of %s: %s. Next: %s", name, r.Generation, r.Stage, path(name, m.Cluster.Rotation.Rest), stageTexts[r.Stage], stageTexts[after(name, r.Stage, m.Cluster.Rotation.Rest)])
-			if end := until(name, r, m.Cluster.Rotation.Rest); m.Now.Before(end) {
-				note += fmt.Sprintf(", by an apply after %s. %s", end.UTC().Format(time.RFC3339), restAdvice(name))
+			s.Text = fmt.Sprintf("%s %d, stage %q of %s: %s. Next: %s", name, r.Generation, r.Stage, path(name, rest), stageTexts[r.Stage], stageTexts[after(name, r.Stage, rest)])
+			if end := until(name, r, rest); now.Before(end) {
+				s.Until = end
+				s.Text += fmt.Sprintf(", by an apply after %s. %s", end.UTC().Format(time.RFC3339), restAdvice(name))
 			}
-			out = append(out, note)
-		case asked > 0 && asked < r.Generation:
-			out = append(out, fmt.Sprintf("%s: the topology says %d (%s) and the cluster has come to %d; an old one does not come back", name, asked, m.Cluster.Rotation.Range, r.Generation))
+		case s.Asked > r.Generation:
+			s.Text = fmt.Sprintf("%s %d is asked for (%s), the cluster has %d: an apply begins with it once nothing else is left to do", name, s.Asked, c.Rotation.Range, r.Generation)
+		case s.Asked > 0 && s.Asked < r.Generation:
+			s.Text = fmt.Sprintf("%s: the topology says %d (%s) and the cluster has come to %d; an old one does not come back", name, s.Asked, c.Rotation.Range, r.Generation)
+		default:
+			continue
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+// rotationNotes tell how far replacements have come, and what comes next. Of one that begins the plan tells by its actions.
+func (m *maker) rotationNotes() []string {
+	var out []string
+	for _, s := range Rotations(m.Cluster, m.Target, m.Now) {
+		if s.Stage != inventory.StageSettled || s.Asked < s.Generation {
+			out = append(out, s.Text)
 		}
 	}
 	return out

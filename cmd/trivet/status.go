@@ -98,6 +98,9 @@ func (r *statusReport) write() error {
 	if err := w.Flush(); err != nil {
 		return err
 	}
+	if x := r.Snapshots; x != nil && !x.Newest.IsZero() {
+		fmt.Fprintf(r.out, "\nSnapshots of etcd: %d, the newest taken %s ago.\n", x.Count, elapsed(r.now.Sub(x.Newest)))
+	}
 	troubles := r.troubles()
 	if len(troubles) > 0 {
 		fmt.Fprintln(r.out)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/trivet-dev/trivet/bootstrap"
 	"github.com/trivet-dev/trivet/bootstrap/etcd"
+	"github.com/trivet-dev/trivet/bootstrap/plan"
 	"github.com/trivet-dev/trivet/internal/hostapi"
 )
 
@@ -43,6 +44,15 @@ func TestStatusReport(t *testing.T) {
 	overridden := *well
 	overridden.Hosts = slices.Clone(well.Hosts)
 	overridden.Hosts[1].Overrides = []hostapi.Drift{{ID: unit, What: "drop-in /etc/systemd/system/kubelet.service.d/mine.conf is not Trivet's"}}
+
+	whole := *well
+	whole.Hosts = slices.Clone(well.Hosts)[:2]
+	whole.Hosts[0].Cordoned, whole.Hosts[1].Cordoned, whole.Hosts[1].NoNetwork = "others", "trivet", true
+	whole.Etcd = append(slices.Clone(well.Etcd), etcd.Status{Name: "gone", ID: 8, Unknown: true, Error: "it is in the member list"}, etcd.Status{Name: "intruder", ID: 9, Unknown: true, Error: "it is in the member list"})
+	whole.From, whole.Wanted, whole.Leaving, whole.UnknownNodes = "1.36.3", "1.38.0", []string{"gone"}, []string{"guest"}
+	whole.Rotations = []plan.RotationState{{Name: "etcd_ca", Text: "etcd_ca 2, stage \"trust\": both are accepted"}}
+	whole.Authorities = []string{"the authority \"online\" ends soon"}
+	whole.Snapshots = &bootstrap.SnapshotState{Count: 12, Newest: now.Add(-62 * time.Minute), Wrong: []bootstrap.SnapshotWrong{{Host: "a", Site: "n1", Detail: "the run brought no copy"}, {Site: "s1", Detail: "it has no snapshot"}}}
 
 	for _, c := range []struct {
 		name   string
@@ -90,6 +100,32 @@ c            3.7.3      no leader  -         -      4           -
 ✗ API: Node d: missing (trivet apply mends it)
 ✗ etcd: 2 members are asked through hosts: host c does not answer, see above
 ✗ API: no control plane answers
+`},
+		{"cluster", &whole, `Cluster "main", Kubernetes 1.37.2, id c1
+
+REGION  SITE  HOST  ADDRESS   ROLES   UNITS  NODE   CERTIFICATES  DRIFT
+north   n1    a     10.0.0.1  worker  2/2    Ready  365 d left    none
+              b     10.0.0.1  worker  2/2    Ready  365 d left    none
+
+ETCD MEMBER  VERSION    ROLE    DATABASE  QUOTA    RAFT INDEX  ALARMS
+a            3.7.3      leader  3.0 MiB   8.0 GiB  5           -
+gone         no answer  -       -         -        -           -
+intruder     no answer  -       -         -        -           -
+
+Snapshots of etcd: 12, the newest taken 62 min 00 s ago.
+
+! node a takes no new pods, and not by Trivet: kubectl uncordon a ends it
+✗ node b: its pod network has not been said to be up (trivet apply restarts flanneld there)
+✗ node b takes no new pods: a run took them off and has not ended (trivet apply goes on)
+✗ etcd member intruder: it is in the member list (trivet apply removes it, or goes on with it where an apply added it)
+✗ snapshots of etcd: host a: the run brought no copy (see trivet snapshots)
+✗ snapshots of etcd: site s1: it has no snapshot (see trivet snapshots)
+✗ the upgrade from Kubernetes 1.36.3 to 1.37.2 is not finished (trivet apply goes on)
+! the topology has Kubernetes 1.38.0, the cluster 1.37.2 (trivet plan shows the upgrade)
+! host gone is no longer in the topology and still in the cluster (trivet apply takes it out)
+! node guest is no host of the topology, and not Trivet's: kubectl delete node guest, unless somebody wants it
+! etcd_ca 2, stage "trust": both are accepted
+! the authority "online" ends soon
 `},
 		{"overridden", &overridden, `Cluster "main", Kubernetes 1.37.2, id c1
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,6 +18,7 @@ type trouble struct {
 func (r *statusReport) troubles() []trouble {
 	var out []trouble
 	bad := func(format string, args ...any) { out = append(out, trouble{text: fmt.Sprintf(format, args...)}) }
+	mild := func(format string, args ...any) { out = append(out, trouble{fmt.Sprintf(format, args...), true}) }
 	var silent []string
 	for _, h := range r.Hosts {
 		if h.Error != "" {
@@ -31,7 +33,7 @@ func (r *statusReport) troubles() []trouble {
 			continue
 		}
 		if !h.Managed && r.Initialised {
-			out = append(out, trouble{fmt.Sprintf("host %s is not set up yet (trivet apply sets it up)", h.Name), true})
+			mild("host %s is not set up yet (trivet apply sets it up)", h.Name)
 		}
 		for _, d := range h.Drift {
 			name := d.ID.Name
@@ -41,22 +43,35 @@ func (r *statusReport) troubles() []trouble {
 			bad("host %s: %s: %s (trivet apply mends it)", h.Name, name, d.What)
 		}
 		for _, d := range h.Overrides {
-			out = append(out, trouble{fmt.Sprintf("host %s: unit %s: %s; it changes what the unit does and stays", h.Name, d.ID.Name, d.What), true})
+			mild("host %s: unit %s: %s; it changes what the unit does and stays", h.Name, d.ID.Name, d.What)
 		}
 		if h.Node != "" && h.Node != "Ready" {
 			bad("node %s: %s", h.Name, h.Node)
+		}
+		if h.NoNetwork {
+			bad("node %s: its pod network has not been said to be up (trivet apply restarts flanneld there)", h.Name)
+		}
+		switch h.Cordoned {
+		case "trivet":
+			bad("node %s takes no new pods: a run took them off and has not ended (trivet apply goes on)", h.Name)
+		case "others":
+			mild("node %s takes no new pods, and not by Trivet: kubectl uncordon %s ends it", h.Name, h.Name)
 		}
 		if x := h.NextExpiry; x != nil {
 			switch left := x.NotAfter.Sub(r.now); {
 			case left <= 0:
 				bad("host %s: %s expired on %s (trivet apply renews it)", h.Name, x.Certificate, x.NotAfter.Format(time.DateOnly))
 			case left < r.renew:
-				out = append(out, trouble{fmt.Sprintf("host %s: %s ends on %s, %s (trivet apply renews it)", h.Name, x.Certificate, x.NotAfter.Format(time.DateOnly), r.left(x.NotAfter)), true})
+				mild("host %s: %s ends on %s, %s (trivet apply renews it)", h.Name, x.Certificate, x.NotAfter.Format(time.DateOnly), r.left(x.NotAfter))
 			}
 		}
 	}
 	for _, m := range r.Etcd {
 		switch {
+		case m.Unknown && slices.Contains(r.Leaving, m.Name):
+			// said of its host
+		case m.Unknown, m.Unstarted:
+			bad("etcd member %s: %s (trivet apply removes it, or goes on with it where an apply added it)", m.Name, r.once(m.Error))
 		case m.Error != "":
 			bad("etcd member %s: %s", m.Name, r.once(m.Error))
 		case len(m.Alarms) > 0:
@@ -76,6 +91,44 @@ func (r *statusReport) troubles() []trouble {
 	}
 	if r.ObjectsError != "" {
 		bad("objects of the API: %s", r.once(r.ObjectsError))
+	}
+	return append(out, r.clusterTroubles()...)
+}
+
+// clusterTroubles are those of the cluster as a whole.
+func (r *statusReport) clusterTroubles() []trouble {
+	var out []trouble
+	bad := func(format string, args ...any) { out = append(out, trouble{text: fmt.Sprintf(format, args...)}) }
+	mild := func(format string, args ...any) { out = append(out, trouble{fmt.Sprintf(format, args...), true}) }
+	if x := r.Snapshots; x != nil {
+		for _, w := range x.Wrong {
+			where := ""
+			switch {
+			case w.Host != "":
+				where = "host " + w.Host + ": "
+			case w.Site != "":
+				where = "site " + w.Site + ": "
+			}
+			bad("snapshots of etcd: %s%s (see trivet snapshots)", where, r.once(w.Detail))
+		}
+	}
+	if r.From != "" {
+		bad("the upgrade from Kubernetes %s to %s is not finished (trivet apply goes on)", r.From, r.Kubernetes)
+	}
+	if r.Wanted != "" {
+		mild("the topology has Kubernetes %s, the cluster %s (trivet plan shows the upgrade)", r.Wanted, r.Kubernetes)
+	}
+	for _, name := range r.Leaving {
+		mild("host %s is no longer in the topology and still in the cluster (trivet apply takes it out)", name)
+	}
+	for _, name := range r.UnknownNodes {
+		mild("node %s is no host of the topology, and not Trivet's: kubectl delete node %s, unless somebody wants it", name, name)
+	}
+	for _, x := range r.Rotations {
+		mild("%s", x.Text)
+	}
+	for _, text := range r.Authorities {
+		mild("%s", text)
 	}
 	return out
 }
