@@ -18,6 +18,11 @@ func (e *Engine) StatusWithin(ctx context.Context, patience time.Duration) (*Sta
 	return e.status(ctx, hostapi.ObserveRequest{}, patience)
 }
 
+// WatchWithoutPause is Watch that tries hosts that are away in every round.
+func (e *Engine) WatchWithoutPause(ctx context.Context, every time.Duration, show func(*Status) error) error {
+	return e.watch(ctx, every, 0, show)
+}
+
 // KubeletStarts tells when kubelets began, as the gate "Nodes Ready" gets to know it.
 func (e *Engine) KubeletStarts(ctx context.Context, nodes []string) map[string]time.Time {
 	return e.kubeletStarts(ctx, nodes)

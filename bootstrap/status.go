@@ -160,13 +160,19 @@ func (e *Engine) DeepStatus(ctx context.Context) (*Status, error) {
 }
 
 func (e *Engine) status(ctx context.Context, req hostapi.ObserveRequest, patience time.Duration) (*Status, error) {
+	s, _, err := e.glance(ctx, req, patience)
+	return s, err
+}
+
+// glance is status, with the connected hosts that could not be read.
+func (e *Engine) glance(ctx context.Context, req hostapi.ObserveRequest, patience time.Duration) (*Status, map[string]error, error) {
 	seen, failed := observe.Hosts(ctx, patientHosts(e.hosts, patience), req, e.parallel())
 	if err := ctx.Err(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	docs, err := observe.Documents(e.cluster, seen)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	s := &Status{Time: e.Now(), Cluster: e.cluster.Name, Kubernetes: e.cluster.Kubernetes, Deep: req.Verify}
 	if inv := docs.Inventory; inv != nil {
@@ -195,7 +201,7 @@ func (e *Engine) status(ctx context.Context, req hostapi.ObserveRequest, patienc
 		}
 		s.Hosts = append(s.Hosts, hs)
 	}
-	return s, nil
+	return s, failed, nil
 }
 
 // patient bounds the wait for a host's answer.

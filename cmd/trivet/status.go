@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -16,16 +17,28 @@ import (
 )
 
 func newStatus(g *global) *cobra.Command {
-	var deep bool
+	var deep, watch bool
+	var interval time.Duration
 	cmd := &cobra.Command{
 		Use:   "status [FOLDER]",
 		Short: "Show every site, host, unit, etcd member, certificate expiry and drift",
 		Long: `Show the cluster at a glance: what answers, what runs, what differs from the hosts' records and from the objects that the API should hold.
 Hosts that do not answer are shown as such, with the reason. Nothing is changed.
 
-Exit codes: 0 all is well, 1 something is not.`,
+--watch looks again and again, over connections that it keeps; hosts that come back are connected to again. A terminal shows the newest look; elsewhere the first is
+written whole, and then a line for whatever comes or goes. With --json each look is an object on a line of its own.
+
+Exit codes: 0 all is well, 1 something is not. With --watch: 0 when it ends by Ctrl-C, whatever was seen.`,
 		Args: g.folder,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			switch {
+			case cmd.Flags().Changed("interval") && !watch:
+				return errors.New("--interval is how often --watch looks: pass that, too")
+			case watch && deep:
+				return errors.New("--deep reads every stored artifact, which is nothing to do again and again: leave --watch out")
+			case watch && interval < time.Second:
+				return fmt.Errorf("--interval %s: once a second is the most", interval)
+			}
 			s, err := g.open(cmd)
 			if err != nil {
 				return err
@@ -36,6 +49,9 @@ Exit codes: 0 all is well, 1 something is not.`,
 				return err
 			}
 			s.view.status("reading %s", count(len(e.Hosts()), "host"))
+			if watch {
+				return s.watch(cmd.Context(), e, interval)
+			}
 			look := e.Status
 			if deep {
 				s.view.status("reading %s and every artifact stored there", count(len(e.Hosts()), "host"))
@@ -47,13 +63,9 @@ Exit codes: 0 all is well, 1 something is not.`,
 			}
 			s.view.end()
 			if g.json {
-				err = writeResult(s.out, "status", struct {
-					Healthy bool `json:"healthy"`
-					*bootstrap.Status
-				}{st.Healthy(), st})
+				err = s.writeStatus(st)
 			} else {
-				r := statusReport{Status: st, out: s.out, global: g, now: time.Now(), renew: s.cluster.Certificates.RenewBefore}
-				err = r.write()
+				err = s.report(st, s.out).write()
 			}
 			if err == nil && !st.Healthy() {
 				return &exitError{code: exitFailed}
@@ -62,16 +74,31 @@ Exit codes: 0 all is well, 1 something is not.`,
 		},
 	}
 	cmd.Flags().BoolVar(&deep, "deep", false, "read the stored artifacts too, and compare their digests (some seconds a host; without it their sizes are compared)")
+	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "look again and again, until Ctrl-C")
+	cmd.Flags().DurationVar(&interval, "interval", 10*time.Second, "how often --watch looks")
 	return cmd
+}
+
+// writeStatus writes a status as an object on a line.
+func (s *session) writeStatus(st *bootstrap.Status) error {
+	return writeResult(s.out, "status", struct {
+		Healthy bool `json:"healthy"`
+		*bootstrap.Status
+	}{st.Healthy(), st})
+}
+
+func (s *session) report(st *bootstrap.Status, out io.Writer) *statusReport {
+	return &statusReport{Status: st, global: s.global, out: out, colored: s.color, now: time.Now(), renew: s.cluster.Certificates.RenewBefore}
 }
 
 // statusReport writes a status for people: a table of hosts, one of etcd members, and below them what is wrong, a line each.
 type statusReport struct {
 	*bootstrap.Status
 	*global
-	out   io.Writer
-	now   time.Time
-	renew time.Duration // certificates that end sooner are renewed by an apply
+	out     io.Writer
+	colored bool
+	now     time.Time
+	renew   time.Duration // certificates that end sooner are renewed by an apply
 }
 
 func (r *statusReport) write() error {
@@ -106,17 +133,27 @@ func (r *statusReport) write() error {
 		fmt.Fprintln(r.out)
 	}
 	for _, t := range troubles {
-		sign, colour := "✗", red
-		if t.mild {
-			sign, colour = "!", yellow
-		}
-		fmt.Fprintf(r.out, "%s %s\n", r.paint(r.out, colour, sign), strings.ReplaceAll(t.text, "\n", "\n  "))
+		fmt.Fprintf(r.out, "%s %s\n", r.sign(t), strings.ReplaceAll(t.text, "\n", "\n  "))
 	}
 	if r.Healthy() {
-		_, err := fmt.Fprintf(r.out, "\n%s All is well: %s.\n", r.paint(r.out, green, "✓"), r.sums())
+		_, err := fmt.Fprintf(r.out, "\n%s All is well: %s.\n", r.tint(green, "✓"), r.sums())
 		return err
 	}
 	return nil
+}
+
+func (r *statusReport) sign(t trouble) string {
+	if t.mild {
+		return r.tint(yellow, "!")
+	}
+	return r.tint(red, "✗")
+}
+
+func (r *statusReport) tint(colour, text string) string {
+	if !r.colored {
+		return text
+	}
+	return "\x1b[" + colour + "m" + text + "\x1b[0m"
 }
 
 // silent counts the control planes that do not answer.
@@ -240,4 +277,19 @@ func dash(s string) string {
 		return "-"
 	}
 	return s
+}
+
+// states are the lines by which one status is told from another: what a run is at, what is not as it should be, and that all is well.
+func (r *statusReport) states() []string {
+	var out []string
+	if h := r.Holder; h != nil {
+		out = append(out, fmt.Sprintf("A run is under way: %s by %s since %s", h.Purpose, h.Actor, h.Since.Local().Format(time.DateTime)))
+	}
+	for _, t := range r.troubles() {
+		out = append(out, r.sign(t)+" "+strings.ReplaceAll(t.text, "\n", " "))
+	}
+	if r.Healthy() {
+		out = append(out, r.tint(green, "✓")+" All is well: "+r.sums()+".")
+	}
+	return out
 }
