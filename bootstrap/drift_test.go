@@ -49,6 +49,11 @@ var driftKinds = []struct {
 		[]string{"Deployment kube-system/coredns: missing"}, []string{": create Deployment kube-system/coredns"}},
 	{"etcd member added", func(_ *testing.T, f *fleettest.Fleet) { f.AddStranger("intruder") },
 		[]string{"etcd intruder: it is in the member list, and the topology has no such etcd host"}, []string{": remove-member intruder"}},
+	{"etcd data damaged", func(t *testing.T, f *fleettest.Fleet) { must(t, f.GarbleMember(t.Context(), "cp2")) },
+		[]string{"cp2: unit:etcd.service: not running (failed)", "cp2: damaged: its log (WAL) is damaged", "etcd cp2: etcd.service on host cp2 is failed"},
+		[]string{"cp2: remove-member cp2", "cp2: remove unit:etcd.service", "cp2: remove file:/etc/systemd/system/etcd.service.d/20-initialised.conf",
+			"cp2: remove file:/etc/etcd/initial-cluster.env", "cp2: remove directory:/var/lib/etcd", "cp2: add-member cp2", "cp2: create directory:/var/lib/etcd",
+			"cp2: create file:/etc/etcd/initial-cluster.env", "cp2: start unit:etcd.service", "cp2: promote-member cp2", "cp2: create file:/etc/systemd/system/etcd.service.d/20-initialised.conf"}},
 	{"cordon of a killed run", func(_ *testing.T, f *fleettest.Fleet) { f.Cordon("w1") }, []string{"w1: cordoned by trivet"}, []string{": uncordon w1"}},
 	{"network that says nothing", func(_ *testing.T, f *fleettest.Fleet) { f.SilenceNetwork("w1") }, []string{"w1: no network"}, []string{"w1: restart unit:flanneld.service"}},
 }
@@ -92,6 +97,9 @@ func told(s *bootstrap.Status) []string {
 		for _, d := range h.Drift {
 			what, _, _ := strings.Cut(d.What, ",")
 			out = append(out, h.Name+": "+d.ID.String()+": "+what)
+		}
+		if h.Damage != "" {
+			out = append(out, h.Name+": damaged: "+h.Damage)
 		}
 		if h.Cordoned != "" {
 			out = append(out, h.Name+": cordoned by "+h.Cordoned)

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/trivet-dev/trivet/bootstrap/desired"
 	"github.com/trivet-dev/trivet/bootstrap/etcd"
 	"github.com/trivet-dev/trivet/bootstrap/inventory"
 	"github.com/trivet-dev/trivet/bootstrap/kube"
@@ -106,6 +107,8 @@ type HostStatus struct {
 	Cordoned string `json:"cordoned,omitempty"`
 	// NoNetwork is true where the network plugin has not said that the node's pod network is up.
 	NoNetwork bool `json:"noNetwork,omitempty"`
+	// Damage says what is wrong with the data of an etcd member that does not start.
+	Damage string `json:"damage,omitempty"`
 	// Certificates are those that the host was given, in order of expiry; NextExpiry is the first of them.
 	Certificates []Expiry `json:"certificates,omitempty"`
 	NextExpiry   *Expiry  `json:"nextExpiry,omitempty"`
@@ -241,6 +244,7 @@ func silent(ctx context.Context, host string, err error) error {
 
 func (e *Engine) statusOfHost(hs *HostStatus, o *hostapi.Observation) {
 	hs.Drift, hs.Overrides = o.Drift, o.Overrides
+	hs.Damage = etcd.Damage(o.LastWords[desired.EtcdUnit])
 	if o.Record == nil {
 		return
 	}

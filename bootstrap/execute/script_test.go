@@ -110,7 +110,7 @@ func init() {
 		"destroy": (*script).destroy, "record": (*script).record, "inventory": (*script).inventory, "edit": (*script).edit, "stop": (*script).stop, "fail": (*script).fail,
 		"heal": (*script).heal, "block": (*script).block, "unreachable": (*script).unreachable, "compare": (*script).compare, "forget": (*script).forget,
 		"reimage": (*script).reimage, "etcd": (*script).etcd, "nodes": (*script).nodes, "drain": (*script).drain,
-		"litter": (*script).litter, "coherent": (*script).coherent, "mode": (*script).mode, "unlink": (*script).unlink, "wipe": (*script).wipe,
+		"litter": (*script).litter, "coherent": (*script).coherent, "mode": (*script).mode, "garble": (*script).garble, "unlink": (*script).unlink, "wipe": (*script).wipe,
 	}
 }
 
@@ -355,6 +355,11 @@ func (s *script) drain(c command) string {
 // edit writes its input into a file on a host.
 func (s *script) edit(c command) string {
 	return failure(os.WriteFile(s.fleet.Machines[c.args["host"]].Path(c.args["file"]), []byte(strings.Join(c.input, "\n")+"\n"), 0o644))
+}
+
+// garble damages the data of a host's etcd member, which ends and does not start any more.
+func (s *script) garble(c command) string {
+	return failure(s.fleet.GarbleMember(s.t.Context(), c.args["host"]))
 }
 
 // mode changes the mode of a file.

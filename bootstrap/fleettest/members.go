@@ -31,8 +31,23 @@ func (f *Fleet) startEtcd(m *hostdtest.Machine, name string) {
 	}
 	delete(m.Units.FailStart, desired.EtcdUnit)
 	if err := f.runEtcd(m, name); err != nil {
-		m.Units.FailStart[desired.EtcdUnit] = why + err.Error()
+		m.Units.FailStart[desired.EtcdUnit], m.Units.Words[desired.EtcdUnit] = why+err.Error(), err.Error()+"\n"
 	}
+}
+
+// errGarbled is what etcd writes about a log in which bits have changed.
+var errGarbled = errors.New(`{"level":"fatal","caller":"etcdmain/etcd.go:157","msg":"discovery failed","error":"walpb: crc mismatch: expected: 59c28b4d computed: 3c453b98"}`)
+
+// garbled stands for data that etcd cannot read.
+const garbled = "garbled"
+
+// GarbleMember damages the data of a host's member, and has it start again.
+func (f *Fleet) GarbleMember(ctx context.Context, name string) error {
+	m := f.Machines[name]
+	if err := os.WriteFile(m.Path(memberData), []byte(garbled), 0o600); err != nil {
+		return err
+	}
+	return m.Units.Restart(ctx, desired.EtcdUnit, false)
 }
 
 func (f *Fleet) runEtcd(m *hostdtest.Machine, name string) error {
@@ -40,6 +55,9 @@ func (f *Fleet) runEtcd(m *hostdtest.Machine, name string) error {
 	defer f.api.mu.Unlock()
 	peer := desired.PeerURL(f.addresses[name])
 	if who, err := os.ReadFile(m.Path(memberData)); err == nil {
+		if string(who) == garbled {
+			return errGarbled
+		}
 		if f.api.member(func(x etcd.Member) bool {
 			return fmt.Sprint(x.ID) == string(who) && slices.Equal(x.PeerURLs, []string{peer}) || len(f.api.members) == 1
 		}) == nil {

@@ -158,7 +158,18 @@ func (m *maker) loss(h *topology.Host) string {
 	case hasMember(o.Record) && m.dataGone(h):
 		return "the data of its etcd member, " + desired.EtcdData + ", are gone"
 	}
+	if what := m.damage(h); what != "" {
+		return "the data of its etcd member are damaged, so that it does not start: " + what
+	}
 	return ""
+}
+
+// damage says what is wrong with the data of a member that fails again and again; "" where they are not known to be damaged.
+func (m *maker) damage(h *topology.Host) string {
+	if member := m.memberOf(h); member != nil && m.Members.fine(*member) {
+		return "" // it is up by now
+	}
+	return etcd.Damage(m.Seen[h.Name].LastWords[desired.EtcdUnit])
 }
 
 // replaced says whether the machine behind a name is another one than the cluster knows.

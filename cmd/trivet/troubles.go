@@ -42,6 +42,9 @@ func (r *statusReport) troubles() []trouble {
 			}
 			bad("host %s: %s: %s (trivet apply mends it)", h.Name, name, d.What)
 		}
+		if h.Damage != "" {
+			bad("host %s: the data of its etcd member are damaged: %s (trivet apply makes it anew, as long as the others have a quorum)", h.Name, h.Damage)
+		}
 		for _, d := range h.Overrides {
 			mild("host %s: unit %s: %s; it changes what the unit does and stays", h.Name, d.ID.Name, d.What)
 		}

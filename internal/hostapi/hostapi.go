@@ -57,6 +57,8 @@ type Observation struct {
 	Drift []Drift `json:"drift,omitempty"`
 	// Overrides lists foreign files that change what a recorded item does, by the item. They are shown and never mended: who put them there removes them.
 	Overrides []Drift `json:"overrides,omitempty"`
+	// LastWords has, by unit, the end of what a recorded unit that should run and fails again and again wrote in the last of its runs that has ended.
+	LastWords map[string]string `json:"lastWords,omitempty"`
 	// Started tells by unit, of those that are recorded, when its main process began, by the host's clock. What has none is left out.
 	Started map[string]time.Time `json:"started,omitempty"`
 	// Blobs lists what the store holds; those that are not what they are called are left out.

@@ -66,6 +66,8 @@ type UnitManager interface {
 	Kill(ctx context.Context, name string) error
 	ResetFailed(ctx context.Context, name string) error
 	Journal(ctx context.Context, name string, lines int) (string, error)
+	// LastWords is the end of what a unit's processes wrote in the last of its runs that has ended, "" where that is not known.
+	LastWords(ctx context.Context, name string) (string, error)
 }
 
 // UnitState is what systemd says about a unit.
@@ -75,6 +77,8 @@ type UnitState struct {
 	Sub        string // running, auto-restart, …
 	File       string // enabled, disabled, static, …
 	NeedReload bool   // the unit's files changed since systemd read them
+	// Again is true while a unit is starting that systemd started a moment ago since it had failed.
+	Again bool
 	// Started is when the main process of a service that is not inactive began, by the host's clock; zero when there is none or it is not known.
 	Started time.Time
 }
@@ -229,6 +233,7 @@ func (noUnits) Reload(context.Context, string, bool) error           { return er
 func (noUnits) Kill(context.Context, string) error                   { return errNoSystemd }
 func (noUnits) ResetFailed(context.Context, string) error            { return errNoSystemd }
 func (noUnits) Journal(context.Context, string, int) (string, error) { return "", errNoSystemd }
+func (noUnits) LastWords(context.Context, string) (string, error)    { return "", errNoSystemd }
 
 type noCommands struct{}
 

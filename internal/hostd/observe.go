@@ -62,6 +62,7 @@ func (h *Host) Observe(ctx context.Context, req hostapi.ObserveRequest) (*hostap
 	obs.Drift = o.drift(rec)
 	obs.Overrides = o.overrides(rec)
 	obs.Started = o.started()
+	obs.LastWords = o.lastWords(ctx, rec)
 	if req.Contents {
 		obs.Contents = h.contents(rec)
 	}
@@ -147,6 +148,22 @@ func (o *observer) started() map[string]time.Time {
 	for name, st := range o.states {
 		if !st.Started.IsZero() {
 			out[name] = st.Started
+		}
+	}
+	return out
+}
+
+// lastWords asks failing units that should run for theirs. A journal that cannot be read has none.
+func (o *observer) lastWords(ctx context.Context, rec *record) map[string]string {
+	out := map[string]string{}
+	for _, e := range rec.of(hostapi.KindUnit) {
+		u := e.item().Unit
+		st := o.states[u.Name]
+		if !u.Running || st.up(u.NoWait) || st.Active != "failed" && !st.failing() {
+			continue
+		}
+		if words, err := o.Units.LastWords(ctx, u.Name); err == nil && words != "" {
+			out[u.Name] = words
 		}
 	}
 	return out

@@ -86,6 +86,7 @@ func (s *systemd) States(ctx context.Context, names []string) (map[string]UnitSt
 				st.File = fileState[u.Name]
 				st.NeedReload = boolProperty(ctx, c, u.Name, "NeedDaemonReload")
 				st.Started = started(ctx, c, u.Name, u.ActiveState)
+				st.Again = startedAgain(u.ActiveState, restarts(ctx, c, u.Name), st.Started, time.Now())
 			}
 			mu.Lock()
 			defer mu.Unlock()
@@ -99,6 +100,19 @@ func (s *systemd) States(ctx context.Context, names []string) (map[string]UnitSt
 		}
 	}
 	return out, ctx.Err()
+}
+
+// restarts counts those that systemd made by itself since somebody last started the unit.
+func restarts(ctx context.Context, c *dbus.Conn, unit string) uint32 {
+	if path.Ext(unit) != ".service" {
+		return 0
+	}
+	p, err := c.GetUnitTypePropertyContext(ctx, unit, "Service", "NRestarts")
+	if err != nil {
+		return 0 // systemd before 235 does not count
+	}
+	n, _ := p.Value.Value().(uint32)
+	return n
 }
 
 func boolProperty(ctx context.Context, c *dbus.Conn, unit, name string) bool {
@@ -290,4 +304,17 @@ func (s *systemd) Journal(ctx context.Context, name string, lines int) (string, 
 		"--unit", name, "--lines", strconv.Itoa(lines), "--no-pager", "--output", "short-iso", "--no-hostname", "--quiet",
 	}})
 	return string(out), err
+}
+
+// lastLines is how much of a unit's journal is read for its last words: several runs of a program that fails at once and writes where it was.
+const lastLines = 600
+
+func (s *systemd) LastWords(ctx context.Context, name string) (string, error) {
+	out, err := execRunner{}.Run(ctx, Command{Name: "journalctl", Args: []string{
+		"--unit", name, "--lines", strconv.Itoa(lastLines), "--no-pager", "--output", "json", "--all", "--quiet",
+	}})
+	if err != nil {
+		return "", err
+	}
+	return lastWords(out), nil
 }

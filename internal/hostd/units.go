@@ -25,9 +25,20 @@ func (u UnitState) up(noWait bool) bool {
 	case "active", "reloading", "refreshing":
 		return true
 	case "activating":
-		return noWait && !strings.HasPrefix(u.Sub, "auto-restart")
+		return noWait && !u.failing()
 	}
 	return false
+}
+
+// failing says whether systemd starts a unit again and again: what is on its way now has failed before.
+func (u UnitState) failing() bool { return strings.HasPrefix(u.Sub, "auto-restart") || u.Again }
+
+// settles is how long a unit has to live before a start after a failure counts as one that may succeed.
+const settles = 10 * time.Second
+
+// startedAgain tells Again: by the number of automatic restarts since somebody last started the unit, and by when its process began.
+func startedAgain(active string, restarts uint32, started, now time.Time) bool {
+	return active == "activating" && restarts > 0 && !started.IsZero() && now.Sub(started) < settles
 }
 
 // startedAt is when a process began that systemd stamped with both clocks, in microseconds: by the wall clock of then, or by the wall clock of now where that was set back
@@ -151,14 +162,13 @@ func (s *stepper) setEnabled(ctx context.Context, u *hostapi.Unit, st UnitState)
 func (s *stepper) bringUp(ctx context.Context, e *entry, u *hostapi.Unit, st UnitState) error {
 	stale := s.rec.stale(e)
 	seq := e.ChangedSeq // the inputs before this operation have lower numbers, those after it higher ones
-	failing := strings.HasPrefix(st.Sub, "auto-restart")
 	var err error
 	switch {
 	case st.up(u.NoWait) && !stale:
 		return nil
 	case stale && st.Active == "active" && u.Reload:
 		err = s.Units.Reload(ctx, u.Name, true)
-	case stale && st.up(true), failing:
+	case stale && st.up(true), st.failing():
 		// Starting a unit that waits for its next automatic restart is refused; restarting it is not.
 		if err = s.Units.ResetFailed(ctx, u.Name); err == nil {
 			err = s.Units.Restart(ctx, u.Name, !u.NoWait)
@@ -344,7 +354,7 @@ func (unitKind) drift(o *observer, e *entry) (string, hostapi.DriftCode) {
 	}
 	if down {
 		switch {
-		case strings.HasPrefix(st.Sub, "auto-restart"):
+		case st.failing():
 			diffs = append(diffs, "failing (restarts again and again)")
 		default:
 			diffs = append(diffs, "not running ("+orUnknown(st.Active)+")")

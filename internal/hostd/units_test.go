@@ -62,3 +62,21 @@ func TestStarted(t *testing.T) {
 		t.Errorf("of a stopped unit: observed %v, probed %s", observed, probed)
 	}
 }
+
+// TestObserveLastWords: what a unit wrote that fails is told, and nothing of those that run.
+func TestObserveLastWords(t *testing.T) {
+	const unit = "containerd.service"
+	m := newMachine(t)
+	run(t, m, ensure(bringUp(t, m)...)...)
+	m.Units.Words[unit] = "panic: at the disk\n"
+	if o := observe(t, m); len(o.LastWords) > 0 {
+		t.Errorf("of a unit that runs: %v", o.LastWords)
+	}
+	m.Units.FailStart[unit] = "exit-code"
+	if err := m.Units.Restart(t.Context(), unit, true); err == nil {
+		t.Fatal("it started")
+	}
+	if d := cmp.Diff(map[string]string{unit: "panic: at the disk\n"}, observe(t, m).LastWords); d != "" {
+		t.Errorf("-want +got:\n%s", d)
+	}
+}

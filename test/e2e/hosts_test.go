@@ -79,7 +79,7 @@ func changes() []change {
 		{
 			name: "an etcd member's data are corrupt", via: "w1",
 			befit: func(f *fleet) {
-				f.on("cp3", "sh", "-ec", "systemctl kill --signal=KILL etcd.service; systemctl stop etcd.service; dd if=/dev/urandom of=/var/lib/etcd/member/snap/db bs=4k count=64 conv=notrunc status=none; systemctl start --no-block etcd.service")
+				f.on("cp3", "sh", "-ec", "systemctl kill --signal=KILL etcd.service; systemctl stop etcd.service; dd if=/dev/urandom of=/var/lib/etcd/member/snap/db bs=4k count=64 conv=notrunc status=none; systemctl start --no-block etcd.service; until [ \"$(systemctl show --property=NRestarts --value etcd.service)\" -gt 0 ]; do sleep 0.2; done")
 			},
 			says: []string{"cp3", "etcd"},
 		},

@@ -109,6 +109,25 @@ func (m *Member) Stop() {
 	}
 }
 
+// Data is the folder of the member's data.
+func (m *Member) Data() string { return m.data }
+
+// Ended waits until the member has ended by itself, and gives what it wrote. It fails the test where that takes longer than a minute.
+func (m *Member) Ended(t *testing.T) string {
+	t.Helper()
+	stop := time.AfterFunc(time.Minute, func() {
+		t.Errorf("the member %s still runs", m.Name)
+		_ = m.cmd.Process.Kill()
+	})
+	defer stop.Stop()
+	_ = m.cmd.Wait() // how it ended is told by what it wrote
+	content, err := os.ReadFile(m.log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(content)
+}
+
 // Start runs a cluster of members called m1, m2, … until the test ends. They may not have a leader yet.
 func Start(t *testing.T, n int) []*Member {
 	t.Helper()

@@ -103,7 +103,7 @@ func New(root, name string) (*Machine, error) {
 // Open is the machine in a folder that New laid out, with nothing running.
 func Open(root string) *Machine {
 	m := &Machine{Root: root}
-	m.Units = &Units{root: root, Active: map[string]string{}, Starts: map[string]int{}, Started: map[string]time.Time{}, FailStart: map[string]string{}, read: map[string]string{}}
+	m.Units = &Units{root: root, Active: map[string]string{}, Starts: map[string]int{}, Started: map[string]time.Time{}, FailStart: map[string]string{}, Words: map[string]string{}, read: map[string]string{}}
 	m.Kernel = &Kernel{root: root, Links: []hostapi.Interface{
 		{Name: "lo", MTU: 65536, Addresses: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/8")}},
 		{Name: "eth0", MTU: 1500, Addresses: []netip.Prefix{netip.MustParsePrefix("192.0.2.10/24")}},

@@ -24,6 +24,8 @@ type Units struct {
 	Starts map[string]int
 	// FailStart gives units whose start fails the job result to fail with.
 	FailStart map[string]string
+	// Words has what units that failed wrote in their last run.
+	Words map[string]string
 	// OnStart, when set, sees each start and restart.
 	OnStart func(name string)
 	// OnKill, when set, sees each kill and answers it.
@@ -230,4 +232,14 @@ func (u *Units) Journal(_ context.Context, name string, _ int) (string, error) {
 		return "", nil
 	}
 	return "journal of " + name + "\n", nil
+}
+
+// LastWords gives those of a unit that failed.
+func (u *Units) LastWords(_ context.Context, name string) (string, error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.Active[name] != "failed" {
+		return "", nil
+	}
+	return u.Words[name], nil
 }
