@@ -23,12 +23,24 @@ func (e *StaleError) Error() string {
 	return "the plan is stale, nothing was done: since it was made, " + strings.Join(e.Changed, ", ") + " changed; plan again"
 }
 
-// PartialError says that an apply did all that it could do, and that its plan left hosts out.
-type PartialError struct{ Skipped []plan.Skip }
+// PartialError says that an apply did all that it could do, and that its plan left hosts out, or has some wait in an upgrade that is paused.
+type PartialError struct {
+	Skipped []plan.Skip
+	Paused  *plan.Paused
+}
 
 // Error implements error.
 func (e *PartialError) Error() string {
 	var b strings.Builder
+	if e.Paused != nil {
+		fmt.Fprintf(&b, "the upgrade is %s; set paused = false in the upgrade block and apply to go on", e.Paused)
+	}
+	if len(e.Skipped) == 0 {
+		return b.String()
+	}
+	if e.Paused != nil {
+		b.WriteString("\n")
+	}
 	hosts := "1 host was"
 	if n := len(e.Skipped); n != 1 {
 		hosts = fmt.Sprintf("%d hosts were", n)
@@ -45,7 +57,7 @@ func outcome(p *plan.Plan) error {
 	if p.Complete() {
 		return nil
 	}
-	return &PartialError{p.Skipped}
+	return &PartialError{p.Skipped, p.Paused}
 }
 
 // Apply executes a plan. Under the lock it looks at the hosts again, and refuses the plan when it would now be another one. A plan that leaves

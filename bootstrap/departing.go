@@ -11,7 +11,7 @@ import (
 	"github.com/trivet-dev/trivet/internal/hostapi"
 )
 
-// everyone lists the topology's hosts, and after them those that the cluster has and the topology does not, as far as they are known.
+// everyone lists the hosts that the cluster is to have, and after them those that it has besides, as far as they are known.
 func (e *Engine) everyone() []*topology.Host { return slices.Concat(e.cluster.Hosts, e.departing) }
 
 // allWith lists those of everyone with a role.
@@ -19,7 +19,7 @@ func (e *Engine) allWith(r topology.Role) []*topology.Host {
 	return slices.DeleteFunc(e.everyone(), func(h *topology.Host) bool { return !h.Has(r) })
 }
 
-// lookAtDeparting looks at the hosts that the inventory has and the topology does not, connecting to those that nobody has met; one of them may know of more.
+// lookAtDeparting looks at the hosts that the inventory has and the cluster is not to have, connecting to those that nobody has met; one of them may know of more.
 func (e *Engine) lookAtDeparting(ctx context.Context, s *sight, req hostapi.ObserveRequest) error {
 	looked := 0
 	for {
@@ -53,7 +53,7 @@ func (e *Engine) disown(s *sight, name string, why error) {
 	e.failed[name], s.away[name] = why, why
 }
 
-// meetDeparting connects to hosts of the inventory that are not in the topology, and gives those that nobody had met.
+// meetDeparting connects to hosts of the inventory that the cluster is not to have, and gives those that nobody had met.
 func (e *Engine) meetDeparting(ctx context.Context, inv *inventory.Inventory) []*topology.Host {
 	if inv == nil || !inv.Initialised {
 		return nil
@@ -66,7 +66,7 @@ func (e *Engine) meetDeparting(ctx context.Context, inv *inventory.Inventory) []
 		}
 	}
 	e.departing = append(e.departing, unmet...)
-	e.connectTo(ctx, unmet)
+	e.connectTo(ctx, slices.DeleteFunc(slices.Clone(unmet), func(h *topology.Host) bool { return e.hosts[h.Name] != nil })) // a surge host was met when it came
 	return unmet
 }
 
@@ -86,8 +86,11 @@ func (e *Engine) stranger(name string, o *hostapi.Observation, inv *inventory.In
 	return ""
 }
 
-// departingHost is a host as the inventory remembers it, reached as the hosts of its site are.
+// departingHost is a surge host as the topology has it, or a host as the inventory remembers it, reached as the hosts of its site are.
 func (e *Engine) departingHost(rec *inventory.Host) *topology.Host {
+	if i := slices.IndexFunc(e.declared.Surge, func(h *topology.Host) bool { return h.Name == rec.Name }); i >= 0 {
+		return e.declared.Surge[i]
+	}
 	h := &topology.Host{Name: rec.Name, Address: rec.Address, HostKey: rec.HostKey}
 	for _, r := range rec.Roles {
 		h.Roles = append(h.Roles, topology.Role(r))

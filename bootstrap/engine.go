@@ -66,12 +66,13 @@ type Options struct {
 // Engine works on one cluster over live connections. Close it.
 type Engine struct {
 	Options
-	cluster *topology.Cluster
-	release *release.Release
-	pool    *sshhost.Pool
-	hosts   map[string]remote.Host
-	failed  map[string]error
-	// departing are hosts that the inventory has and the topology does not.
+	// declared is the cluster as the topology has it; cluster is the one that there is to be now, which has surge hosts while the release changes (desired.Members).
+	declared, cluster *topology.Cluster
+	release           *release.Release
+	pool              *sshhost.Pool
+	hosts             map[string]remote.Host
+	failed            map[string]error
+	// departing are hosts that the inventory has and the cluster is not to have.
 	departing []*topology.Host
 	// patience bounds the look at a host: one that went silent counts as away.
 	patience time.Duration
@@ -92,7 +93,7 @@ func Connect(ctx context.Context, o Options) (*Engine, error) {
 		return nil, fmt.Errorf("%s: %w", c.KubernetesRange, err)
 	}
 	o.defaults()
-	e := &Engine{Options: o, cluster: c, release: rel, hosts: map[string]remote.Host{}, failed: map[string]error{}, patience: lookTimeout}
+	e := &Engine{Options: o, declared: c, cluster: c, release: rel, hosts: map[string]remote.Host{}, failed: map[string]error{}, patience: lookTimeout}
 	if o.Connect == nil {
 		e.pool = sshhost.NewPool(sshhost.Options{Learned: e.learned, Keys: e.PrivateKeys})
 		reach, err := newReach(e)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/trivet-dev/trivet/bootstrap/event"
 	"github.com/trivet-dev/trivet/bootstrap/topology"
@@ -22,7 +23,7 @@ func newReach(e *Engine) (*reach, error) {
 	if e.NetworkNamespace != "" {
 		return r, nil // a lab has nothing to do with the user's SSH configuration
 	}
-	for _, h := range e.cluster.Hosts {
+	for _, h := range slices.Concat(e.declared.Hosts, e.declared.Surge) {
 		path := r.settings(h).ConfigFile
 		if _, ok := r.configs[path]; ok || path == "none" {
 			continue

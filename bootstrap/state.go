@@ -52,6 +52,7 @@ type state struct {
 type sight struct {
 	seen      map[string]*hostapi.Observation
 	away      map[string]error // why a host could not be connected or observed
+	absent    map[string]error // why a surge host does not come: it is no part of the cluster then
 	documents *observe.Cluster
 }
 
@@ -64,11 +65,14 @@ func (e *Engine) observe(ctx context.Context, hosts map[string]remote.Host, req 
 func (e *Engine) look(ctx context.Context, contents bool) (*sight, error) {
 	req := hostapi.ObserveRequest{Contents: contents, Packages: e.packageNames(), Paths: []string{"/var/lib", "/opt"}}
 	s := &sight{}
-	s.seen, s.away = e.observe(ctx, e.connected(e.cluster.Hosts), req)
+	s.seen, s.away = e.observe(ctx, e.connected(e.declared.Hosts), req)
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx) // whoever did not answer was not given the time
 	}
 	if err := e.documents(s); err != nil {
+		return nil, err
+	}
+	if err := e.lookAtSurge(ctx, s, req); err != nil {
 		return nil, err
 	}
 	if err := e.lookAtDeparting(ctx, s, req); err != nil {
@@ -108,9 +112,9 @@ func (e *Engine) strangers(s *sight) error {
 }
 
 // reasons are the hosts that did not answer as a plan has them.
-func (s *sight) reasons() map[string]string {
-	out := make(map[string]string, len(s.away))
-	for name, err := range s.away {
+func reasons(away map[string]error) map[string]string {
+	out := make(map[string]string, len(away))
+	for name, err := range away {
 		out[name] = err.Error()
 	}
 	return out
@@ -133,7 +137,7 @@ func (e *Engine) state(ctx context.Context, contents bool) (*state, error) {
 	if err := plan.Refuse(e.cluster, sight.documents.Inventory); err != nil {
 		return nil, err
 	}
-	if err := plan.RefuseAway(e.cluster, sight.documents.Inventory, sight.seen, sight.reasons()); err != nil {
+	if err := plan.RefuseAway(e.cluster, sight.documents.Inventory, sight.seen, reasons(sight.away)); err != nil {
 		return nil, err
 	}
 	s := &state{sight: *sight}
@@ -259,7 +263,7 @@ func (e *Engine) plan(ctx context.Context, s *state) (*plan.Plan, error) {
 			return nil, err
 		}
 		in := plan.Input{Cluster: e.cluster, Current: s.documents.Inventory, Target: s.target, Desired: s.desired, Departing: e.departed(s.documents.Inventory),
-			Seen: s.seen, Away: s.reasons(), Members: s.members, Objects: s.objects, Nodes: s.nodes, BlobNames: s.blobNames(), Etcd: e.release.Etcd, Renew: e.Renew, Turns: s.turns, Now: e.Now()}
+			Seen: s.seen, Away: reasons(s.away), Absent: reasons(s.absent), Members: s.members, Objects: s.objects, Nodes: s.nodes, BlobNames: s.blobNames(), Etcd: e.release.Etcd, Renew: e.Renew, Turns: s.turns, Now: e.Now()}
 		if s.membersError != nil {
 			in.MembersError = s.membersError.Error()
 		}

@@ -177,6 +177,7 @@ func (e *Engine) glance(ctx context.Context, req hostapi.ObserveRequest, patienc
 	if err != nil {
 		return nil, nil, err
 	}
+	e.lookAtJoined(ctx, docs.Inventory, seen, failed, req, patience)
 	s := &Status{Time: e.Now(), Cluster: e.cluster.Name, Kubernetes: e.cluster.Kubernetes, Deep: req.Verify}
 	if inv := docs.Inventory; inv != nil {
 		s.ClusterID, s.Kubernetes, s.Initialised, s.Destroying = inv.ClusterID, inv.Kubernetes, inv.Initialised, inv.Destroying

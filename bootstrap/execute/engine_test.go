@@ -33,7 +33,7 @@ func connect(ctx context.Context, f *fleettest.Fleet, events event.Sink) (*boots
 	})
 }
 
-// apply is one life of `trivet apply`. It returns the plan, which may be nil when there is an error.
+// apply is one life of `trivet apply`, with the plans that follow on the first. It returns the last one, which may be nil when there is an error.
 func apply(ctx context.Context, f *fleettest.Fleet, events event.Sink) (p *plan.Plan, points int, killedAt string, err error) {
 	end := f.Begin()
 	p, err = func() (*plan.Plan, error) {
@@ -42,11 +42,15 @@ func apply(ctx context.Context, f *fleettest.Fleet, events event.Sink) (p *plan.
 			return nil, err
 		}
 		defer e.Close()
-		p, err := e.Plan(ctx)
-		if err != nil {
-			return nil, err
+		for {
+			p, err := e.Plan(ctx)
+			if err != nil {
+				return nil, err
+			}
+			if err := e.Apply(ctx, p); err != nil || !p.GoesOn {
+				return p, err
+			}
 		}
-		return p, e.Apply(ctx, p)
 	}()
 	points, killedAt = end()
 	return p, points, killedAt, err

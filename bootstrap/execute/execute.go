@@ -113,10 +113,10 @@ func (r *run) tolerates(ctx context.Context, host string, err error) bool {
 	return true
 }
 
-// worker says whether a host is a worker and nothing else.
+// worker says whether a host is a worker and nothing else. One that stands in for others is not: without it too many of them would be away.
 func (r *run) worker(host string) bool {
 	return slices.ContainsFunc(r.Topology.Hosts, func(h *topology.Host) bool {
-		return h.Name == host && !h.Has(topology.RoleControlPlane) && !h.Has(topology.RoleEtcd)
+		return h.Name == host && !h.Surge && !h.Has(topology.RoleControlPlane) && !h.Has(topology.RoleEtcd)
 	})
 }
 

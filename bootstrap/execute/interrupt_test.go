@@ -221,6 +221,12 @@ func TestChangeKilledAnywhere(t *testing.T) {
 	hosts := func(list ...fleettest.Host) fleettest.Settings { return fleettest.Settings{Hosts: list} }
 	old := hosts(cp1, cp2, cp3, w1)
 	old.Kubernetes = "1.36.3"
+	x1 := at("x1", "s1", "10.11.1.31", "worker")
+	x1.Surge = true
+	surge := hosts(cp1, w1, x1)
+	surge.Cluster = "  upgrade {\n    max_unavailable = 0\n  }"
+	oldSurge := surge
+	oldSurge.Kubernetes = "1.36.3"
 	for name, c := range map[string]change{
 		"a worker for another":                   {hosts(cp1, w1), hosts(cp1, w2), nil},
 		"a worker that is gone":                  {hosts(cp1, w1, w2), hosts(cp1, w1), func(f *fleettest.Fleet) error { f.Unreachable["w2"] = true; return nil }},
@@ -228,6 +234,7 @@ func TestChangeKilledAnywhere(t *testing.T) {
 		"a member that moves":                    {hosts(cp1, cp2, cp3), hosts(cp1, cp2, moved), nil},
 		"a control plane that is installed anew": {hosts(cp1, cp2, cp3), hosts(cp1, cp2, cp3), func(f *fleettest.Fleet) error { return f.Reimage("cp2") }},
 		"a new release":                          {old, hosts(cp1, cp2, cp3, w1), nil},
+		"a new release with a surge host":        {oldSurge, surge, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := &reference{}

@@ -127,7 +127,7 @@ func (s *script) run(text string) string {
 	return out
 }
 
-// topology makes the fleet, or changes it when there is one. Input: "name site role,role address", and lines of the cluster block after a "|".
+// topology makes the fleet, or changes it when there is one. Input: "name site role,role address", with the role "surge" for a worker that is there for the time of an upgrade, and lines of the cluster block after a "|".
 func (s *script) topology(c command) string {
 	s.settings = fleettest.Settings{Kubernetes: c.args["kubernetes"]}
 	s.settings.Parallel, _ = strconv.Atoi(c.args["parallel"])
@@ -138,6 +138,9 @@ func (s *script) topology(c command) string {
 		}
 		f := strings.Fields(line)
 		h := fleettest.Host{Name: f[0], Site: f[1], Roles: strings.Split(f[2], ",")}
+		if f[2] == "surge" {
+			h.Roles, h.Surge = []string{"worker"}, true
+		}
 		if len(f) > 3 {
 			h.Address = f[3]
 		}

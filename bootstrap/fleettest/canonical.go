@@ -47,7 +47,7 @@ func (f *Fleet) Canonical() (*Canonical, error) {
 	for name, manifest := range f.Objects() {
 		c.Objects[name] = string(manifest)
 	}
-	for _, h := range f.Cluster.Hosts {
+	for _, h := range f.everyHost() {
 		s, err := f.hostState(h.Name)
 		if err != nil {
 			return nil, fmt.Errorf("host %s: %w", h.Name, err)

@@ -36,6 +36,7 @@ type Host struct {
 	Name, Site string
 	Roles      []string
 	Address    string // the next of its site when empty
+	Surge      bool
 }
 
 // Settings of a simple topology.
@@ -63,7 +64,11 @@ func (s Settings) HCL(recipient string) string {
 		for _, h := range s.Hosts {
 			if h.Site == site {
 				address := cmp.Or(h.Address, fmt.Sprintf("10.%d.1.%d", 11+i, n))
-				fmt.Fprintf(&b, "        host %q {\n          address = %q\n          roles   = [\"%s\"]\n        }\n", h.Name, address, strings.Join(h.Roles, `", "`))
+				surge := ""
+				if h.Surge {
+					surge = "          surge   = true\n"
+				}
+				fmt.Fprintf(&b, "        host %q {\n          address = %q\n          roles   = [\"%s\"]\n%s        }\n", h.Name, address, strings.Join(h.Roles, `", "`), surge)
 				n++
 			}
 		}
@@ -140,7 +145,7 @@ func (f *Fleet) Change(s Settings) error {
 		return err
 	}
 	f.Topology, f.Cluster = t, c
-	for _, h := range c.Hosts {
+	for _, h := range f.everyHost() {
 		f.setAddress(h.Name, h.Address)
 		if f.Machines[h.Name] != nil {
 			continue
@@ -151,6 +156,9 @@ func (f *Fleet) Change(s Settings) error {
 	}
 	return nil
 }
+
+// everyHost lists the cluster's hosts with those that are there for the time of an upgrade.
+func (f *Fleet) everyHost() []*topology.Host { return slices.Concat(f.Cluster.Hosts, f.Cluster.Surge) }
 
 func diagnosticsError(diags hcl.Diagnostics) error {
 	var errs []error
@@ -225,7 +233,7 @@ func (f *Fleet) Vanish(host string) {
 func (f *Fleet) Trees(t testing.TB) map[string]map[string]string {
 	t.Helper()
 	out := map[string]map[string]string{}
-	for _, h := range f.Cluster.Hosts {
+	for _, h := range f.everyHost() {
 		tree, err := f.Whole(h.Name)
 		if err != nil {
 			t.Fatal(err)

@@ -167,7 +167,7 @@ func (f *Fleet) Reimage(name string) error {
 	f.images++
 	dir := fmt.Sprintf("%s-%d", name, f.images)
 	f.mu.Unlock()
-	for _, h := range f.Cluster.Hosts {
+	for _, h := range f.everyHost() {
 		if h.Name == name {
 			return f.machineIn(dir, h)
 		}

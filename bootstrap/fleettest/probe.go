@@ -54,7 +54,7 @@ func (f *Fleet) reach(from string, t hostapi.ProbeTarget, token string) hostapi.
 
 // at names the host of an address.
 func (f *Fleet) at(a netip.Addr) string {
-	for _, h := range f.Cluster.Hosts {
+	for _, h := range f.everyHost() {
 		if h.Address == a {
 			return h.Name
 		}

@@ -63,7 +63,13 @@ func (m *maker) skipped(host string) bool {
 	return slices.ContainsFunc(m.plan.Skipped, func(s Skip) bool { return s.Host == host })
 }
 
-const left = "the host is no longer in the topology"
+// unwanted says why a host is taken out.
+func unwanted(h *topology.Host) string {
+	if h.Surge {
+		return "is there for the time of an upgrade only"
+	}
+	return "is no longer in the topology"
+}
 
 // departStep takes one host out.
 func (m *maker) departStep(h *topology.Host) Step {
@@ -74,10 +80,10 @@ func (m *maker) departStep(h *topology.Host) Step {
 	if o != nil {
 		m.plan.Facts[h.Name] = factsDigest(o)
 		if o.Record != nil || len(o.Blobs) > 0 || len(o.Documents) > 0 {
-			stop, rest = split(removeAll(o.Record, left), stopsFirst)
+			stop, rest = split(removeAll(o.Record, "the host "+unwanted(h)), stopsFirst)
 		}
 		if node && len(stop) > 0 {
-			s.Actions = append(s.Actions, Action{Verb: Drain, Node: h.Name, Part: "api", Reason: left, Disrupts: "its pods, as their PodDisruptionBudgets allow"})
+			s.Actions = append(s.Actions, Action{Verb: Drain, Node: h.Name, Part: "api", Reason: "the host " + unwanted(h), Disrupts: "its pods, as their PodDisruptionBudgets allow"})
 		}
 		if recordsUnit(o.Record, apiServerUnit) {
 			s.Guards = append(s.Guards, Gate{Kind: GuardAPI, Hosts: []string{h.Name}})
@@ -97,9 +103,9 @@ func stopsFirst(a Action) bool { return a.ID.Kind == hostapi.KindUnit && a.ID.Na
 
 func (m *maker) whyDelete(h *topology.Host) string {
 	if m.Seen[h.Name] == nil {
-		return left + " and does not answer"
+		return "the host " + unwanted(h) + " and does not answer"
 	}
-	return left
+	return "the host " + unwanted(h)
 }
 
 // memberLeaves takes a host's member out that is still one.
@@ -148,12 +154,12 @@ func (m *maker) leaveOutDeparting() {
 	for _, h := range m.Departing {
 		switch {
 		case m.Nodes == nil && h.IsNode():
-			m.skip(h, "it is no longer in the topology, and cannot be taken out while the API does not answer")
+			m.skip(h, "it "+unwanted(h)+", and cannot be taken out while the API does not answer")
 		case m.Members == nil && h.Has(topology.RoleEtcd):
-			m.skip(h, "it is no longer in the topology, and cannot be taken out while etcd does not answer: "+cmp.Or(m.MembersError, "no member could be asked"))
+			m.skip(h, "it "+unwanted(h)+", and cannot be taken out while etcd does not answer: "+cmp.Or(m.MembersError, "no member could be asked"))
 		case m.Seen[h.Name] == nil:
-			m.plan.Notes = append(m.plan.Notes, fmt.Sprintf("host %s is no longer in the topology and does not answer (%s): it is taken out of the cluster without it, and what is on it stays. It must not come back as it is: install it anew, or bring it back now and plan again",
-				h.Name, bare(h.Name, cmp.Or(m.Away[h.Name], "it was not observed"))))
+			m.plan.Notes = append(m.plan.Notes, fmt.Sprintf("host %s %s and does not answer (%s): it is taken out of the cluster without it, and what is on it stays. It must not come back as it is: install it anew, or bring it back now and plan again",
+				h.Name, unwanted(h), bare(h.Name, cmp.Or(m.Away[h.Name], "it was not observed"))))
 		}
 	}
 }

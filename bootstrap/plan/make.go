@@ -34,8 +34,10 @@ type Input struct {
 	Seen    map[string]*hostapi.Observation
 	// Away says why a host of the cluster was not seen.
 	Away map[string]string
-	// Departing are the hosts that Current has and the topology does not; those that answer are in Seen, the others in Away.
+	// Departing are the hosts that Current has and Cluster does not; those that answer are in Seen, the others in Away.
 	Departing []*topology.Host
+	// Absent says why a surge host does not come.
+	Absent map[string]string
 	// Members is etcd as its members have it; nil where nobody could be asked, for the reason in MembersError.
 	Members      *Members
 	MembersError string
@@ -62,6 +64,9 @@ type maker struct {
 	members membership          // what becomes of etcd's members
 	actions map[string][]Action // by host, in order
 	aside   map[string][]Action // what waits for a later phase
+	out     map[string]bool     // new hosts that wait
+	// objectsWait is true while a control plane waits for its release: objects are of the new one.
+	objectsWait bool
 	// uncordons are nodes that a step lets take pods again.
 	uncordons map[string]bool
 	plan      *Plan
@@ -69,7 +74,7 @@ type maker struct {
 
 // Make computes the plan.
 func Make(in Input) (*Plan, error) {
-	m := &maker{Input: in, fresh: in.Current == nil || !in.Current.Initialised, lost: map[string]bool{}, uncordons: map[string]bool{}, aside: map[string][]Action{}, actions: map[string][]Action{}}
+	m := &maker{Input: in, fresh: in.Current == nil || !in.Current.Initialised, lost: map[string]bool{}, uncordons: map[string]bool{}, aside: map[string][]Action{}, out: map[string]bool{}, actions: map[string][]Action{}}
 	m.plan = &Plan{Format: Format, Cluster: in.Cluster.Name, Kubernetes: in.Cluster.Kubernetes, Inventory: in.Target, Facts: map[string]string{}}
 	if in.Current != nil {
 		m.plan.ClusterID, m.plan.Generation = in.Current.ClusterID, in.Current.Generation
@@ -100,6 +105,10 @@ func Make(in Input) (*Plan, error) {
 	if !m.fresh {
 		m.wakeNetworks()
 		m.holdBack()
+		if err := m.pause(); err != nil {
+			return nil, err
+		}
+		m.spare()
 	}
 	m.transfers()
 	m.documents(m.fresh)
@@ -120,7 +129,7 @@ func Make(in Input) (*Plan, error) {
 // tell adds what the reader should know.
 func (m *maker) tell() {
 	m.plan.Notes = slices.Concat(m.plan.Notes, AuthorityNotes(m.Target.Public, m.Now), m.rotationNotes(), overrideNotes(m.Seen))
-	m.plan.GoesOn = m.goesOn()
+	m.plan.GoesOn = m.goesOn() || m.surgeLeaves()
 }
 
 // routed says whether routes to other nodes are to be expected on a host: flanneld makes one to each node on which it was up. Restarting it where no other node was seen that runs
@@ -166,11 +175,11 @@ func (m *maker) sealedOn() int {
 	return n
 }
 
-// workers counts the hosts that are workers alone.
+// workers counts the hosts that are workers alone, but for those that are there for the time of an upgrade.
 func (m *maker) workers() int {
 	n := 0
 	for _, h := range m.Cluster.Hosts {
-		if !h.Has(topology.RoleControlPlane) && !h.Has(topology.RoleEtcd) {
+		if !h.Has(topology.RoleControlPlane) && !h.Has(topology.RoleEtcd) && !h.Surge {
 			n++
 		}
 	}
@@ -207,15 +216,18 @@ func (m *maker) signs(a Action) bool {
 
 // phase appends a phase when it has steps.
 func (m *maker) phase(p Phase) {
-	var steps []Step
-	for _, s := range p.Steps {
-		if len(s.Actions) > 0 {
-			steps = append(steps, s)
-		}
-	}
-	if p.Steps = steps; len(steps) > 0 {
+	if p.Steps = withActions(p.Steps); len(p.Steps) > 0 {
 		m.plan.Phases = append(m.plan.Phases, p)
 	}
+}
+
+func withActions(steps []Step) (out []Step) {
+	for _, s := range steps {
+		if len(s.Actions) > 0 {
+			out = append(out, s)
+		}
+	}
+	return out
 }
 
 // each makes a step for every host of a list from the actions that keep lets through.
@@ -334,6 +346,13 @@ func (m *maker) isControlPlane(name string) bool {
 
 // objectActions are for the API objects that are missing or differ.
 func (m *maker) objectActions() []Action {
+	return slices.DeleteFunc(m.differing(), func(a Action) bool {
+		node := a.Object.Kind == "Node"
+		return node && m.out[a.Object.Name] || !node && m.objectsWait
+	})
+}
+
+func (m *maker) differing() []Action {
 	var out []Action
 	if m.Objects == nil {
 		for i := range m.Desired.Objects {

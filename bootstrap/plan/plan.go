@@ -43,6 +43,10 @@ type Plan struct {
 	From string `json:"from,omitempty"`
 	// Settles is true where the plan ends a change of release.
 	Settles bool `json:"settles,omitempty"`
+	// Surge are the hosts that are a part of the cluster for the time of the upgrade, and stand in for others.
+	Surge []string `json:"surge,omitempty"`
+	// Paused is how far the upgrade will have come where the topology has it paused and hosts wait.
+	Paused *Paused `json:"paused,omitempty"`
 	// MaxFailed is how many workers may fail before the apply stops.
 	MaxFailed int `json:"maxFailed,omitempty"`
 	// Leaving are hosts that the inventory has until the plan's last phase that writes it.
@@ -62,8 +66,8 @@ type Skip struct {
 	Reason string `json:"reason"`
 }
 
-// Complete reports whether the plan leaves no host out.
-func (p *Plan) Complete() bool { return len(p.Skipped) == 0 }
+// Complete reports whether the plan leaves no host out, and none waits.
+func (p *Plan) Complete() bool { return len(p.Skipped) == 0 && p.Paused == nil }
 
 // Empty reports whether there is nothing to do.
 func (p *Plan) Empty() bool {

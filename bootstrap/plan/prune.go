@@ -11,6 +11,9 @@ import (
 // prune ends the plan with the removal of blobs that nothing on their host refers to any more once the plan is done. A site with hosts that were left out keeps everything: what
 // they lack may come from there. Nothing that is pruned is transferred again: a host is only ever sent what it needs itself.
 func (m *maker) prune() {
+	if m.plan.Paused != nil {
+		return // hosts that wait use what they are not to have
+	}
 	keeps := map[string]bool{} // sites
 	for _, s := range m.plan.Skipped {
 		keeps[s.Site] = true

@@ -33,6 +33,9 @@ func (m *maker) roll() {
 	if upgrades {
 		old = m.images()
 	}
+	if m.plan.Paused != nil {
+		old = nil // pods of either release may land anywhere
+	}
 	if back {
 		m.nodes(m.setAside(voters), workers)
 	}
@@ -199,7 +202,10 @@ func (m *maker) raising(h *topology.Host) (raise, rest []Action) {
 	return raise, rest
 }
 
-const apiServerUnit = "kube-apiserver.service"
+const (
+	apiServerUnit = "kube-apiserver.service"
+	kubeletUnit   = "kubelet.service"
+)
 
 // down lists etcd and the API server as far as the host should run them and does not.
 func (m *maker) down(o *hostapi.Observation) map[string]bool {

@@ -294,7 +294,7 @@ func restAdvice(name string) string {
 
 // goesOn says whether another plan follows on this one without a rest.
 func (m *maker) goesOn() bool {
-	if len(m.plan.Skipped) > 0 || m.plan.Empty() {
+	if !m.plan.Complete() || m.plan.Empty() {
 		return false
 	}
 	for _, name := range topology.RotationNames {

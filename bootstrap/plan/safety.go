@@ -102,8 +102,12 @@ func bare(host, reason string) string {
 // leaveOutAway notes the hosts that were not seen.
 func (m *maker) leaveOutAway() {
 	for _, h := range m.Cluster.Hosts {
-		if m.Seen[h.Name] == nil {
-			m.skip(h, bare(h.Name, cmp.Or(m.Away[h.Name], "it was not observed")))
+		switch why := bare(h.Name, cmp.Or(m.Away[h.Name], "it was not observed")); {
+		case m.Seen[h.Name] == nil && h.Surge:
+			m.surgeAway(h, why)
+			continue
+		case m.Seen[h.Name] == nil:
+			m.skip(h, why)
 			continue
 		}
 		m.hosts = append(m.hosts, h)

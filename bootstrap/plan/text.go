@@ -29,17 +29,20 @@ type textWriter struct {
 	// shown says at which host a diff was written: it is not repeated at others. Nil: all are written.
 	shown map[string]string
 	host  string
+	surge []string // hosts that are there for the time of the upgrade
 }
 
 // WriteText writes the plan for a reader: by site and host, then the cluster's API, then the sums.
 func (p *Plan) WriteText(out io.Writer, o TextOptions) error {
-	w := &textWriter{TextOptions: o, shown: map[string]string{}}
+	w := &textWriter{TextOptions: o, shown: map[string]string{}, surge: p.Surge}
 	switch {
 	case !p.Empty():
 		p.writeHosts(w)
 		p.writeSums(w)
 	case p.Complete():
 		fmt.Fprintf(w, "Cluster %q: Kubernetes %s. No changes: every host and object is as the topology says.\n", p.Cluster, p.Kubernetes)
+	case p.Paused != nil:
+		fmt.Fprintf(w, "Cluster %q: Kubernetes %s, from %s. No changes while the upgrade is paused: %s.\n", p.Cluster, p.Kubernetes, p.From, p.Paused.waits())
 	default:
 		fmt.Fprintf(w, "Cluster %q: Kubernetes %s. No changes but for %s skipped: every other host and object is as the topology says.\n",
 			p.Cluster, p.Kubernetes, number(len(p.Skipped), "hosts"))
@@ -63,7 +66,7 @@ func (p *Plan) WriteText(out io.Writer, o TextOptions) error {
 
 // writeSkipped lists the hosts that the plan leaves out.
 func (p *Plan) writeSkipped(w *textWriter) {
-	if p.Complete() {
+	if len(p.Skipped) == 0 {
 		return
 	}
 	fmt.Fprintf(w, "\nSkipped: %s, left for a later apply.\n", number(len(p.Skipped), "hosts"))
@@ -286,8 +289,11 @@ func (p *Plan) writeSums(w *textWriter) {
 		}
 	}
 	fmt.Fprintf(w, "\nPlan: %d to create, %d to change, %d to restart, %d to remove", create, change, restart, remove)
-	if !p.Complete() {
+	if len(p.Skipped) > 0 {
 		fmt.Fprintf(w, "; %s skipped", number(len(p.Skipped), "hosts"))
+	}
+	if p.Paused != nil {
+		fmt.Fprintf(w, "; %s", p.Paused.waits())
 	}
 	fmt.Fprintln(w, ".")
 	var ways []string

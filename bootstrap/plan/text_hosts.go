@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 )
@@ -63,12 +64,12 @@ const headingWidth = 100
 // heading names the hosts of a group.
 func (w *textWriter) heading(group []place) {
 	if len(group) == 1 {
-		fmt.Fprintf(w, "  host %s\n", group[0].host)
+		fmt.Fprintf(w, "  host %s%s\n", group[0].host, w.role(group[0].host))
 		return
 	}
 	line := fmt.Sprintf("  %d hosts:", len(group))
 	for i, h := range group {
-		name := " " + h.host
+		name := " " + h.host + w.role(h.host)
 		if i < len(group)-1 {
 			name += ","
 		}
@@ -79,6 +80,14 @@ func (w *textWriter) heading(group []place) {
 		line += name
 	}
 	fmt.Fprintln(w, line)
+}
+
+// role says of a host that it is there for a while only.
+func (w *textWriter) role(host string) string {
+	if slices.Contains(w.surge, host) {
+		return " (for the time of the upgrade)"
+	}
+	return ""
 }
 
 // diff writes a diff once, and says where it stands at all other hosts.

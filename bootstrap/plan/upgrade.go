@@ -125,6 +125,7 @@ func (m *maker) nodes(voters, workers []*topology.Host) {
 			own = append(own, m.nodeStep(h, actions))
 		}
 	}
+	workers = m.surgeComes(workers)
 	m.phase(Phase{Name: "control-plane-nodes", Title: "Nodes of control planes, one at a time", Serial: true, Steps: own})
 	var once, budgeted []Step
 	for _, h := range workers {
@@ -142,16 +143,25 @@ func (m *maker) nodes(voters, workers []*topology.Host) {
 	m.phase(Phase{Name: "nodes", Title: "Nodes that are away while they change", Steps: steps, Limits: limits})
 }
 
-// budget is how many nodes of each group may be away at once, by the group's key. Where pods have to leave, a node that is not Ready for other reasons uses it up, and one that is to change
-// and is not Ready costs nothing more: it goes first. Nodes for which nothing is left stay as they are.
-func (m *maker) budget(steps []Step) (map[string]int, []Step) {
-	type group struct {
-		name   string
-		nodes  int
-		broken []string // that do not change now
+// group is a group of nodes of which some may be away at once.
+type group struct {
+	name   string
+	nodes  int      // that it has
+	broken []string // that do not change now
+	surge  int      // hosts that stand in
+}
+
+// may is how many nodes of a group may be away at once, before those are counted that are.
+func (m *maker) may(g *group) int {
+	if m.Cluster.Upgrade.MaxUnavailable.None() {
+		return g.surge
 	}
-	u, groups := m.Cluster.Upgrade, map[string]*group{}
-	changes := map[string]bool{}
+	return max(m.Cluster.Upgrade.MaxUnavailable.Of(g.nodes), 1) + g.surge
+}
+
+// groups counts the nodes that are not control planes; steps are what changes some of them.
+func (m *maker) groups(steps []Step) map[string]*group {
+	groups, changes := map[string]*group{}, map[string]bool{}
 	for _, s := range steps {
 		changes[s.Host] = true
 	}
@@ -159,30 +169,40 @@ func (m *maker) budget(steps []Step) (map[string]int, []Step) {
 		if h.Has(topology.RoleControlPlane) {
 			continue
 		}
-		key, name := u.Per.In(h)
+		key, name := m.Cluster.Upgrade.Per.In(h)
 		g := groups[key]
 		if g == nil {
 			g = &group{name: name}
 			groups[key] = g
 		}
-		g.nodes++
-		if !changes[h.Name] && m.broken(h.Name) {
-			g.broken = append(g.broken, h.Name)
+		switch {
+		case h.Surge && m.standsIn(h):
+			g.surge++
+		case h.Surge:
+		default:
+			g.nodes++
+			if !changes[h.Name] && m.broken(h.Name) {
+				g.broken = append(g.broken, h.Name)
+			}
 		}
 	}
-	limits := map[string]int{}
+	return groups
+}
+
+// budget is how many nodes of each group may be away at once, by the group's key. Where pods have to leave, a node that is not Ready for other reasons uses it up, and one that is to change
+// and is not Ready costs nothing more: it goes first. Nodes for which nothing is left stay as they are.
+func (m *maker) budget(steps []Step) (map[string]int, []Step) {
+	groups, limits := m.groups(steps), map[string]int{}
 	slices.SortStableFunc(steps, func(a, b Step) int { return cmp.Compare(rank(!m.broken(a.Host)), rank(!m.broken(b.Host))) })
 	var out []Step
 	for _, s := range steps {
 		g := groups[s.Group]
-		most := max(u.MaxUnavailable.Of(g.nodes), 1)
-		left := most
+		left := m.may(g)
 		if m.uncordons[s.Host] { // pods stay where nothing is drained
 			left -= len(g.broken)
 		}
-		if left < 1 && !m.broken(s.Host) {
-			m.skipNamed(s.Host, fmt.Sprintf("of the %d nodes of the %s %d may be away (max_unavailable = %s), and %d %s: %s; bring them back first",
-				g.nodes, g.name, most, u.MaxUnavailable, len(g.broken), verb(len(g.broken), "is", "are"), strings.Join(g.broken, ", ")))
+		if left < 1 && m.uncordons[s.Host] && !m.broken(s.Host) {
+			m.skipNamed(s.Host, m.noneLeft(g))
 			continue
 		}
 		if limit, ok := limits[s.Group]; !ok || left < limit {
@@ -191,6 +211,18 @@ func (m *maker) budget(steps []Step) (map[string]int, []Step) {
 		out = append(out, s)
 	}
 	return limits, out
+}
+
+// noneLeft says why no node of a group may go away, with the sum.
+func (m *maker) noneLeft(g *group) string {
+	may := fmt.Sprintf("of the %d nodes of the %s %d may be away (max_unavailable = %s", g.nodes, g.name, m.may(g), m.Cluster.Upgrade.MaxUnavailable)
+	if g.surge > 0 {
+		may += fmt.Sprintf(", and %s", number(g.surge, "surge hosts"))
+	}
+	if len(g.broken) == 0 {
+		return may + "), and no surge host stands in: bring one, or allow one node to be away"
+	}
+	return may + fmt.Sprintf("), and %d %s: %s; bring them back first", len(g.broken), verb(len(g.broken), "is", "are"), strings.Join(g.broken, ", "))
 }
 
 func rank(late bool) int {
@@ -256,8 +288,11 @@ func (m *maker) upgradeNotes() {
 	}
 	note := fmt.Sprintf("%s from Kubernetes %s to %s: control planes one at a time, workers as max_unavailable = %s per %s allows; pods leave a node before its kubelet is exchanged. Interrupted, an apply goes on with it",
 		what, m.Target.From, m.Target.Kubernetes, m.Cluster.Upgrade.MaxUnavailable, m.Cluster.Upgrade.Per)
-	if !m.plan.Complete() {
+	switch {
+	case m.plan.Paused != nil:
+		note = m.pausedNote(what)
+	case !m.plan.Complete():
 		note += "; it is not finished before the hosts that are skipped have changed too"
 	}
-	m.plan.Notes = append(m.plan.Notes, note)
+	m.plan.Notes = append(append(m.plan.Notes, note), m.surgeNotes()...)
 }

@@ -57,7 +57,7 @@ func newWorld(t *testing.T, s fleettest.Settings) *world {
 
 func (w *world) observe() {
 	w.t.Helper()
-	for _, h := range w.fleet.Cluster.Hosts {
+	for _, h := range w.cluster().Hosts {
 		if w.seen[h.Name] != nil {
 			continue
 		}
@@ -69,10 +69,15 @@ func (w *world) observe() {
 	}
 }
 
+// cluster has those surge hosts that may be a part of it now, and answer.
+func (w *world) cluster() *topology.Cluster {
+	return desired.Members(w.current, w.fleet.Cluster, func(h *topology.Host) bool { return !w.fleet.Unreachable[h.Name] })
+}
+
 // input compiles, as the engine does before it plans.
 func (w *world) input() plan.Input {
 	w.t.Helper()
-	c := w.fleet.Cluster
+	c := w.cluster()
 	facts := map[string]hostapi.Facts{}
 	for n, o := range w.seen {
 		facts[n] = o.Facts

@@ -27,6 +27,7 @@ func (d *decoder) check(t *Topology) {
 			d.checkRoles(c)
 			d.checkQuorum(c, at)
 			d.checkSnapshots(c)
+			d.checkUpgrade(c, at)
 		}
 	}
 	if len(t.Clusters) == 0 {
@@ -177,7 +178,7 @@ func (d *decoder) checkPodRange(c *Cluster, at *clusterPlaces) {
 	if !c.PodCIDR.IsValid() {
 		return
 	}
-	nodes := len(c.Nodes())
+	nodes := len(c.Nodes()) + len(c.Surge)
 	if c.NodePrefix < c.PodCIDR.Bits() {
 		d.errorf(at.nodePrefix, c.Range, "pod_cidr too small",
 			"A node's part of /%d is larger than pod_cidr %s. Use a larger pod_cidr, or a node_prefix of more than %d.", c.NodePrefix, c.PodCIDR, c.PodCIDR.Bits())
@@ -222,7 +223,7 @@ var takenPorts = map[int]string{
 func (d *decoder) checkPorts(c *Cluster, at *clusterPlaces, fleetSSH int) {
 	const firstNodePort, lastNodePort = 30000, 32767 // kube-apiserver's default range
 	sshPorts := map[int]string{cmp.Or(fleetSSH, 22): "sshd"}
-	for _, h := range c.Hosts {
+	for _, h := range slices.Concat(c.Hosts, c.Surge) {
 		port := cmp.Or(h.Port, fleetSSH, 22)
 		if s := h.Site().SSH; s != nil && h.Port == 0 {
 			port = cmp.Or(s.Port, 22)
@@ -254,7 +255,7 @@ func (d *decoder) checkNetwork(c *Cluster, at *clusterPlaces) {
 	if c.Network.Plugin != "bridge" || c.Network.Routes != "static" {
 		return
 	}
-	nodes := c.Nodes()
+	nodes := slices.Concat(c.Nodes(), c.Surge)
 	for _, h := range nodes {
 		if h.Rack != nodes[0].Rack {
 			d.errorf(at.plugin, c.Network.Range, "Static routes across racks",

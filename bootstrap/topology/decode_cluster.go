@@ -35,7 +35,7 @@ func (d *decoder) decodeCluster(b *block, t *Topology) *Cluster {
 	c.API = d.decodeAPI(b, c.DNS.Domain, at)
 	c.Etcd = d.decodeEtcd(b, at)
 	c.Certificates = d.decodeCertificates(b)
-	c.Upgrade = d.decodeUpgrade(b)
+	c.Upgrade = d.decodeUpgrade(b, at)
 	c.Rotation = d.decodeRotation(b)
 	c.Components = d.decodeComponents(b, c, at)
 	c.Images = d.decodeImages(b)
@@ -106,14 +106,19 @@ func (d *decoder) decodeClusterSites(b *block, c *Cluster, t *Topology, at *clus
 		for _, room := range site.Rooms {
 			for _, rack := range room.Racks {
 				for _, h := range rack.Hosts {
-					if len(h.Roles) > 0 {
+					switch {
+					case h.Surge:
+						c.Surge = append(c.Surge, h)
+					case len(h.Roles) > 0:
 						c.Hosts = append(c.Hosts, h)
 					}
 				}
 			}
 		}
 	}
-	slices.SortStableFunc(c.Hosts, func(x, y *Host) int { return cmp.Compare(x.Name, y.Name) })
+	for _, list := range [][]*Host{c.Hosts, c.Surge} {
+		slices.SortStableFunc(list, func(x, y *Host) int { return cmp.Compare(x.Name, y.Name) })
+	}
 }
 
 // decodeServiceRange reads service_cidr; kube-apiserver's allocator takes no more than 20 bits.

@@ -108,7 +108,7 @@ func writtenLast(comps []Component, from []int, fault FieldError) (int, []string
 // rolesTogether lists the sets of roles, of those that run a component, that hosts of the cluster have.
 func rolesTogether(c *Cluster, component string) [][]Role {
 	var out [][]Role
-	for _, h := range c.Hosts {
+	for _, h := range slices.Concat(c.Hosts, c.Surge) {
 		var roles []Role
 		for _, r := range componentRoles[component] {
 			if h.Has(r) {

@@ -198,7 +198,11 @@ func (d *decoder) decodeMachine(b *block, rack *Rack) Host {
 	h := Host{Rack: rack, Range: b.rng}
 	h.Port = b.port("port", 0)
 	h.User = b.user("user", "")
+	mistakes := len(d.diags)
 	h.Roles = d.decodeRoles(b)
+	if h.Surge = b.boolean("surge", false); h.Surge && len(d.diags) == mistakes && !slices.Equal(h.Roles, []Role{RoleWorker}) {
+		b.errorf("roles", "Wrong roles of a surge host", "A host that is there for the time of an upgrade is a worker and nothing else. Write roles = [\"worker\"], or remove surge.")
+	}
 	if s, shown, ok := b.text("product_line"); ok {
 		if msgs := content.IsLabelValue(s); len(msgs) > 0 || s == "" {
 			b.errorf("product_line", "Wrong product line", "%s cannot be used. %s", shown, labelValueRule)

@@ -40,7 +40,9 @@ type clusterPlaces struct {
 	acceptLoss []located[string]
 	dnsAddress hcl.Range
 	plugin     hcl.Range
-	partial    bool // not all of its sites are known
+	// unavailable is that of max_unavailable.
+	unavailable hcl.Range
+	partial     bool // not all of its sites are known
 }
 
 // located is a value with its place.

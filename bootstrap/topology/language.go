@@ -181,6 +181,7 @@ var taintBlock = &blockType{
 var hostAttrs = []attribute{
 	{name: "roles", kind: "list of string", required: true, meaning: "Any of `\"etcd\"`, `\"control-plane\"` and `\"worker\"`; `[]` keeps the machine as a spare that no cluster uses."},
 	{name: "product_line", kind: "string", def: "none", meaning: "The team or product that the machine belongs to. Becomes the node label `trivet.dev/product-line`."},
+	{name: "surge", kind: "bool", def: "`false`", meaning: "`true`: the machine is a part of the cluster only while its release changes. It comes when an upgrade begins, stands in for workers that are away meanwhile, and leaves when every host has changed. For workers."},
 	{name: "interface", kind: "string", def: "the one that carries the address", meaning: "The network interface for cluster traffic."},
 	{name: "port", kind: "number", def: "the site's", meaning: "The port of sshd.", access: true},
 	{name: "user", kind: "string", def: "the site's", meaning: "The user to log in as.", access: true},

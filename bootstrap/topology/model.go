@@ -195,6 +195,7 @@ type Host struct {
 	HostKey      string // pinned public key, or ""
 	Roles        []Role // sorted, unique
 	ProductLine  string
+	Surge        bool              // a part of the cluster only while its release changes
 	Interface    string            // network interface that carries Address; "": derived from facts
 	Labels       map[string]string // rack's merged in
 	Annotations  map[string]string // rack's merged in
@@ -230,7 +231,8 @@ type Cluster struct {
 	Name            string
 	Kubernetes      string // release, e.g. "1.37.2"
 	Sites           []*Site
-	Hosts           []*Host // every host of Sites with a role, sorted by name
+	Hosts           []*Host // every host of Sites with a role, sorted by name, but for those in Surge
+	Surge           []*Host // workers that are a part of the cluster only while its release changes, sorted by name
 	PodCIDR         netip.Prefix
 	NodePrefix      int
 	ServiceCIDR     netip.Prefix

@@ -11,7 +11,8 @@ import (
 
 // Upgrade says how changes that take nodes away for a while go through a cluster: new releases, and settings of what runs on nodes.
 type Upgrade struct {
-	MaxUnavailable Share         // nodes at once, in each group
+	Paused         bool          // no host begins to change its release
+	MaxUnavailable Share         // nodes at once, in each group; none where surge hosts stand in
 	Per            Group         // what the share is of
 	DrainTimeout   time.Duration // for the pods of one node
 	MaxFailed      Share         // workers that may fail before an apply stops; of the cluster's workers
@@ -43,6 +44,9 @@ func (s Share) Of(n int) int {
 	return s.Count
 }
 
+// None says whether the share is of no nodes, however many there are.
+func (s Share) None() bool { return s == Share{} }
+
 // String writes the share as the topology does.
 func (s Share) String() string {
 	if s.Percent > 0 {
@@ -73,26 +77,50 @@ var upgradeBlock = &blockType{
 	name:    "upgrade",
 	meaning: "How changes that take nodes away for a while go through the cluster: new releases, and settings of what runs on nodes. Control planes change one at a time, whatever this says.",
 	attrs: []attribute{
-		{name: "max_unavailable", kind: "number or percentage", def: "`\"10%\"`", meaning: "How many nodes of a group may be away at once, such as `2` or `\"10%\"`; of a percentage at least one. Nodes that are not Ready for other reasons count."},
-		{name: "per", kind: "string", def: "`\"cluster\"`", meaning: "What the group is: `\"cluster\"`, `\"site\"`, `\"rack\"` or `\"product_line\"`."},
+		{name: "paused", kind: "bool", def: "`false`", meaning: "`true`: no further host begins to change its release; one that has begun is finished. Without a change of release it means nothing."},
+		{name: "max_unavailable", kind: "number or percentage", def: "`\"10%\"`", meaning: "How many nodes of a group may be away at once, such as `2` or `\"10%\"`; of a percentage at least one. Nodes that are not Ready for other reasons count. While the release changes, each surge host of the group allows one more; `0` is for groups that have some."},
+		{name: "per", kind: "string", def: "`\"cluster\"`", meaning: "What the group is: `\"cluster\"`, `\"site\"`, `\"rack\"` or `\"product_line\"`, the pool of machines of one team or product."},
 		{name: "drain_timeout", kind: "duration", def: "`\"5m\"`", meaning: "How long the pods of a node may take to leave it. PodDisruptionBudgets are respected; after it the apply stops and says what blocks."},
 		{name: "max_failed", kind: "number or percentage", def: "`0`", meaning: "How many workers may fail before an apply stops. It goes on with the others, names those that failed, and ends with exit code 6."},
 	},
 }
 
-func (d *decoder) decodeUpgrade(cluster *block) Upgrade {
+func (d *decoder) decodeUpgrade(cluster *block, at *clusterPlaces) Upgrade {
 	b, _ := cluster.child("upgrade")
+	at.unavailable = b.at("max_unavailable")
 	return Upgrade{
-		MaxUnavailable: b.share("max_unavailable", Share{Percent: 10}, 1),
+		Paused:         b.boolean("paused", false),
+		MaxUnavailable: b.share("max_unavailable", Share{Percent: 10}),
 		Per:            Group(b.oneOf("per", string(PerCluster), string(PerCluster), string(PerSite), string(PerRack), string(PerProductLine))),
 		DrainTimeout:   b.duration("drain_timeout", 5*time.Minute),
-		MaxFailed:      b.share("max_failed", Share{}, 0),
+		MaxFailed:      b.share("max_failed", Share{}),
 		Range:          b.rng,
 	}
 }
 
-// share reads a number of nodes, of at least least, or a percentage.
-func (b *block) share(name string, otherwise Share, least int) Share {
+// checkUpgrade finds groups of workers that could never change: none of them may be away, and no surge host stands in.
+func (d *decoder) checkUpgrade(c *Cluster, at *clusterPlaces) {
+	if !c.Upgrade.MaxUnavailable.None() {
+		return
+	}
+	helped, told := map[string]bool{}, map[string]bool{}
+	for _, h := range c.Surge {
+		key, _ := c.Upgrade.Per.In(h)
+		helped[key] = true
+	}
+	for _, h := range c.HostsWith(RoleWorker) {
+		key, name := c.Upgrade.Per.In(h)
+		if h.Has(RoleControlPlane) || helped[key] || told[key] {
+			continue
+		}
+		told[key] = true
+		d.errorf(at.unavailable, c.Upgrade.Range, "Nothing could ever change", "No worker may be away (max_unavailable = 0), and no surge host stands in for those of the group %q, such as %s. "+
+			"Write max_unavailable = 1, or have a host with surge = true there.", name, h.Name)
+	}
+}
+
+// share reads a number of nodes, or a percentage.
+func (b *block) share(name string, otherwise Share) Share {
 	s, shown, ok := b.text(name)
 	if !ok {
 		return otherwise
@@ -106,8 +134,6 @@ func (b *block) share(name string, otherwise Share, least int) Share {
 		b.errorf(name, "Wrong "+name, "%s is not a percentage from 1%% to 100%%.", shown)
 	case percent:
 		return Share{Percent: n}
-	case n < least:
-		b.errorf(name, "Wrong "+name, "%s is too few: with less than %d nothing could ever change.", shown, least)
 	default:
 		return Share{Count: n}
 	}

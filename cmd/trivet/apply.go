@@ -22,15 +22,15 @@ func newApply(g *global) *cobra.Command {
 		Long: `Show the plan, ask, and carry it out. Interrupted anywhere, by Ctrl-C, a lost link or a dead host, the same
 command goes on where it stopped.
 
-Authorities and keys that the rotation block asks for anew are replaced in stages, each a plan of its own: what follows on the first one is shown and carried out without
-asking again, until all is done or has to rest.
+Authorities and keys that the rotation block asks for anew are replaced in stages, each a plan of its own, and so do surge hosts leave at the end of an upgrade: what follows on
+the first plan is shown and carried out without asking again, until all is done or has to rest.
 
 Hosts that do not answer, and those that cannot be changed safely while others are away, are skipped and named with the reason: run the
 same command when they are back.
 
 Hosts that are new to the cluster are looked at as by "trivet preflight" first; with something in their way nothing is changed.
 
-Exit codes: 0 done or nothing to do, 1 failed, 3 the saved plan is stale, 4 something is in the way of hosts that are new, 5 done but hosts were skipped, 130 interrupted.`,
+Exit codes: 0 done or nothing to do, 1 failed, 3 the saved plan is stale, 4 something is in the way of hosts that are new, 5 done but hosts were skipped, or wait while the upgrade is paused, 130 interrupted.`,
 		Args: g.folder,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if !yes && planFile == "" && !canAsk() {
@@ -56,7 +56,8 @@ type applied struct {
 	Cluster string        `json:"cluster"`
 	Actions int           `json:"actions"` // 0: nothing was to be done
 	Skipped []plan.Skip   `json:"skipped,omitempty"`
-	Elapsed time.Duration `json:"elapsed"` // nanoseconds
+	Paused  *plan.Paused  `json:"paused,omitempty"` // how far an upgrade is that waits
+	Elapsed time.Duration `json:"elapsed"`          // nanoseconds
 }
 
 // applyWith plans and applies with an engine that was told what more to do than the topology says.
@@ -96,7 +97,7 @@ func (s *session) applied(p *plan.Plan, start time.Time, err error) error {
 		s.say("Applied in %s. Next: trivet status%s, trivet verify%s.", time.Since(start).Round(100*time.Millisecond), s.flags(), s.flags())
 	}
 	if s.json {
-		if err := writeResult(s.out, "apply", applied{p.Cluster, p.Actions(), p.Skipped, time.Since(start)}); err != nil {
+		if err := writeResult(s.out, "apply", applied{p.Cluster, p.Actions(), p.Skipped, p.Paused, time.Since(start)}); err != nil {
 			return err
 		}
 	}

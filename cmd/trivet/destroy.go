@@ -70,5 +70,5 @@ func (s *session) destroyed(p *plan.Plan, start time.Time) error {
 	if !s.json {
 		return nil
 	}
-	return writeResult(s.out, "destroy", applied{s.cluster.Name, p.Actions(), nil, time.Since(start)})
+	return writeResult(s.out, "destroy", applied{Cluster: s.cluster.Name, Actions: p.Actions(), Elapsed: time.Since(start)})
 }
