@@ -91,10 +91,10 @@ type sameObjects struct {
 	cluster *topology.Cluster
 }
 
-func (o sameObjects) Membership(context.Context) (*plan.Members, error) {
-	out := &plan.Members{}
+func (o sameObjects) Membership(context.Context) (*etcd.Membership, error) {
+	out := &etcd.Membership{}
 	for i, h := range o.cluster.HostsWith(topology.RoleEtcd) {
-		out.List = append(out.List, etcd.Member{ID: uint64(i + 1), Name: h.Name, PeerURLs: []string{desired.PeerURL(h.Address)}})
+		out.Members = append(out.Members, etcd.Member{ID: uint64(i + 1), Name: h.Name, PeerURLs: []string{desired.PeerURL(h.Address)}})
 	}
 	return out, nil
 }
