@@ -37,6 +37,7 @@ func (d *decoder) decodeCluster(b *block, t *Topology) *Cluster {
 	c.Certificates = d.decodeCertificates(b)
 	c.Upgrade = d.decodeUpgrade(b, at)
 	c.Rotation = d.decodeRotation(b)
+	c.Hooks = d.decodeHooks(b)
 	c.Components = d.decodeComponents(b, c, at)
 	c.Images = d.decodeImages(b)
 	return c

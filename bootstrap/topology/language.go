@@ -72,7 +72,7 @@ var variableBlock = &blockType{
 		{name: "type", kind: "type", def: "`any`", meaning: "`string`, `number`, `bool`, `list(…)`, `set(…)`, `map(…)`, `object({…})`, `tuple([…])`, `any`."},
 		{name: "default", kind: "any", def: "none: a value must be given", meaning: "The value when none is given. A constant."},
 		{name: "description", kind: "string", def: "none", meaning: "What the variable is for; shown when a value is missing."},
-		{name: "sensitive", kind: "bool", def: "`false`", meaning: "Messages never show the value, and component settings refuse it."},
+		{name: "sensitive", kind: "bool", def: "`false`", meaning: "Messages never show the value, and component settings and hooks refuse it."},
 	},
 	blocks: []*blockType{validationBlock},
 }

@@ -12,7 +12,7 @@ var clusterBlock = &blockType{
 		{name: "age_recipients", kind: "list of string", def: "none: at least one is needed", meaning: "age public keys; each of their identities alone can decrypt the cluster's CA keys. `trivet identity new` makes one.", access: true},
 		{name: "images", kind: "list of string", def: "none", meaning: "Images that every node must have before a workload wants them; the same as `image` blocks."},
 	},
-	blocks: []*blockType{networkBlock, dnsBlock, apiBlock, etcdBlock, certificatesBlock, rotationBlock, upgradeBlock, componentBlock, imageBlock},
+	blocks: []*blockType{networkBlock, dnsBlock, apiBlock, etcdBlock, certificatesBlock, rotationBlock, upgradeBlock, hookBlock, componentBlock, imageBlock},
 }
 
 var networkBlock = &blockType{

@@ -243,6 +243,7 @@ type Cluster struct {
 	Certificates    Certificates
 	Upgrade         Upgrade
 	Rotation        Rotation
+	Hooks           []Hook // in the order in which they are written
 	AgeRecipients   []string
 	Components      []Component
 	Images          []Image
