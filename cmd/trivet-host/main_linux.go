@@ -57,7 +57,8 @@ func versionString() string {
 func serve() error {
 	unix.Umask(0o022)
 	// A write to a connection that is gone is an error to handle, not an end.
-	signal.Ignore(syscall.SIGPIPE)
+	// Caught, not ignored: the programs that are started here would inherit that.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGHUP, syscall.SIGINT)
 	defer stop()
 	options := hostd.System()

@@ -126,6 +126,7 @@ type Record struct {
 	Epoch      uint64         `json:"epoch"`
 	Generation uint64         `json:"generation"` // counts changes of this record
 	Items      []RecordedItem `json:"items"`      // in the order in which they were made
+	Owed       []Owed         `json:"owed,omitempty"`
 }
 
 // RecordedItem is an item as it was applied, without content.
@@ -191,6 +192,28 @@ type Operation struct {
 	Forget bool `json:"forget,omitempty"`
 	// Prune removes blobs that no recorded item refers to.
 	Prune bool `json:"prune,omitempty"`
+	// Owe records hooks that have to run before the host is done with.
+	Owe []Owed `json:"owe,omitempty"`
+	// Waive names a hook that need not run any more.
+	Waive string `json:"waive,omitempty"`
+	// Hook runs a command of the user's.
+	Hook *Hook `json:"hook,omitempty"`
+}
+
+// Owed is a hook that has to run on the host once what it belongs to is done.
+type Owed struct {
+	Hook string `json:"hook"`
+	Step string `json:"step"` // that it belongs to
+}
+
+// Hook is a command of the user's. It is ended with all that it started in its process group when its time is over, or the step is cancelled.
+type Hook struct {
+	Name        string        `json:"name"`
+	Command     []string      `json:"command"`     // a program by its path, and its arguments
+	Environment []string      `json:"environment"` // "NAME=value", in addition to a minimal one
+	Timeout     time.Duration `json:"timeout"`
+	// Pays is true for a hook that is owed: once it has run, it is not.
+	Pays bool `json:"pays,omitempty"`
 }
 
 // UnitAction acts on a recorded unit.

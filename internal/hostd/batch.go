@@ -45,7 +45,9 @@ func (s *stepper) prepare(ctx context.Context, first int) ([]planned, error) {
 }
 
 // alone operations make a batch of their own. What comes after one on a unit has to find the unit as it is then.
-func alone(op *hostapi.Operation) bool { return op.Forget || op.Prune || op.Unit != nil }
+func alone(op *hostapi.Operation) bool {
+	return op.Forget || op.Prune || op.Unit != nil || op.Hook != nil || op.Owe != nil || op.Waive != ""
+}
 
 func anyIn(set map[string]bool, names []string) bool {
 	for _, n := range names {
@@ -183,6 +185,12 @@ func opID(op *hostapi.Operation) hostapi.ID {
 		return hostapi.ID{Kind: "forget"}
 	case op.Prune:
 		return hostapi.ID{Kind: "prune"}
+	case op.Hook != nil:
+		return hostapi.ID{Kind: "hook", Name: op.Hook.Name}
+	case op.Waive != "":
+		return hostapi.ID{Kind: "hook", Name: op.Waive}
+	case op.Owe != nil:
+		return hostapi.ID{Kind: "hooks", Name: "owed"}
 	}
 	return hostapi.ID{}
 }
@@ -201,6 +209,12 @@ func describe(op *hostapi.Operation) string {
 		return "discard document " + op.Discard
 	case op.Forget:
 		return "forget the host"
+	case op.Hook != nil:
+		return "run hook " + op.Hook.Name
+	case op.Waive != "":
+		return "waive hook " + op.Waive
+	case op.Owe != nil:
+		return "note which hooks are owed"
 	}
 	return "prune the store"
 }
@@ -208,7 +222,7 @@ func describe(op *hostapi.Operation) string {
 // checkOperation refuses what could not be meant, before anything is done.
 func checkOperation(op *hostapi.Operation) error {
 	set := 0
-	for _, b := range []bool{op.Ensure != nil, op.Remove != nil, op.Unit != nil, op.Document != nil, op.Discard != "", op.Forget, op.Prune} {
+	for _, b := range []bool{op.Ensure != nil, op.Remove != nil, op.Unit != nil, op.Document != nil, op.Discard != "", op.Forget, op.Prune, op.Owe != nil, op.Waive != "", op.Hook != nil} {
 		if b {
 			set++
 		}
@@ -225,6 +239,15 @@ func checkOperation(op *hostapi.Operation) error {
 		return checkName(op.Document.Name)
 	case op.Discard != "":
 		return checkName(op.Discard)
+	case op.Hook != nil:
+		return checkHook(op.Hook)
+	case op.Waive != "":
+		return checkName(op.Waive)
+	}
+	for _, o := range op.Owe {
+		if err := checkName(o.Hook); err != nil {
+			return err
+		}
 	}
 	return nil
 }

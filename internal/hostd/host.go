@@ -34,6 +34,7 @@ type Options struct {
 	Units    UnitManager
 	Commands Runner
 	Kernel   Kernel
+	Hooks    HookRunner
 	// Architecture is runtime.GOARCH unless set.
 	Architecture string
 	Clock        func() time.Time
@@ -97,6 +98,13 @@ type Runner interface {
 	Run(ctx context.Context, cmd Command) (stdout []byte, err error)
 }
 
+// HookRunner runs commands of the user's.
+type HookRunner interface {
+	// RunHook runs a program until it ends. When ctx ends, the program and all that it started in its process group are asked to end, and are ended once the program has or after hookGrace. What
+	// they print goes to out, from one goroutine. ErrNoCommand is in the error's tree where there is no such program.
+	RunHook(ctx context.Context, cmd Command, out io.Writer) error
+}
+
 // ErrNoCommand says that a program is not installed.
 var ErrNoCommand = errors.New("command not found")
 
@@ -122,7 +130,7 @@ type Host struct {
 
 var _ hostapi.Handler = (*Host)(nil)
 
-// New returns a handler. Units, Commands and Kernel may be nil where nothing asks for them.
+// New returns a handler. Units, Commands, Kernel and Hooks may be nil where nothing asks for them.
 func New(o Options) *Host {
 	if o.Root == "" {
 		o.Root = "/"
@@ -141,6 +149,9 @@ func New(o Options) *Host {
 	}
 	if o.Kernel == nil {
 		o.Kernel = noKernel{}
+	}
+	if o.Hooks == nil {
+		o.Hooks = noHooks{}
 	}
 	return &Host{Options: o}
 }
@@ -239,6 +250,12 @@ type noCommands struct{}
 
 func (noCommands) Run(_ context.Context, c Command) ([]byte, error) {
 	return nil, fmt.Errorf("%s: %w", c.Name, ErrNoCommand)
+}
+
+type noHooks struct{}
+
+func (noHooks) RunHook(_ context.Context, c Command, _ io.Writer) error {
+	return fmt.Errorf("%s: %w", c.Name, ErrNoCommand)
 }
 
 type noKernel struct{}

@@ -35,6 +35,8 @@ type record struct {
 	StartGuard *priorPath `json:"startGuard,omitempty"`
 	// Foreign are units that were there before and have to be brought back once Trivet's own files are gone.
 	Foreign []foreignUnit `json:"foreign,omitempty"`
+	// Owed are hooks that have to run yet.
+	Owed []hostapi.Owed `json:"owed,omitempty"`
 }
 
 type foreignUnit struct {
@@ -182,7 +184,7 @@ func (r *record) stale(e *entry) bool {
 
 // public is the record as it may leave the host.
 func (r *record) public() *hostapi.Record {
-	p := &hostapi.Record{Cluster: r.Cluster, ClusterID: r.ClusterID, Host: r.Host, Epoch: r.Epoch, Generation: r.Generation}
+	p := &hostapi.Record{Cluster: r.Cluster, ClusterID: r.ClusterID, Host: r.Host, Epoch: r.Epoch, Generation: r.Generation, Owed: r.Owed}
 	for _, e := range r.Items {
 		p.Items = append(p.Items, hostapi.RecordedItem{Item: e.item(), Stale: r.stale(e), Pending: e.Pending != ""})
 	}

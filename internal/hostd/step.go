@@ -298,6 +298,12 @@ func (s *stepper) do(ctx context.Context, p *planned) error {
 		err = s.pruneStore()
 	case op.Forget:
 		err = s.forget(ctx)
+	case op.Owe != nil:
+		changed = s.owe(op.Owe)
+	case op.Waive != "":
+		changed = s.pay(op.Waive)
+	case op.Hook != nil:
+		err = s.runHook(ctx, p.op, op.Hook)
 	}
 	if err != nil {
 		return err

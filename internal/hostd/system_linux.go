@@ -19,7 +19,7 @@ import (
 
 // System returns the means of a real host.
 func System() Options {
-	return Options{Root: "/", Units: &systemd{}, Commands: execRunner{}, Kernel: linuxKernel{}}
+	return Options{Root: "/", Units: &systemd{}, Commands: execRunner{}, Kernel: linuxKernel{}, Hooks: hookRunner{}}
 }
 
 // execRunner runs programs of the host.
@@ -39,7 +39,7 @@ func (execRunner) Run(ctx context.Context, c Command) ([]byte, error) {
 			}
 		}
 	}
-	cmd.Env = append([]string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C", "HOME=/root"}, c.Env...)
+	cmd.Env = append(baseEnv(), c.Env...)
 	// A group of its own: a signal to the helper's group does not reach a package manager in the middle of its work.
 	cmd.SysProcAttr = &unix.SysProcAttr{Setpgid: true}
 	var stdout, stderr bytes.Buffer
@@ -65,6 +65,11 @@ func (execRunner) Run(ctx context.Context, c Command) ([]byte, error) {
 		said = "…" + said[len(said)-saidLimit:]
 	}
 	return nil, fmt.Errorf("%s: %w: %s", c.Name, err, said)
+}
+
+// baseEnv is what every program gets.
+func baseEnv() []string {
+	return []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C", "HOME=/root"}
 }
 
 // linuxKernel asks the running kernel.

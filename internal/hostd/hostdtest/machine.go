@@ -5,6 +5,7 @@ package hostdtest
 import (
 	"context"
 	"fmt"
+	"io"
 	"maps"
 	"net/netip"
 	"os"
@@ -28,6 +29,7 @@ type Machine struct {
 	Units    *Units
 	Commands *Commands
 	Kernel   *Kernel
+	Hooks    *Hooks
 	// Hook is handed to hostd, see hostd.Options.
 	Hook func(point string)
 	// NoSync leaves out fsync, for simulations of many hosts.
@@ -108,6 +110,7 @@ func Open(root string) *Machine {
 		{Name: "lo", MTU: 65536, Addresses: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/8")}},
 		{Name: "eth0", MTU: 1500, Addresses: []netip.Prefix{netip.MustParsePrefix("192.0.2.10/24")}},
 	}}
+	m.Hooks = &Hooks{Programs: map[string]func(context.Context, []string, io.Writer) error{}}
 	m.Commands = newCommands(m)
 	m.Kernel.inUse = m.Commands.counts
 	return m
@@ -116,7 +119,7 @@ func Open(root string) *Machine {
 // Options reach the machine.
 func (m *Machine) Options() hostd.Options {
 	return hostd.Options{
-		Root: m.Root, Units: m.Units, Commands: m.Commands, Kernel: m.Kernel,
+		Root: m.Root, Units: m.Units, Commands: m.Commands, Kernel: m.Kernel, Hooks: m.Hooks,
 		Architecture: "amd64", Clock: m.Clock, NoSync: m.NoSync, Hook: m.Hook, OnSync: m.OnSync,
 	}
 }

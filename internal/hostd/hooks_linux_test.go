@@ -1,0 +1,135 @@
+package hostd_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/trivet-dev/trivet/internal/hostapi"
+	"github.com/trivet-dev/trivet/internal/hostd"
+	"github.com/trivet-dev/trivet/internal/hostd/hostdtest"
+)
+
+// realHooks is a host whose hooks are programs of this machine.
+func realHooks(m *hostdtest.Machine) *hostd.Host {
+	o := m.Options()
+	o.Hooks = hostd.System().Hooks
+	return hostd.New(o)
+}
+
+func shellHook(timeout time.Duration, script string, env ...string) hostapi.Operation {
+	return hostapi.Operation{Hook: &hostapi.Hook{Name: "sh", Command: []string{"/bin/sh", "-c", script, "sh", "$(id)", "two words"}, Environment: env, Timeout: timeout}}
+}
+
+// lines collects what a hook prints.
+func lines(out *[]string) func(hostapi.Event) {
+	return func(e hostapi.Event) {
+		if e.State == "progress" {
+			*out = append(*out, e.Message)
+		}
+	}
+}
+
+func TestHookProgram(t *testing.T) {
+	m := newMachine(t)
+	h := realHooks(m)
+	var got []string
+	if err := h.Step(t.Context(), testStep(shellHook(time.Minute, `echo "$1|$2|$TRIVET_STEP|$PWD|$(ps -o pgid= $$ | tr -d ' ')" | sed "s/|$$\$/|own group/"; echo err >&2; cat`, "TRIVET_STEP=change")), lines(&got)); err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff([]string{"$(id)|two words|change|/|own group", "err"}, got); d != "" {
+		t.Errorf("the program printed (-want +got):\n%s", d)
+	}
+
+	err := h.Step(t.Context(), testStep(shellHook(time.Minute, "echo no such pool; exit 7")), nil)
+	if err == nil || !strings.Contains(err.Error(), "hook:sh: /bin/sh failed: exit status 7\n  its last lines:\n  no such pool") {
+		t.Errorf("exit status 7 gives %v", err)
+	}
+	err = h.Step(t.Context(), testStep(shellHook(time.Minute, "kill -KILL $$")), nil)
+	if err == nil || !strings.Contains(err.Error(), "failed: signal: killed, without a word") {
+		t.Errorf("a killed program gives %v", err)
+	}
+
+	// What the program leaves running is let be, and does not keep the step from going on.
+	left := filepath.Join(t.TempDir(), "left")
+	start := time.Now()
+	if err := h.Step(t.Context(), testStep(shellHook(time.Minute, "sleep 300 & echo $! >"+left)), nil); err != nil {
+		t.Fatal(err)
+	}
+	if took := time.Since(start); took > 20*time.Second {
+		t.Errorf("the step waited %s for what the hook left running", took)
+	}
+	pid := readPID(t, left)
+	if !alive(pid) {
+		t.Error("what the hook left running was ended")
+	}
+	_ = syscall.Kill(pid, syscall.SIGKILL)
+}
+
+// TestHookEnded holds that a hook is ended with all that it started: when its time is over, and when the step is cancelled, as it is when the connection is lost.
+func TestHookEnded(t *testing.T) {
+	// The child does not care for SIGTERM.
+	const script = `sh -c 'trap "" TERM; echo $$ >$PIDS; echo started; while :; do sleep 1; done' & trap 'echo ending; exit 1' TERM; wait`
+	for name, c := range map[string]struct {
+		timeout time.Duration
+		cancel  bool
+		want    string
+		code    hostapi.Code
+	}{
+		"time-out": {2 * time.Second, false, "/bin/sh did not end within 2s and was ended", hostapi.CodeFailed},
+		"cancel":   {time.Minute, true, "/bin/sh was ended with the run", hostapi.CodeCancelled},
+	} {
+		t.Run(name, func(t *testing.T) {
+			pids := filepath.Join(t.TempDir(), "pid")
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			err := realHooks(newMachine(t)).Step(ctx, testStep(shellHook(c.timeout, script, "PIDS="+pids)), func(e hostapi.Event) {
+				if c.cancel && e.Message == "started" {
+					cancel()
+				}
+			})
+			var he *hostapi.Error
+			if !errors.As(err, &he) || he.Code != c.code || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "  started\n  ending") {
+				t.Errorf("it ended with %v", err)
+			}
+			pid := readPID(t, pids)
+			for deadline := time.Now().Add(10 * time.Second); alive(pid); time.Sleep(10 * time.Millisecond) { // a signal takes its time
+				if time.Now().After(deadline) {
+					_ = syscall.Kill(pid, syscall.SIGKILL)
+					t.Fatalf("the hook's child %d is there still", pid)
+				}
+			}
+		})
+	}
+}
+
+func readPID(t *testing.T, path string) int {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(b)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pid
+}
+
+// alive says whether a process runs; one that was ended may be a zombie for a while, where nobody reaps it.
+func alive(pid int) bool {
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return false
+	}
+	_, rest, _ := strings.Cut(string(b), ") ")
+	return !strings.HasPrefix(rest, "Z")
+}
