@@ -19,6 +19,7 @@ const (
 	Progress      Kind = "progress"     // bytes of a transfer
 	Waiting       Kind = "waiting"      // a gate has not passed yet; Message says what is missing
 	CheckFailed   Kind = "check-failed" // a check of verify; Item names it, Message says what came back, and the report has both again
+	Output        Kind = "output"       // a line that a hook printed; Item names the hook
 	Message       Kind = "message"
 	Warning       Kind = "warning"
 )

@@ -366,8 +366,8 @@ func (r *run) hostStep(ctx context.Context, s plan.Step, members []templates.Pee
 	if len(step.Ops) == 0 {
 		return nil
 	}
-	return host.Step(ctx, step, func(e hostapi.Event) {
-		if e.Op < 0 || e.Op >= len(acts) {
+	err := host.Step(ctx, step, func(e hostapi.Event) {
+		if e.Op < 0 || e.Op >= len(acts) || acts[e.Op].Verb == plan.Owe {
 			return
 		}
 		ev := event.Event{Host: s.Host, Item: actionName(acts[e.Op]), Message: e.Message, Elapsed: e.Elapsed}
@@ -378,11 +378,27 @@ func (r *run) hostStep(ctx context.Context, s plan.Step, members []templates.Pee
 			ev.Kind, ev.State = event.ActionDone, "changed"
 		case "unchanged":
 			ev.Kind, ev.State = event.ActionDone, "unchanged"
+		case "progress":
+			ev.Kind, ev.Message = event.Output, e.Message
 		default:
 			return
 		}
 		r.emit(ev)
 	})
+	return hookFailed(err, acts)
+}
+
+// hookFailed adds to the failure of a hook what has become of its host's step.
+func hookFailed(err error, acts []plan.Action) error {
+	var he *hostapi.Error
+	if !errors.As(err, &he) || he.Op < 0 || he.Op >= len(acts) || acts[he.Op].Verb != plan.Run {
+		return err
+	}
+	k := acts[he.Op].Hook
+	if k.When == plan.Before {
+		return fmt.Errorf("%w\nthe step %q was not begun on the host", err, k.Step)
+	}
+	return fmt.Errorf("%w\nthe step %q is done on the host; the hook is owed, and the next apply runs it", err, k.Step)
 }
 
 func (r *run) clusterID() string {
@@ -401,6 +417,10 @@ func actionName(a plan.Action) string {
 		return a.Transfer.Name
 	case a.Document != "":
 		return a.Document
+	case a.Hook != nil:
+		return a.Hook.String()
+	case a.Verb == plan.Owe:
+		return "hooks that are owed"
 	case a.Object != nil:
 		return a.Object.Kind + " " + a.Object.Name
 	case a.Node != "":

@@ -30,6 +30,13 @@ func (r *run) operation(a plan.Action, members []templates.Peer) (hostapi.Operat
 		return hostapi.Operation{Unit: &hostapi.UnitAction{Name: a.ID.Name, Verb: "stop", Wait: true}}, nil
 	case a.Verb == plan.Discard:
 		return hostapi.Operation{Discard: a.Document}, nil
+	case a.Verb == plan.Run:
+		k := a.Hook
+		return hostapi.Operation{Hook: &hostapi.Hook{Name: k.Name, Command: k.Command, Environment: k.Environment, Timeout: k.Timeout, Pays: k.When == plan.After}}, nil
+	case a.Verb == plan.Owe:
+		return hostapi.Operation{Owe: a.Owe}, nil
+	case a.Verb == plan.Waive:
+		return hostapi.Operation{Waive: a.Hook.Name}, nil
 	case a.Verb == plan.Store:
 		doc, err := r.document(a.Document)
 		return hostapi.Operation{Document: doc}, err

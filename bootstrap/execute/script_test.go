@@ -3,10 +3,13 @@ package execute_test
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
+	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -73,7 +76,8 @@ type script struct {
 	t        *testing.T
 	fleet    *fleettest.Fleet
 	settings fleettest.Settings
-	saved    *plan.Plan // by "save"
+	saved    *plan.Plan     // by "save"
+	told     map[string]int // runs of hooks, by host
 }
 
 // command is a line of a script.
@@ -110,6 +114,7 @@ func init() {
 		"destroy": (*script).destroy, "record": (*script).record, "inventory": (*script).inventory, "edit": (*script).edit, "stop": (*script).stop, "fail": (*script).fail,
 		"heal": (*script).heal, "block": (*script).block, "unreachable": (*script).unreachable, "compare": (*script).compare, "forget": (*script).forget,
 		"reimage": (*script).reimage, "etcd": (*script).etcd, "nodes": (*script).nodes, "drain": (*script).drain,
+		"program": (*script).program, "runs": (*script).runs,
 		"litter": (*script).litter, "coherent": (*script).coherent, "mode": (*script).mode, "garble": (*script).garble, "unlink": (*script).unlink, "wipe": (*script).wipe,
 	}
 }
@@ -293,6 +298,9 @@ func (s *script) record(c command) string {
 	for _, d := range o.Drift {
 		fmt.Fprintf(&out, "drift %s: %s\n", d.ID, d.What)
 	}
+	for _, k := range o.Record.Owed {
+		fmt.Fprintf(&out, "owed: hook %s after %s\n", k.Hook, k.Step)
+	}
 	return out.String()
 }
 
@@ -421,6 +429,42 @@ func (s *script) heal(c command) string {
 	return ""
 }
 
+// program puts a program for hooks on a host, or on all. With fails=status it ends with that status, after=n says from which run on; what it prints is the input.
+func (s *script) program(c command) string {
+	for name, m := range s.fleet.Machines {
+		if h := c.args["host"]; h != "" && h != name {
+			continue
+		}
+		left, _ := strconv.Atoi(c.args["after"])
+		m.Hooks.Programs[c.args["path"]] = func(_ context.Context, _ []string, out io.Writer) error {
+			for _, line := range c.input {
+				fmt.Fprintln(out, line)
+			}
+			if left--; c.args["fails"] == "" || left >= 0 {
+				return nil
+			}
+			return errors.New("exit status " + c.args["fails"])
+		}
+	}
+	return ""
+}
+
+// runs lists the runs of hooks since it was asked last, by host.
+func (s *script) runs(command) string {
+	var out strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(s.fleet.Machines)) {
+		all := s.fleet.Machines[name].Hooks.Runs()
+		for _, r := range all[min(s.told[name], len(all)):] {
+			fmt.Fprintf(&out, "%s: %s %s: %s\n", name, r.Variable("TRIVET_WHEN"), r.Variable("TRIVET_STEP"), r.Command)
+		}
+		if s.told == nil {
+			s.told = map[string]int{}
+		}
+		s.told[name] = len(all)
+	}
+	return cmp.Or(out.String(), "none\n")
+}
+
 // block keeps other hosts from taking artifacts from a host.
 func (s *script) block(c command) string {
 	s.fleet.Blocked[c.args["host"]] = true
@@ -508,6 +552,9 @@ func (tr *transcript) sink(e event.Event) {
 		} else {
 			p.done = append(p.done, name)
 		}
+	case event.Output:
+		p := tr.part(e.Host)
+		p.done = append(p.done, fmt.Sprintf("(%s: %s)", e.Item, e.Message))
 	case event.HostFailed:
 		tr.part(e.Host).end = "failed"
 	case event.Warning, event.Waiting:

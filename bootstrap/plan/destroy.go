@@ -28,6 +28,7 @@ func Destroy(c *topology.Cluster, hosts []*topology.Host, current *inventory.Inv
 			p.ClusterID = o.Record.ClusterID
 		}
 		s := Step{Host: h.Name, Site: h.Site().Name, Actions: removeAll(o.Record, "the cluster is destroyed")}
+		before, after := m.hooksOf(h, topology.StepRemove)
 		if h.Has(topology.RoleControlPlane) {
 			if d, ok := o.Documents[inventory.Document]; ok && current != nil && (!current.Destroying || older(d, current)) {
 				mark = append(mark, Step{Host: h.Name, Site: s.Site, Actions: []Action{{Verb: Store, Document: inventory.Document, Reason: "the cluster is being destroyed"}}})
@@ -35,9 +36,11 @@ func Destroy(c *topology.Cluster, hosts []*topology.Host, current *inventory.Inv
 			// An API server that loses etcd while it shuts down waits for it, so all of them stop first.
 			first := s
 			first.Actions, s.Actions = split(s.Actions, stopsFirst)
+			surroundRemoval([]*Step{&first, &s}, before, after)
 			stop = append(stop, first)
 			controlPlanes = append(controlPlanes, s)
 		} else {
+			surroundRemoval([]*Step{&s}, before, after)
 			workers = append(workers, s)
 		}
 	}

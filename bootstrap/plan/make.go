@@ -118,6 +118,7 @@ func Make(in Input) (*Plan, error) {
 		m.roll()
 	}
 	m.settle()
+	m.hooks()
 	m.prune()
 	m.upgradeNotes()
 	m.tell()
@@ -149,9 +150,10 @@ func factsDigest(o *hostapi.Observation) string {
 	var record struct {
 		ClusterID, Host string
 		Items           []hostapi.RecordedItem
+		Owed            []hostapi.Owed `json:",omitempty"`
 	}
 	if o.Record != nil {
-		record.ClusterID, record.Host, record.Items = o.Record.ClusterID, o.Record.Host, o.Record.Items
+		record.ClusterID, record.Host, record.Items, record.Owed = o.Record.ClusterID, o.Record.Host, o.Record.Items, o.Record.Owed
 	}
 	b, err := json.Marshal(struct {
 		Machine, Boot, Arch string

@@ -85,7 +85,7 @@ func (p *Plan) Actions() int {
 	for _, ph := range p.Phases {
 		for _, s := range ph.Steps {
 			for _, a := range s.Actions {
-				if a.Verb != Await {
+				if !a.silent() {
 					n++
 				}
 			}
@@ -145,6 +145,9 @@ const (
 	Prune    Verb = "prune"
 	Rewrite  Verb = "rewrite" // store objects of the API again, under another key
 	Stop     Verb = "stop"
+	Run      Verb = "run"     // a hook
+	Owe      Verb = "owe"     // note on the host which hooks it has to run at the end
+	Waive    Verb = "waive"   // a hook that is owed
 	Await    Verb = "await"   // a gate
 	Discard  Verb = "discard" // take a document off a host that is no control plane any more
 	// On the cluster's nodes.
@@ -177,7 +180,12 @@ type Action struct {
 	Node     string          `json:"node,omitempty"`
 	Member   *Member         `json:"member,omitempty"`
 	Gate     *Gate           `json:"gate,omitempty"` // of an await
+	Hook     *Hook           `json:"hook,omitempty"`
+	Owe      []hostapi.Owed  `json:"owe,omitempty"`
 }
+
+// silent says of an action that it is no change for a reader: a condition that is waited for, or what is noted for later.
+func (a Action) silent() bool { return a.Verb == Await || a.Verb == Owe }
 
 // Member is the etcd member that an action is about.
 type Member struct {
@@ -272,7 +280,7 @@ func (p *Plan) workDigest() string {
 		for _, s := range ph.Steps {
 			work = append(work, s.Host, s.Guards, s.Gates)
 			for _, a := range s.Actions {
-				work = append(work, a.Verb, a.ID, a.Item, a.Transfer, a.Document, a.Object, a.Unused, a.Node, a.Member, a.Gate, a.Key)
+				work = append(work, a.Verb, a.ID, a.Item, a.Transfer, a.Document, a.Object, a.Unused, a.Node, a.Member, a.Gate, a.Key, a.Hook, a.Owe)
 			}
 		}
 	}

@@ -58,7 +58,7 @@ func (m *maker) images() (old []Step) {
 	var come []Step
 	for _, h := range m.hosts {
 		images, rest := split(m.actions[h.Name], func(a Action) bool { return kindOf(a) == hostapi.KindImage })
-		if m.unborn(h) || m.Seen[h.Name].Record == nil {
+		if m.unborn(h) || !recordsUnit(m.Seen[h.Name].Record, "containerd.service") {
 			continue // containerd comes with the rest
 		}
 		m.actions[h.Name] = rest
@@ -92,9 +92,12 @@ func (m *maker) controlPlanes(voters []*topology.Host) (later []*topology.Host) 
 		}
 	}
 
-	// A unit that an interrupted run was about to restart may be down: its host goes first, or the gates after another host would wait for it in vain. New API servers go last.
+	// A unit that an interrupted run was about to restart may be down: its host goes first, or the gates after another host would wait for it in vain. So does one that owes a hook. New API servers go last.
 	order := func(h *topology.Host) int {
 		n := -m.unsettled(h)
+		if m.owes(h.Name) {
+			n -= 100
+		}
 		if m.unborn(h) {
 			n += 1000
 		}

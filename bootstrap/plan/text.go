@@ -19,9 +19,9 @@ type TextOptions struct {
 }
 
 var signs = map[Verb]string{Create: "+", Start: "+", Update: "~", Mend: "~", Apply: "~", Restart: "↻", Remove: "-", Forget: "-", Transfer: "→", Store: "=", Prune: "-",
-	Rewrite: "~", Discard: "-", Stop: "-", Drain: "-", Uncordon: "+", Delete: "-", AddMember: "+", PromoteMember: "~", RemoveMember: "-", MoveMember: "~"}
+	Rewrite: "~", Discard: "-", Stop: "-", Drain: "-", Uncordon: "+", Delete: "-", AddMember: "+", PromoteMember: "~", RemoveMember: "-", MoveMember: "~", Run: "▸", Waive: "-"}
 
-var colours = map[string]string{"+": "32", "~": "33", "↻": "35", "-": "31", "→": "36", "=": "36"}
+var colours = map[string]string{"+": "32", "~": "33", "↻": "35", "-": "31", "→": "36", "=": "36", "▸": "34"}
 
 type textWriter struct {
 	TextOptions
@@ -163,7 +163,7 @@ func (w *textWriter) actions(actions []Action) {
 	var bytes int64
 	transfers, gone := 0, givesBack(actions)
 	for _, a := range actions {
-		if a.Verb == Await {
+		if a.silent() {
 			continue
 		}
 		if a.Transfer != nil {
@@ -215,6 +215,8 @@ func (w *textWriter) action(a Action) {
 		return
 	case a.Document != "":
 		name = "document " + a.Document
+	case a.Hook != nil:
+		name = a.Hook.String()
 	case !a.OnHost():
 		name = a.on()
 	case a.Verb == Forget:
@@ -225,6 +227,12 @@ func (w *textWriter) action(a Action) {
 		name = string(a.ID.Kind) + " " + name
 	}
 	reason := a.Reason
+	if a.Verb == Run {
+		reason = a.Hook.line()
+		if a.Reason != "" {
+			reason += "; " + a.Reason
+		}
+	}
 	if a.Before != "" && a.After != "" {
 		reason = fmt.Sprintf("%s: %s → %s", reason, a.Before, a.After)
 	}
@@ -258,7 +266,7 @@ func (w *textWriter) sign(v Verb) string {
 }
 
 func (p *Plan) writeSums(w *textWriter) {
-	var create, change, remove, restart, upload, spread, prune int
+	var create, change, remove, restart, upload, spread, prune, hooks int
 	var up, inside, freed int64
 	for _, ph := range p.Phases {
 		for _, s := range ph.Steps {
@@ -272,6 +280,8 @@ func (p *Plan) writeSums(w *textWriter) {
 					remove++
 				case Restart:
 					restart++
+				case Run:
+					hooks++
 				case Prune:
 					n, bytes := total(a.Unused)
 					prune += n
@@ -289,6 +299,9 @@ func (p *Plan) writeSums(w *textWriter) {
 		}
 	}
 	fmt.Fprintf(w, "\nPlan: %d to create, %d to change, %d to restart, %d to remove", create, change, restart, remove)
+	if hooks > 0 {
+		fmt.Fprintf(w, ", %s to run", number(hooks, "hooks"))
+	}
 	if len(p.Skipped) > 0 {
 		fmt.Fprintf(w, "; %s skipped", number(len(p.Skipped), "hosts"))
 	}

@@ -130,7 +130,7 @@ func (m *maker) nodes(voters, workers []*topology.Host) {
 	var once, budgeted []Step
 	for _, h := range workers {
 		actions := m.actions[h.Name]
-		if !takesAway(actions) {
+		if len(actions) == 0 || !takesAway(actions) && !m.hooked(h) { // a hook may take the node away
 			once = append(once, Step{Host: h.Name, Site: h.Site().Name, Actions: actions})
 			continue
 		}
@@ -193,7 +193,7 @@ func (m *maker) groups(steps []Step) map[string]*group {
 // and is not Ready costs nothing more: it goes first. Nodes for which nothing is left stay as they are.
 func (m *maker) budget(steps []Step) (map[string]int, []Step) {
 	groups, limits := m.groups(steps), map[string]int{}
-	slices.SortStableFunc(steps, func(a, b Step) int { return cmp.Compare(rank(!m.broken(a.Host)), rank(!m.broken(b.Host))) })
+	slices.SortStableFunc(steps, func(a, b Step) int { return cmp.Compare(m.rank(a.Host), m.rank(b.Host)) })
 	var out []Step
 	for _, s := range steps {
 		g := groups[s.Group]
@@ -225,11 +225,12 @@ func (m *maker) noneLeft(g *group) string {
 	return may + fmt.Sprintf("), and %d %s: %s; bring them back first", len(g.broken), verb(len(g.broken), "is", "are"), strings.Join(g.broken, ", "))
 }
 
-func rank(late bool) int {
-	if late {
-		return 1
+// rank orders nodes that change: first those that are away already, or may be, since they owe a hook.
+func (m *maker) rank(host string) int {
+	if m.broken(host) || m.owes(host) {
+		return 0
 	}
-	return 0
+	return 1
 }
 
 // broken says whether a node is not there for pods, as far as the API knows.

@@ -224,6 +224,8 @@ func (v *view) show(e event.Event) {
 			where = e.Host + ": "
 		}
 		v.print("%s %s%s", v.paint(red, "✗"), where, e.Item) // the report tells the rest
+	case event.Output:
+		v.print("  %s: %s: %s", e.Host, e.Item, e.Message)
 	case event.Message:
 		v.print("  %s", named(e))
 	}
