@@ -70,7 +70,7 @@ func (m *maker) stepOn(h *topology.Host) topology.HookStep {
 		unit = desired.EtcdUnit
 	}
 	r := m.Seen[h.Name].Record
-	if m.fresh || r == nil || !slices.ContainsFunc(r.Items, func(i hostapi.RecordedItem) bool { return i.Item.ID() == unitID(unit) && !i.Pending }) ||
+	if m.fresh || r == nil || !slices.ContainsFunc(r.Items, func(i hostapi.RecordedItem) bool { return i.Item.ID() == unitID(unit) && !i.Unmade }) ||
 		slices.ContainsFunc(r.Owed, func(o hostapi.Owed) bool { return o.Step == string(topology.StepInstall) }) {
 		return topology.StepInstall
 	}

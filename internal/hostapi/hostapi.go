@@ -136,6 +136,8 @@ type RecordedItem struct {
 	Stale bool `json:"stale,omitempty"`
 	// Pending is true when the item's operation began and its end was not recorded: it must be done again.
 	Pending bool `json:"pending,omitempty"`
+	// Unmade is true for what is pending and never was applied to its end before.
+	Unmade bool `json:"unmade,omitempty"`
 }
 
 // Drift is a recorded item that is not on the host as recorded.

@@ -186,7 +186,7 @@ func (r *record) stale(e *entry) bool {
 func (r *record) public() *hostapi.Record {
 	p := &hostapi.Record{Cluster: r.Cluster, ClusterID: r.ClusterID, Host: r.Host, Epoch: r.Epoch, Generation: r.Generation, Owed: r.Owed}
 	for _, e := range r.Items {
-		p.Items = append(p.Items, hostapi.RecordedItem{Item: e.item(), Stale: r.stale(e), Pending: e.Pending != ""})
+		p.Items = append(p.Items, hostapi.RecordedItem{Item: e.item(), Stale: r.stale(e), Pending: e.Pending != "", Unmade: e.Item.ID() == (hostapi.ID{})})
 	}
 	return p
 }
