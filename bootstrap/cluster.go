@@ -95,6 +95,10 @@ type API interface {
 	execute.Cluster
 	// Compare tells how objects in the API compare with those that are desired, in their order.
 	Compare(ctx context.Context, objects []desired.Object) ([]plan.ObjectState, error)
+	// Orphans lists Trivet's own objects in the API that are not among those desired.
+	Orphans(ctx context.Context, objects []desired.Object) ([]desired.Object, error)
+	// CompareManifests tells how the API compares with the topology's manifests.
+	CompareManifests(ctx context.Context, manifests []desired.Object) (*plan.Manifests, error)
 	// Membership tells how every etcd member is, and the member list as a quorum of them has it.
 	Membership(ctx context.Context) (*etcd.Membership, error)
 	// Nodes tells, by name, what the API knows of every node.

@@ -36,9 +36,13 @@ type state struct {
 	desired  *desired.Cluster
 	compared []desired.Object   // what the API was asked about
 	objects  []plan.ObjectState // nil when the API could not be asked
+	orphans  []desired.Object   // Trivet's own objects that are not desired any more
 	apiError error
-	members  *plan.Members // nil when etcd could not be asked, for membersError
-	nodes    map[string]kube.NodeInfo
+	// manifests is nil when the API could not be asked, for manifestsError.
+	manifests      *plan.Manifests
+	manifestsError error
+	members        *plan.Members // nil when etcd could not be asked, for membersError
+	nodes          map[string]kube.NodeInfo
 	// asked is true once etcd and the API were asked about members and nodes.
 	asked        bool
 	turned       bool // replacements of authorities and keys were looked at
@@ -169,10 +173,13 @@ func (e *Engine) compile(ctx context.Context, s *state, must map[artifact.Want]b
 		return err
 	}
 	e.askCluster(ctx, s)
+	if wrong := (*kube.ManifestsError)(nil); errors.As(s.manifestsError, &wrong) {
+		return fmt.Errorf("manifests that cannot be applied, so nothing was done:\n%w", s.manifestsError)
+	}
 	return nil
 }
 
-// askCluster asks etcd and the API, once there are any, about members, nodes and objects, at the same time.
+// askCluster asks etcd and the API, once there are any, about members, nodes, objects and manifests, at the same time.
 func (e *Engine) askCluster(ctx context.Context, s *state) {
 	if s.documents.Inventory == nil || !s.documents.Inventory.Initialised {
 		return
@@ -187,6 +194,7 @@ func (e *Engine) askCluster(ctx context.Context, s *state) {
 		defer api.Close()
 		wg.Go(func() { s.members, s.membersError = membersOf(api.Membership(ctx)) })
 		wg.Go(func() { s.nodes, _ = api.Nodes(ctx) }) // the comparison of objects tells why not
+		wg.Go(func() { s.manifests, s.manifestsError = api.CompareManifests(ctx, s.desired.Manifests) })
 	}
 	wg.Wait()
 }
@@ -202,7 +210,12 @@ func (e *Engine) compareObjects(ctx context.Context, s *state) {
 	defer cancel()
 	api := e.API(e, nil)
 	defer api.Close()
-	s.objects, s.apiError = api.Compare(ctx, s.desired.Objects)
+	if s.objects, s.apiError = api.Compare(ctx, s.desired.Objects); s.apiError == nil {
+		s.orphans, s.apiError = api.Orphans(ctx, s.desired.Objects)
+	}
+	if s.apiError != nil {
+		s.objects, s.orphans = nil, nil
+	}
 }
 
 // routesNote is the table of routes that somebody else has to set up.
@@ -263,7 +276,7 @@ func (e *Engine) plan(ctx context.Context, s *state) (*plan.Plan, error) {
 			return nil, err
 		}
 		in := plan.Input{Cluster: e.cluster, Current: s.documents.Inventory, Target: s.target, Desired: s.desired, Departing: e.departed(s.documents.Inventory),
-			Seen: s.seen, Away: reasons(s.away), Absent: reasons(s.absent), Members: s.members, Objects: s.objects, Nodes: s.nodes, BlobNames: s.blobNames(), Etcd: e.release.Etcd, Renew: e.Renew, Turns: s.turns, Now: e.Now()}
+			Seen: s.seen, Away: reasons(s.away), Absent: reasons(s.absent), Members: s.members, Objects: s.objects, Orphans: s.orphans, Manifests: s.manifests, Nodes: s.nodes, BlobNames: s.blobNames(), Etcd: e.release.Etcd, Renew: e.Renew, Turns: s.turns, Now: e.Now()}
 		if s.membersError != nil {
 			in.MembersError = s.membersError.Error()
 		}
@@ -305,6 +318,11 @@ func (s *state) blobNames() map[string]string {
 func (e *Engine) note(s *state, p *plan.Plan) {
 	if s.apiError != nil {
 		note := fmt.Sprintf("the objects of the API could not be compared, so all of them will be applied: %v", s.apiError)
+		p.Notes = append(p.Notes, note)
+		e.warn("%s", note)
+	}
+	if s.manifestsError != nil && len(s.desired.Manifests) > 0 {
+		note := fmt.Sprintf("the manifests could not be compared, so all of them will be applied, and what is in none any more is deleted by the next apply: %v", s.manifestsError)
 		p.Notes = append(p.Notes, note)
 		e.warn("%s", note)
 	}

@@ -67,7 +67,9 @@ type ObjectDrift struct {
 	Namespace string   `json:"namespace,omitempty"`
 	Name      string   `json:"name"`
 	Missing   bool     `json:"missing,omitempty"`
+	Unwanted  bool     `json:"unwanted,omitempty"`
 	Fields    []string `json:"fields,omitempty"` // that differ
+	Reason    string   `json:"reason,omitempty"` // where there is more to say
 }
 
 // String names the object.
@@ -80,8 +82,15 @@ func (o ObjectDrift) String() string {
 
 // What says how the object differs.
 func (o ObjectDrift) What() string {
-	if o.Missing {
+	switch {
+	case o.Missing:
 		return "missing"
+	case o.Unwanted:
+		return "not wanted any more"
+	case len(o.Fields) == 0:
+		return o.Reason
+	case o.Reason != "":
+		return "differs in " + strings.Join(o.Fields, ", ") + ": " + o.Reason
 	}
 	return "differs in " + strings.Join(o.Fields, ", ")
 }

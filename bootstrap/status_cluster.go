@@ -74,11 +74,22 @@ func (e *Engine) statusOfObjects(ctx context.Context, api API, inv *inventory.In
 	if err != nil {
 		return nil, err
 	}
+	orphans, err := api.Orphans(ctx, objects)
+	if err != nil {
+		return nil, err
+	}
+	manifests, err := api.CompareManifests(ctx, desired.Manifests(e.cluster))
+	if err != nil {
+		return nil, err
+	}
 	var out []ObjectDrift
-	for _, st := range states {
-		if o := st.Object; !st.Exists || len(st.Fields) > 0 {
-			out = append(out, ObjectDrift{Kind: o.Kind, Namespace: o.Namespace, Name: o.Name, Missing: !st.Exists, Fields: st.Fields})
+	for _, st := range slices.Concat(states, manifests.Objects) {
+		if o := st.Object; !st.Exists || len(st.Fields) > 0 || st.Reason != "" {
+			out = append(out, ObjectDrift{Kind: o.Kind, Namespace: o.Namespace, Name: o.Name, Missing: !st.Exists, Fields: st.Fields, Reason: st.Reason})
 		}
+	}
+	for _, o := range slices.Concat(orphans, manifests.Orphans) {
+		out = append(out, ObjectDrift{Kind: o.Kind, Namespace: o.Namespace, Name: o.Name, Unwanted: true})
 	}
 	return out, nil
 }

@@ -38,7 +38,7 @@ func Compile(in Input) (*Cluster, error) {
 	if err != nil {
 		problems = append(problems, err)
 	}
-	out.Objects = objects
+	out.Objects, out.Manifests = objects, Manifests(in.Cluster)
 	if err := errors.Join(problems...); err != nil {
 		return nil, err
 	}

@@ -25,8 +25,9 @@ type Input struct {
 
 // Cluster is the desired state.
 type Cluster struct {
-	Hosts   []*Host // in name order
-	Objects []Object
+	Hosts     []*Host // in name order
+	Objects   []Object
+	Manifests []Object // that the topology names
 }
 
 // Host is the desired state of one host. Items come in the order in which they are to be made.
@@ -88,4 +89,8 @@ type Object struct {
 	Manifest []byte // canonical JSON
 	// APIVersion, Kind, Namespace and Name are read from Manifest.
 	APIVersion, Kind, Namespace, Name string
+	// Withheld marks a Secret without its values.
+	Withheld bool `json:",omitempty"`
+	// Origin is the file and line of what the topology's manifests have; a plan is the same wherever the text stands.
+	Origin string `json:"-"`
 }

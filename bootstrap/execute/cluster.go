@@ -25,6 +25,15 @@ type Cluster interface {
 	// APISpare wants another API server than the host's to be ready.
 	APISpare(ctx context.Context, host string, report func(string)) error
 	ApplyObjects(ctx context.Context, objects []desired.Object) error
+	// DeleteObjects deletes objects of Trivet's own, and returns when they are gone.
+	DeleteObjects(ctx context.Context, objects []desired.Object, report func(string)) error
+	// ApplyManifests applies objects of manifests, which have their values, without taking fields from others.
+	ApplyManifests(ctx context.Context, objects []desired.Object, report func(string)) error
+	// DeleteManifests deletes objects that came from manifests, and returns when they are gone.
+	DeleteManifests(ctx context.Context, objects []desired.Object, report func(string)) error
+	// RecordKinds and ForgetKinds change the record of the kinds of which there may be objects of manifests.
+	RecordKinds(ctx context.Context, kinds []string) error
+	ForgetKinds(ctx context.Context, kinds []string) error
 
 	// Drain takes the pods off a node and keeps new ones away.
 	Drain(ctx context.Context, node string, report func(string)) error
@@ -71,6 +80,10 @@ func (r *run) ask(ctx context.Context, host string, a plan.Action, members *[]te
 			return r.Cluster.RemoveMember(ctx, *a.Member, report)
 		case plan.MoveMember:
 			return r.Cluster.MoveMember(ctx, *a.Member, report)
+		case plan.Record:
+			return r.Cluster.RecordKinds(ctx, a.Kinds)
+		case plan.Unrecord:
+			return r.Cluster.ForgetKinds(ctx, a.Kinds)
 		case plan.Rewrite:
 			return r.Cluster.RewriteStored(ctx, a.Key, report)
 		}

@@ -12,7 +12,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/trivet-dev/trivet/bootstrap/desired"
 	"github.com/trivet-dev/trivet/bootstrap/event"
 	"github.com/trivet-dev/trivet/bootstrap/identity"
 	"github.com/trivet-dev/trivet/bootstrap/inventory"
@@ -300,7 +299,7 @@ func (r *run) actions(ctx context.Context, s plan.Step) error {
 			rest = rest[1:]
 			continue
 		}
-		if a.Node != "" || a.Member != nil || a.Key != "" {
+		if a.Node != "" || a.Member != nil || a.Key != "" || a.Kinds != nil {
 			if err := r.ask(ctx, s.Host, a, &members); err != nil {
 				return inStep(s, err)
 			}
@@ -308,7 +307,7 @@ func (r *run) actions(ctx context.Context, s plan.Step) error {
 			continue
 		}
 		n := 1
-		for n < len(rest) && rest[n].OnHost() == a.OnHost() && (a.OnHost() || rest[n].Object != nil) {
+		for n < len(rest) && rest[n].OnHost() == a.OnHost() && (a.OnHost() || rest[n].Object != nil && rest[n].Part == a.Part && (rest[n].Verb == plan.Delete) == (a.Verb == plan.Delete)) {
 			n++
 		}
 		part := s
@@ -422,7 +421,9 @@ func actionName(a plan.Action) string {
 	case a.Verb == plan.Owe:
 		return "hooks that are owed"
 	case a.Object != nil:
-		return a.Object.Kind + " " + a.Object.Name
+		return objectName(a)
+	case a.Kinds != nil:
+		return "record of kinds"
 	case a.Node != "":
 		return string(a.Verb) + " node " + a.Node
 	case a.Member != nil:
@@ -435,20 +436,6 @@ func actionName(a plan.Action) string {
 		return "Secrets and ConfigMaps"
 	}
 	return a.ID.String()
-}
-
-func (r *run) objects(ctx context.Context, s plan.Step) error {
-	objs := make([]desired.Object, 0, len(s.Actions))
-	for _, a := range s.Actions {
-		objs = append(objs, *a.Object)
-	}
-	if err := r.Cluster.ApplyObjects(ctx, objs); err != nil {
-		return fmt.Errorf("objects in the API: %w", err)
-	}
-	for _, a := range s.Actions {
-		r.emit(event.Event{Kind: event.ActionDone, Item: actionName(a), State: "changed"})
-	}
-	return nil
 }
 
 // gates waits for conditions, each bounded by GateTimeout.

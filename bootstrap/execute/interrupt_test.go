@@ -227,6 +227,16 @@ func TestChangeKilledAnywhere(t *testing.T) {
 	surge.Cluster = "  upgrade {\n    max_unavailable = 0\n  }"
 	oldSurge := surge
 	oldSurge.Kubernetes = "1.36.3"
+	with := func(s fleettest.Settings, files ...string) fleettest.Settings {
+		s.Manifests = map[string]string{}
+		for i, text := range files {
+			s.Manifests[fmt.Sprintf("%d.yaml", i)] = text
+		}
+		return s
+	}
+	const shop = "{apiVersion: v1, kind: Namespace, metadata: {name: shop}}"
+	const site = "{apiVersion: v1, kind: Secret, metadata: {name: key, namespace: shop}, stringData: {a: b}}\n--- \n{apiVersion: apps/v1, kind: Deployment, metadata: {name: web, namespace: shop}}"
+	const site2 = "{apiVersion: apps/v1, kind: DaemonSet, metadata: {name: web, namespace: shop}}"
 	for name, c := range map[string]change{
 		"a worker for another":                   {hosts(cp1, w1), hosts(cp1, w2), nil},
 		"a worker that is gone":                  {hosts(cp1, w1, w2), hosts(cp1, w1), func(f *fleettest.Fleet) error { f.Unreachable["w2"] = true; return nil }},
@@ -235,6 +245,8 @@ func TestChangeKilledAnywhere(t *testing.T) {
 		"a control plane that is installed anew": {hosts(cp1, cp2, cp3), hosts(cp1, cp2, cp3), func(f *fleettest.Fleet) error { return f.Reimage("cp2") }},
 		"a new release":                          {old, hosts(cp1, cp2, cp3, w1), nil},
 		"a new release with a surge host":        {oldSurge, surge, nil},
+		"other manifests and one more worker":    {with(hosts(cp1), shop, site), with(hosts(cp1, w1), shop, site2), nil},
+		"no manifests any more":                  {with(hosts(cp1), shop, site), hosts(cp1), nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := &reference{}

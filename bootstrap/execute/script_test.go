@@ -22,6 +22,7 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 
 	"github.com/trivet-dev/trivet/bootstrap"
+	"github.com/trivet-dev/trivet/bootstrap/desired"
 	"github.com/trivet-dev/trivet/bootstrap/event"
 	"github.com/trivet-dev/trivet/bootstrap/fleettest"
 	"github.com/trivet-dev/trivet/bootstrap/inventory"
@@ -116,6 +117,7 @@ func init() {
 		"reimage": (*script).reimage, "etcd": (*script).etcd, "nodes": (*script).nodes, "drain": (*script).drain,
 		"program": (*script).program, "runs": (*script).runs,
 		"litter": (*script).litter, "coherent": (*script).coherent, "mode": (*script).mode, "garble": (*script).garble, "unlink": (*script).unlink, "wipe": (*script).wipe,
+		"manifest": (*script).manifest, "object": (*script).object, "objects": (*script).objects, "own": (*script).own, "refuse": (*script).refuse,
 	}
 }
 
@@ -134,7 +136,7 @@ func (s *script) run(text string) string {
 
 // topology makes the fleet, or changes it when there is one. Input: "name site role,role address", with the role "surge" for a worker that is there for the time of an upgrade, and lines of the cluster block after a "|".
 func (s *script) topology(c command) string {
-	s.settings = fleettest.Settings{Kubernetes: c.args["kubernetes"]}
+	s.settings = fleettest.Settings{Kubernetes: c.args["kubernetes"], Manifests: s.settings.Manifests}
 	s.settings.Parallel, _ = strconv.Atoi(c.args["parallel"])
 	for _, line := range c.input {
 		if more, ok := strings.CutPrefix(line, "|"); ok {
@@ -480,6 +482,51 @@ func (s *script) unreachable(c command) string {
 func (s *script) forget(c command) string {
 	s.fleet.ForgetObject(c.args["object"])
 	return ""
+}
+
+// manifest writes its input as a file of the topology; without input, the file goes.
+func (s *script) manifest(c command) string {
+	s.settings.Manifests = maps.Clone(s.settings.Manifests)
+	if s.settings.Manifests == nil {
+		s.settings.Manifests = map[string]string{}
+	}
+	s.settings.Manifests[c.args["file"]] = strings.Join(c.input, "\n") + "\n"
+	if len(c.input) == 0 {
+		delete(s.settings.Manifests, c.args["file"])
+	}
+	if s.fleet == nil {
+		return ""
+	}
+	return failure(s.fleet.Change(s.settings))
+}
+
+// object puts its input into the API as somebody else would, manager=name one who keeps a field of it.
+func (s *script) object(c command) string {
+	return failure(s.fleet.SetObject(strings.Join(c.input, "\n"), c.args["manager"]))
+}
+
+// own puts an object there that an earlier version of Trivet applied.
+func (s *script) own(c command) string {
+	s.fleet.SetOwn(c.args["object"])
+	return ""
+}
+
+// refuse makes the API refuse an object of a manifest; off=yes ends that.
+func (s *script) refuse(c command) string {
+	s.fleet.RefuseObject(c.args["object"], c.args["off"] == "")
+	return ""
+}
+
+// objects lists those of a namespace, and the record of kinds.
+func (s *script) objects(c command) string {
+	var out strings.Builder
+	objects := s.fleet.Objects()
+	for _, name := range slices.Sorted(maps.Keys(objects)) {
+		if strings.Contains(name, "/"+c.args["namespace"]+"/") || strings.HasSuffix(name, "/"+desired.RecordName) {
+			fmt.Fprintf(&out, "%s: %s\n", name, objects[name])
+		}
+	}
+	return out.String()
 }
 
 // compare wants the fleet to be as after a bring-up of the same topology without interruption.

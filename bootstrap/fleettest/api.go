@@ -31,10 +31,12 @@ type apiState struct {
 	cordoned map[string]bool
 	drained  []string
 	silent   map[string]bool // nodes whose network plugin says nothing
+
+	manifestsState
 }
 
 func newAPIState() *apiState {
-	return &apiState{objects: map[string][]byte{}, gates: map[string]error{}, cordoned: map[string]bool{}, silent: map[string]bool{}}
+	return &apiState{objects: map[string][]byte{}, gates: map[string]error{}, cordoned: map[string]bool{}, silent: map[string]bool{}, manifestsState: newManifestsState()}
 }
 
 // Objects are the manifests that the API holds, by kind, namespace and name.
@@ -219,7 +221,8 @@ func (a *API) ApplyObjects(ctx context.Context, objects []desired.Object) error 
 			return err
 		}
 		a.fleet.api.mu.Lock()
-		a.fleet.api.objects[objectName(&objects[i])] = bytes.Clone(objects[i].Manifest)
+		name := objectName(&objects[i])
+		a.fleet.api.objects[name], a.fleet.api.own[name] = bytes.Clone(objects[i].Manifest), true
 		a.fleet.api.mu.Unlock()
 	}
 	if a.fleet.point("api", "applied") {
@@ -277,11 +280,8 @@ func (f *Fleet) StoredUnder() string {
 
 // Compare implements the engine's API.
 func (a *API) Compare(_ context.Context, objects []desired.Object) ([]plan.ObjectState, error) {
-	switch err := a.answers(); {
-	case err != nil:
+	if err := a.readable(); err != nil {
 		return nil, err
-	case !a.bound():
-		return nil, errors.New("forbidden: the operator may not read objects")
 	}
 	have := a.fleet.Objects()
 	out := make([]plan.ObjectState, len(objects))

@@ -20,6 +20,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 
 	"github.com/trivet-dev/trivet/bootstrap/desired"
+	"github.com/trivet-dev/trivet/bootstrap/kube"
 	"github.com/trivet-dev/trivet/bootstrap/release"
 	"github.com/trivet-dev/trivet/bootstrap/topology"
 	"github.com/trivet-dev/trivet/internal/hostapi"
@@ -42,10 +43,11 @@ type Host struct {
 // Settings of a simple topology.
 type Settings struct {
 	Hosts      []Host
-	Name       string // of the cluster; main when empty
-	Kubernetes string // 1.37.2 when empty
-	Parallel   int    // hosts at once; 1 when zero, so that runs are the same every time
-	Cluster    string // more of the cluster block
+	Name       string            // of the cluster; main when empty
+	Kubernetes string            // 1.37.2 when empty
+	Parallel   int               // hosts at once; 1 when zero, so that runs are the same every time
+	Cluster    string            // more of the cluster block
+	Manifests  map[string]string // files by name
 }
 
 // HCL writes a topology: one region, a rack in each site, addresses counted up.
@@ -73,6 +75,9 @@ func (s Settings) HCL(recipient string) string {
 			}
 		}
 		b.WriteString("      }\n    }\n  }\n")
+	}
+	if len(s.Manifests) > 0 {
+		s.Cluster += "\n  manifests = [\"*\"]"
 	}
 	fmt.Fprintf(&b, "}\ncluster %q {\n  kubernetes     = %q\n  sites          = [\"%s\"]\n  pod_cidr       = \"10.128.0.0/12\"\n  service_cidr   = \"10.96.0.0/16\"\n  age_recipients = [%q]\n%s\n}\n",
 		cmp.Or(s.Name, "main"), cmp.Or(s.Kubernetes, "1.37.2"), strings.Join(sites, `", "`), recipient, s.Cluster)
@@ -133,10 +138,10 @@ func New(dir string, s Settings) (*Fleet, error) {
 // Change gives the fleet another topology; hosts that are new get a machine.
 func (f *Fleet) Change(s Settings) error {
 	source := s.HCL(f.Key.Recipient().String())
-	t, _, diags := topology.Parse(map[string][]byte{"fleet.hcl": []byte(source)}, topology.Options{
+	t, _, diags := topology.Parse(map[string][]byte{"fleet.hcl": []byte(source)}, s.withManifests(topology.Options{
 		Releases:      func(v string) error { _, err := release.Lookup(v); return err },
-		CheckSettings: release.CheckComponent,
-	})
+		CheckSettings: release.CheckComponent, CheckManifests: kube.CheckManifests,
+	}))
 	if diags.HasErrors() {
 		return diagnosticsError(diags)
 	}

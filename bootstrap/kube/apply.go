@@ -29,16 +29,21 @@ func (c *Client) Apply(ctx context.Context, objs []desired.Object) error {
 		return err
 	}
 	slices.SortStableFunc(parsed, func(a, b *object) int { return a.kind.rank - b.kind.rank })
-	for len(parsed) > 0 {
-		rank := parsed[0].kind.rank
-		n := slices.IndexFunc(parsed, func(o *object) bool { return o.kind.rank != rank })
+	return byRank(parsed, func(o *object) int { return o.kind.rank }, func(part []*object) error { return each(ctx, part, c.applyOne) })
+}
+
+// byRank takes items that are in the order of their ranks, those of each rank together.
+func byRank[T any](items []T, rank func(T) int, do func([]T) error) error {
+	for len(items) > 0 {
+		first := rank(items[0])
+		n := slices.IndexFunc(items, func(t T) bool { return rank(t) != first })
 		if n < 0 {
-			n = len(parsed)
+			n = len(items)
 		}
-		if err := each(ctx, parsed[:n], c.applyOne); err != nil {
+		if err := do(items[:n]); err != nil {
 			return err
 		}
-		parsed = parsed[n:]
+		items = items[n:]
 	}
 	return nil
 }
@@ -63,7 +68,7 @@ func (c *Client) applyOne(ctx context.Context, o *object) error {
 }
 
 func (c *Client) serverSideApply(ctx context.Context, o *object) (*unstructured.Unstructured, error) {
-	return c.resource(o.kind, o.Namespace).Apply(ctx, o.Name, o.body, metav1.ApplyOptions{FieldManager: Manager, Force: true})
+	return c.resource(o.kind, o.Namespace).Apply(ctx, o.Name, o.body, metav1.ApplyOptions{FieldManager: o.owner.manager, Force: o.owner.force})
 }
 
 // applyNode applies a Node whether or not its kubelet has registered it yet. Taints of a node that exists are set before the note of them changes: an
@@ -112,62 +117,6 @@ func (c *Client) setTaints(ctx context.Context, o *object, live *unstructured.Un
 	return err
 }
 
-// Delete removes objects, dependents with them. What is gone already is fine.
-func (c *Client) Delete(ctx context.Context, objs []desired.Object) error {
-	type target struct {
-		kind            *kind
-		namespace, name string
-	}
-	var targets []target
-	var errs []error
-	for _, o := range objs {
-		k, err := lookup(o.APIVersion, o.Kind)
-		if err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		targets = append(targets, target{k, o.Namespace, o.Name})
-	}
-	if err := errors.Join(errs...); err != nil {
-		return err
-	}
-	slices.SortStableFunc(targets, func(a, b target) int { return b.kind.rank - a.kind.rank })
-	background := metav1.DeletePropagationBackground
-	for len(targets) > 0 {
-		n := slices.IndexFunc(targets, func(t target) bool { return t.kind.rank != targets[0].kind.rank })
-		if n < 0 {
-			n = len(targets)
-		}
-		err := each(ctx, targets[:n], func(ctx context.Context, t target) error {
-			err := c.again(ctx, func(ctx context.Context) error {
-				return c.resource(t.kind, t.namespace).Delete(ctx, t.name, metav1.DeleteOptions{PropagationPolicy: &background})
-			})
-			if err != nil && !apierrors.IsNotFound(err) {
-				return fmt.Errorf("deleting %s: %w", describe(t.kind.Kind, t.namespace, t.name), err)
-			}
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-		targets = targets[n:]
-	}
-	return nil
-}
-
-// Prune deletes what Orphans finds and tells what that was.
-func (c *Client) Prune(ctx context.Context, keep []desired.Object) ([]Difference, error) {
-	orphans, err := c.Orphans(ctx, keep)
-	if err != nil {
-		return nil, err
-	}
-	var objs []desired.Object
-	for _, d := range orphans {
-		objs = append(objs, d.Object)
-	}
-	return orphans, c.Delete(ctx, objs)
-}
-
 // namespaceMissing reports whether an object cannot be made because its namespace is not there.
 func namespaceMissing(err error) bool {
 	var status apierrors.APIStatus
@@ -191,6 +140,7 @@ func explain(o *object, doing string, err error) error {
 	case apierrors.IsNotFound(err):
 		remedy = fmt.Sprintf("this API server does not serve %s: check the cluster's Kubernetes release", o.APIVersion)
 	}
+	err = o.withoutValues(err)
 	if remedy == "" {
 		return fmt.Errorf("%s %s: %w", doing, o, err)
 	}

@@ -29,6 +29,7 @@ type Difference struct {
 	Object desired.Object `json:"object"`
 	Action Action         `json:"action"`
 	Fields []string       `json:"fields,omitempty"` // paths, with ActionUpdate
+	Reason string         `json:"reason,omitempty"` // of a manifest, where there is more to say
 }
 
 // ownership stands for Fields of an object that is as desired but that Trivet has not applied: from then on it minds what others change.
@@ -109,7 +110,7 @@ func compareLocally(o *object, live *unstructured.Unstructured) (fields []string
 	want := content(o.body.Object)
 	fields = missing(want, live.Object, nil)
 	sure = o.kind.Kind == nodeKind || !slices.ContainsFunc(fields, func(f string) bool { return !plain(f) })
-	owned, err := ownedFields(live)
+	owned, err := ownedFields(live, o.owner.manager)
 	if err != nil {
 		return nil, false, err
 	}
@@ -140,7 +141,7 @@ func content(object map[string]any) map[string]any {
 func (c *Client) dryRun(ctx context.Context, o *object, live *unstructured.Unstructured) ([]string, error) {
 	var after *unstructured.Unstructured
 	err := c.soon(ctx, func(ctx context.Context) (err error) {
-		options := metav1.ApplyOptions{FieldManager: Manager, Force: true, DryRun: []string{metav1.DryRunAll}}
+		options := metav1.ApplyOptions{FieldManager: o.owner.manager, Force: o.owner.force, DryRun: []string{metav1.DryRunAll}}
 		after, err = c.resource(o.kind, o.Namespace).Apply(ctx, o.Name, o.body, options)
 		return err
 	})
@@ -148,11 +149,11 @@ func (c *Client) dryRun(ctx context.Context, o *object, live *unstructured.Unstr
 		return nil, explain(o, "trying the apply of", err)
 	}
 	fields := changes(lasting(live), lasting(after), nil)
-	before, err := ownedFields(live)
+	before, err := ownedFields(live, o.owner.manager)
 	if err != nil {
 		return nil, err
 	}
-	owned, err := ownedFields(after)
+	owned, err := ownedFields(after, o.owner.manager)
 	if err != nil {
 		return nil, err
 	}
@@ -281,46 +282,4 @@ func (c *Client) list(ctx context.Context, k *kind, namespace string, options me
 			return out, nil
 		}
 	}
-}
-
-// Orphans lists what Trivet applied and keep no longer holds, as differences with ActionDelete. Nodes are never among them.
-func (c *Client) Orphans(ctx context.Context, keep []desired.Object) ([]Difference, error) {
-	parsed, err := parse(keep)
-	if err != nil {
-		return nil, err
-	}
-	kept := make(map[string]bool)
-	for _, o := range parsed {
-		kept[o.kind.Group+"/"+o.String()] = true
-	}
-	perKind := make([][]Difference, len(kinds))
-	var indices []int
-	for i := range kinds {
-		if kinds[i].Kind != nodeKind {
-			indices = append(indices, i)
-		}
-	}
-	err = each(ctx, indices, func(ctx context.Context, i int) error {
-		all, err := c.list(ctx, &kinds[i], "", metav1.ListOptions{LabelSelector: OwnerLabel + "=" + Manager})
-		if apierrors.IsNotFound(err) {
-			return nil // this release does not serve the kind
-		}
-		if err != nil {
-			return err
-		}
-		for _, u := range all {
-			id := kinds[i].Group + "/" + describe(kinds[i].Kind, u.GetNamespace(), u.GetName())
-			owned, err := ownedFields(u)
-			if err != nil {
-				return err
-			}
-			if kept[id] || owned == nil || u.GetDeletionTimestamp() != nil || metav1.GetControllerOf(u) != nil {
-				continue
-			}
-			perKind[i] = append(perKind[i], Difference{Action: ActionDelete, Object: desired.Object{
-				APIVersion: u.GetAPIVersion(), Kind: kinds[i].Kind, Namespace: u.GetNamespace(), Name: u.GetName()}})
-		}
-		return nil
-	})
-	return slices.Concat(perKind...), err
 }

@@ -161,10 +161,10 @@ func plain(field string) bool {
 	return false
 }
 
-// ownedFields reads which fields an object's managedFields say that Trivet applied; nil when it applied none.
-func ownedFields(live *unstructured.Unstructured) (*fieldpath.Set, error) {
+// ownedFields reads which fields an object's managedFields say that a manager applied; nil when it applied none.
+func ownedFields(live *unstructured.Unstructured, manager string) (*fieldpath.Set, error) {
 	for _, entry := range live.GetManagedFields() {
-		if entry.Manager != Manager || entry.Operation != metav1.ManagedFieldsOperationApply || entry.Subresource != "" || entry.FieldsV1 == nil {
+		if entry.Manager != manager || entry.Operation != metav1.ManagedFieldsOperationApply || entry.Subresource != "" || entry.FieldsV1 == nil {
 			continue
 		}
 		var set fieldpath.Set

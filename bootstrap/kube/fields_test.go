@@ -68,7 +68,7 @@ metadata:
       "f:spec":
         "f:containers": {'k:{"name":"a"}': {".": {}, "f:name": {}, "f:image": {}, "f:ports": {'k:{"containerPort":53,"protocol":"TCP"}': {".": {}, "f:containerPort": {}}}}, 'k:{"name":"b"}': {".": {}, "f:name": {}}}
 `)}
-	owned, err := ownedFields(live)
+	owned, err := ownedFields(live, Manager)
 	if err != nil {
 		t.Fatal(err)
 	}

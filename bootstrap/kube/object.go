@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	// Manager is the field manager under which Trivet applies.
+	// Manager is the field manager under which Trivet applies its own objects.
 	Manager = "trivet"
 	// OwnerLabel marks, with the value Manager, every object but Nodes that Trivet applied.
 	OwnerLabel = "app.kubernetes.io/managed-by"
@@ -23,6 +23,7 @@ const (
 // object is a desired object as it is sent to the API.
 type object struct {
 	desired.Object
+	owner  owner
 	kind   *kind
 	body   *unstructured.Unstructured // the apply configuration; without taints for a Node
 	taints []taint                    // of a Node
@@ -70,26 +71,32 @@ func parseOne(d desired.Object) (*object, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", describe(d.Kind, d.Namespace, d.Name), err)
 	}
-	o := &object{Object: d, kind: k, body: &u}
+	o := &object{Object: d, owner: own, kind: k, body: &u}
+	return o, o.prepare()
+}
+
+// prepare checks the object's name against its kind, and marks it.
+func (o *object) prepare() error {
+	d, k := &o.Object, o.kind
 	switch {
 	case d.Name == "":
-		return nil, fmt.Errorf("a %s has no metadata.name: give it one", d.Kind)
+		return fmt.Errorf("a %s has no metadata.name: give it one", d.Kind)
 	case k.namespaced && d.Namespace == "":
-		return nil, fmt.Errorf("%s has no metadata.namespace: name one", o)
+		return fmt.Errorf("%s has no metadata.namespace: name one", o)
 	case !k.namespaced && d.Namespace != "":
-		return nil, fmt.Errorf("%s has a metadata.namespace, but objects of kind %s are in none: leave it out", o, d.Kind)
+		return fmt.Errorf("%s has a metadata.namespace, but objects of kind %s are in none: leave it out", o, d.Kind)
 	}
-	unstructured.RemoveNestedField(u.Object, "status")
+	unstructured.RemoveNestedField(o.body.Object, "status")
 	if d.Kind == nodeKind {
-		return o, o.takeTaints()
+		return o.takeTaints()
 	}
-	labels := u.GetLabels()
+	labels := o.body.GetLabels()
 	if labels == nil {
 		labels = make(map[string]string)
 	}
-	labels[OwnerLabel] = Manager
-	u.SetLabels(labels)
-	return o, o.encodeStringData()
+	labels[o.owner.label] = o.owner.value
+	o.body.SetLabels(labels)
+	return o.encodeStringData()
 }
 
 // encodeStringData writes stringData of a Secret as data, since the API server does and never gives stringData back.

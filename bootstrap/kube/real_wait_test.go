@@ -65,7 +65,7 @@ func realRefused(t *testing.T, server *kubetest.Server) {
 	for what, ask := range map[string]func() error{
 		"Compare":         func() error { _, err := unbound.Compare(ctx, objects); return err },
 		"Apply":           func() error { return unbound.Apply(ctx, objects) },
-		"Delete":          func() error { return unbound.Delete(ctx, objects) },
+		"Delete":          func() error { return unbound.DeleteOwn(ctx, objects, nil) },
 		"NodeInfos":       func() error { _, err := unbound.NodeInfos(ctx); return err },
 		"NodesReady":      func() error { return unbound.NodesReady(ctx, []string{"n1", "n2"}, nil, nil) },
 		"DeploymentReady": func() error { return unbound.DeploymentReady(ctx, "kube-system", "web", 1) },

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // poll calls try until it succeeds or ctx ends, waiting from first to most between calls.
@@ -80,7 +81,7 @@ func each[T any](ctx context.Context, items []T, do func(context.Context, T) err
 // temporary reports whether the same request may succeed a moment later: the server is starting, stopping or busy, or somebody else was faster.
 func temporary(err error) bool {
 	switch {
-	case err == nil, errors.Is(err, context.Canceled), malformed(err):
+	case err == nil, errors.Is(err, context.Canceled), malformed(err), fieldConflict(err):
 		return false
 	case apierrors.IsConflict(err), apierrors.IsServerTimeout(err), apierrors.IsTimeout(err), apierrors.IsTooManyRequests(err),
 		apierrors.IsServiceUnavailable(err), apierrors.IsInternalError(err), apierrors.IsUnexpectedServerError(err):
@@ -89,6 +90,11 @@ func temporary(err error) bool {
 		return true // a field that the server fills in from etcd, such as a Service's address, while etcd has no leader
 	}
 	return disconnected(err)
+}
+
+// fieldConflict reports whether another manager has a field that an apply names, which no repetition changes. Other conflicts are about versions, and pass.
+func fieldConflict(err error) bool {
+	return apierrors.IsConflict(err) && apierrors.HasStatusCause(err, metav1.CauseTypeFieldManagerConflict)
 }
 
 // malformed reports whether the server could not make sense of an apply. It calls that an internal error of its own.

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -21,7 +22,8 @@ import (
 type ObjectState struct {
 	Object *desired.Object
 	Exists bool
-	Fields []string // that differ; empty when the object is as desired
+	Fields []string // that differ; with an empty Reason, empty when the object is as desired
+	Reason string   // of a manifest, where there is more to say
 }
 
 // Input is everything that a plan depends on.
@@ -43,6 +45,10 @@ type Input struct {
 	MembersError string
 	// Objects is the state of API objects; nil when the API does not exist yet, or could not be asked.
 	Objects []ObjectState
+	// Orphans are Trivet's own objects that are not desired any more.
+	Orphans []desired.Object
+	// Manifests is how the API compares with them; nil as Objects.
+	Manifests *Manifests
 	// Nodes are those of the API by name; nil when it could not be asked.
 	Nodes map[string]kube.NodeInfo
 	// BlobNames names blobs for the reader.
@@ -119,6 +125,10 @@ func Make(in Input) (*Plan, error) {
 	}
 	m.settle()
 	m.hooks()
+	m.leftObjects()
+	if err := m.manifests(); err != nil {
+		return nil, err
+	}
 	m.prune()
 	m.upgradeNotes()
 	m.tell()
@@ -354,19 +364,22 @@ func (m *maker) objectActions() []Action {
 	})
 }
 
-func (m *maker) differing() []Action {
+func (m *maker) differing() []Action { return m.changes(m.Desired.Objects, m.Objects, "api") }
+
+// changes are what it takes to make objects as desired; with nil states, all are made.
+func (m *maker) changes(objects []desired.Object, states []ObjectState, part string) []Action {
 	var out []Action
-	if m.Objects == nil {
-		for i := range m.Desired.Objects {
-			out = append(out, Action{Verb: Create, Object: &m.Desired.Objects[i], Part: "api", Reason: "not there yet"})
+	if states == nil {
+		for i := range objects {
+			out = append(out, Action{Verb: Create, Object: &objects[i], Part: part, Reason: "not there yet"})
 		}
 	}
-	for _, o := range m.Objects {
+	for _, o := range states {
 		switch {
 		case !o.Exists:
-			out = append(out, Action{Verb: Create, Object: o.Object, Part: "api", Reason: "not there yet"})
-		case len(o.Fields) > 0:
-			out = append(out, Action{Verb: Apply, Object: o.Object, Part: "api", Reason: fmt.Sprint(o.Fields)})
+			out = append(out, Action{Verb: Create, Object: o.Object, Part: part, Reason: cmp.Or(o.Reason, "not there yet")})
+		case len(o.Fields) > 0 || o.Reason != "":
+			out = append(out, Action{Verb: Apply, Object: o.Object, Part: part, Reason: o.why()})
 		}
 	}
 	return out

@@ -142,6 +142,8 @@ const (
 	Store    Verb = "store" // put a document on a control plane
 	Apply    Verb = "apply" // an API object
 	Forget   Verb = "forget"
+	Record   Verb = "record" // kinds of which there may be objects of manifests
+	Unrecord Verb = "unrecord"
 	Prune    Verb = "prune"
 	Rewrite  Verb = "rewrite" // store objects of the API again, under another key
 	Stop     Verb = "stop"
@@ -153,7 +155,7 @@ const (
 	// On the cluster's nodes.
 	Drain    Verb = "drain"
 	Uncordon Verb = "uncordon"
-	Delete   Verb = "delete"
+	Delete   Verb = "delete" // or an object of the API
 	// On etcd's members.
 	AddMember     Verb = "add-member" // as a learner
 	PromoteMember Verb = "promote-member"
@@ -177,6 +179,7 @@ type Action struct {
 	Object   *desired.Object `json:"object,omitempty"`
 	Unused   []hostapi.Blob  `json:"unused,omitempty"` // what a prune takes away
 	Key      string          `json:"key,omitempty"`    // name of the encryption key that a rewrite stores objects under
+	Kinds    []string        `json:"kinds,omitempty"`  // that are recorded
 	Node     string          `json:"node,omitempty"`
 	Member   *Member         `json:"member,omitempty"`
 	Gate     *Gate           `json:"gate,omitempty"` // of an await
@@ -204,7 +207,7 @@ func (m Member) String() string {
 
 // OnHost reports whether the action is carried out on the step's host; otherwise it is asked of the cluster.
 func (a Action) OnHost() bool {
-	return a.Node == "" && a.Member == nil && a.Object == nil && a.Gate == nil && a.Key == ""
+	return a.Node == "" && a.Member == nil && a.Object == nil && a.Gate == nil && a.Key == "" && a.Kinds == nil
 }
 
 // TransferOf is a blob that a host gets: from the operator's machine, or from a host of its own site.
@@ -280,7 +283,7 @@ func (p *Plan) workDigest() string {
 		for _, s := range ph.Steps {
 			work = append(work, s.Host, s.Guards, s.Gates)
 			for _, a := range s.Actions {
-				work = append(work, a.Verb, a.ID, a.Item, a.Transfer, a.Document, a.Object, a.Unused, a.Node, a.Member, a.Gate, a.Key, a.Hook, a.Owe)
+				work = append(work, a.Verb, a.ID, a.Item, a.Transfer, a.Document, a.Object, a.Unused, a.Node, a.Member, a.Gate, a.Key, a.Hook, a.Owe, a.Kinds)
 			}
 		}
 	}

@@ -19,7 +19,8 @@ type TextOptions struct {
 }
 
 var signs = map[Verb]string{Create: "+", Start: "+", Update: "~", Mend: "~", Apply: "~", Restart: "↻", Remove: "-", Forget: "-", Transfer: "→", Store: "=", Prune: "-",
-	Rewrite: "~", Discard: "-", Stop: "-", Drain: "-", Uncordon: "+", Delete: "-", AddMember: "+", PromoteMember: "~", RemoveMember: "-", MoveMember: "~", Run: "▸", Waive: "-"}
+	Rewrite: "~", Discard: "-", Stop: "-", Drain: "-", Uncordon: "+", Delete: "-", AddMember: "+", PromoteMember: "~", RemoveMember: "-", MoveMember: "~", Run: "▸", Waive: "-",
+	Record: "=", Unrecord: "="}
 
 var colours = map[string]string{"+": "32", "~": "33", "↻": "35", "-": "31", "→": "36", "=": "36", "▸": "34"}
 
@@ -113,16 +114,20 @@ func (p *Plan) writeHosts(w *textWriter) {
 		w.host = g[0].host
 		w.actions(g[0].actions)
 	}
-	var api, members []Action
+	var api, members, manifests []Action
 	for _, a := range cluster {
-		if a.Member != nil {
+		switch {
+		case a.Member != nil:
 			members = append(members, a)
-		} else {
+		case a.Part == PartManifests:
+			manifests = append(manifests, a)
+		default:
 			api = append(api, a)
 		}
 	}
 	w.cluster("etcd of the cluster", members)
 	w.cluster("API of the cluster", api)
+	w.cluster("manifests", manifests)
 }
 
 // cluster writes actions that are about no host.
@@ -140,6 +145,8 @@ func (a Action) on() string {
 	switch {
 	case a.Node != "":
 		return "node " + a.Node
+	case a.Kinds != nil:
+		return "record of " + strings.Join(a.Kinds, ", ")
 	case a.Key != "":
 		return "Secrets and ConfigMaps under " + a.Key
 	case a.Member != nil:

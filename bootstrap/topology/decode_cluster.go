@@ -40,6 +40,7 @@ func (d *decoder) decodeCluster(b *block, t *Topology) *Cluster {
 	c.Hooks = d.decodeHooks(b)
 	c.Components = d.decodeComponents(b, c, at)
 	c.Images = d.decodeImages(b)
+	d.decodeManifests(b, c)
 	return c
 }
 

@@ -11,6 +11,7 @@ var clusterBlock = &blockType{
 		{name: "service_cidr", kind: "range", def: "`\"10.96.0.0/16\"`", meaning: "The range of Service addresses, `/12` to `/26`. Cannot be changed later."},
 		{name: "age_recipients", kind: "list of string", def: "none: at least one is needed", meaning: "age public keys; each of their identities alone can decrypt the cluster's CA keys. `trivet identity new` makes one.", access: true},
 		{name: "images", kind: "list of string", def: "none", meaning: "Images that every node must have before a workload wants them; the same as `image` blocks."},
+		{name: "manifests", kind: "list of string", def: "none", meaning: "Files of objects that the API shall have, such as `\"manifests/*.yaml\"`: patterns that start at the topology's folder. What is taken out is deleted."},
 	},
 	blocks: []*blockType{networkBlock, dnsBlock, apiBlock, etcdBlock, certificatesBlock, rotationBlock, upgradeBlock, hookBlock, componentBlock, imageBlock},
 }

@@ -23,6 +23,9 @@ func Load(dir string, opts Options) (*Topology, *Source, hcl.Diagnostics) {
 	if opts.ReadFile == nil {
 		opts.ReadFile = os.ReadFile
 	}
+	if opts.Glob == nil {
+		opts.Glob = globFiles
+	}
 	if opts.Home == "" {
 		// Without a home directory, a path that starts with "~" is refused where it is written.
 		opts.Home, _ = os.UserHomeDir()

@@ -59,6 +59,16 @@ func TestCases(t *testing.T) {
 				}
 				return nil, fmt.Errorf("open %s: no such file", path)
 			}
+			opts.Glob = func(pattern string) (out []string, err error) {
+				for name := range extra {
+					if ok, err := filepath.Match(pattern, name); err != nil {
+						return nil, err
+					} else if ok {
+						out = append(out, name)
+					}
+				}
+				return out, nil
+			}
 			got := ""
 			for range 3 { // maps inside the libraries must not show
 				topo, src, diags := Parse(files, opts)
@@ -121,6 +131,15 @@ func testOptions() Options {
 				if present(c.Settings, path) {
 					out = append(out, FieldError{Path: path, Summary: "Unknown field",
 						Detail: fmt.Sprintf("%s of Kubernetes %s has no %s.", c.Name, kubernetes, fieldName(path))})
+				}
+			}
+			return out
+		},
+		CheckManifests: func(c *Cluster) []ManifestError {
+			var out []ManifestError
+			for i, m := range c.Manifests {
+				if m.Kind == "Node" {
+					out = append(out, ManifestError{Manifest: i, Field: []string{"kind"}, Summary: "Wrong manifest", Detail: m.String() + " is Trivet's own."})
 				}
 			}
 			return out

@@ -247,6 +247,7 @@ type Cluster struct {
 	AgeRecipients   []string
 	Components      []Component
 	Images          []Image
+	Manifests       []Manifest // in the order of their files
 	Range           hcl.Range
 	KubernetesRange hcl.Range
 	SitesRange      hcl.Range

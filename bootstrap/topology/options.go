@@ -17,11 +17,16 @@ type Options struct {
 	Home string
 	// ReadFile serves variable files and the function file(). Load takes os.ReadFile when it is nil; Parse reads nothing then.
 	ReadFile func(path string) ([]byte, error)
+	// Glob lists the files of a pattern, for manifests. Load looks at the disk when it is nil; Parse finds none then.
+	Glob func(pattern string) ([]string, error)
 
 	// Releases says whether a Kubernetes release is supported; its error names those that are. Nil accepts any.
 	Releases func(version string) error
 	// CheckSettings checks a component's settings against the field table of a Kubernetes release. Nil accepts any.
 	CheckSettings func(kubernetes string, c Component) []FieldError
+
+	// CheckManifests finds what is wrong with a cluster's manifests beyond their form. Nil accepts any.
+	CheckManifests func(c *Cluster) []ManifestError
 
 	// Unknown is a name that stands for a value nobody knows yet, as when a plan is made for machines that do not exist: an expression with it is neither checked nor an error, and
 	// what is read from it stays empty. Empty: there is none.

@@ -18,6 +18,7 @@ import (
 
 	"github.com/trivet-dev/trivet/bootstrap"
 	"github.com/trivet-dev/trivet/bootstrap/identity"
+	"github.com/trivet-dev/trivet/bootstrap/kube"
 	"github.com/trivet-dev/trivet/bootstrap/preflight"
 	"github.com/trivet-dev/trivet/bootstrap/release"
 	"github.com/trivet-dev/trivet/bootstrap/supply"
@@ -67,7 +68,7 @@ func (g *global) loadFor(cmd *cobra.Command, access *lab.Access) (*topology.Topo
 
 // topologyOptions are what a topology depends on besides its files.
 func (g *global) topologyOptions(access *lab.Access) topology.Options {
-	o := topology.Options{Variables: map[string]string{}, VariableFiles: g.varFiles, Env: os.Getenv, Releases: release.Known, CheckSettings: release.CheckComponent}
+	o := topology.Options{Variables: map[string]string{}, VariableFiles: g.varFiles, Env: os.Getenv, Releases: release.Known, CheckSettings: release.CheckComponent, CheckManifests: kube.CheckManifests}
 	for _, v := range g.vars {
 		name, value, _ := strings.Cut(v, "=")
 		o.Variables[name] = value

@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/trivet-dev/trivet/bootstrap/kube"
 	"github.com/trivet-dev/trivet/bootstrap/release"
 	"github.com/trivet-dev/trivet/bootstrap/topology"
 	"github.com/trivet-dev/trivet/internal/lab"
@@ -70,7 +71,7 @@ func (l *labHosts) open(fleet string) (err error) {
 // labTopology reads a topology as it is in a lab.
 func labTopology(folder string, a lab.Access) (*topology.Topology, error) {
 	t, _, diags := topology.Load(folder, topology.Options{
-		Releases: release.Known, CheckSettings: release.CheckComponent,
+		Releases: release.Known, CheckSettings: release.CheckComponent, CheckManifests: kube.CheckManifests,
 		Access: &topology.Access{User: a.User, PrivateKey: a.PrivateKey, KnownHosts: a.KnownHosts, AgeRecipients: a.AgeRecipients},
 	})
 	if diags.HasErrors() {

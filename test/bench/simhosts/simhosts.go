@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/trivet-dev/trivet/bootstrap/fleettest"
+	"github.com/trivet-dev/trivet/bootstrap/kube"
 	"github.com/trivet-dev/trivet/bootstrap/release"
 	"github.com/trivet-dev/trivet/bootstrap/topology"
 )
@@ -56,7 +57,7 @@ func (f *Fleet) Source(parallel int) []byte {
 // Parse reads the topology and adds how each host is reached.
 func (f *Fleet) Parse(source []byte) (*topology.Topology, error) {
 	t, _, diags := topology.Parse(map[string][]byte{"fleet.hcl": source}, topology.Options{
-		Releases: release.Known, CheckSettings: release.CheckComponent,
+		Releases: release.Known, CheckSettings: release.CheckComponent, CheckManifests: kube.CheckManifests,
 	})
 	if diags.HasErrors() {
 		return nil, diags
