@@ -67,7 +67,7 @@ type manifest struct {
 
 // at puts the place of a manifest before an error.
 func at(o desired.Object, err error) error {
-	if o.Origin == "" {
+	if err == nil || o.Origin == "" {
 		return err
 	}
 	return fmt.Errorf("%s: %w", o.Origin, err)
