@@ -81,8 +81,8 @@ func KindsOf(objs []Object) []string {
 	return slices.Sorted(maps.Keys(kinds))
 }
 
-// own are Trivet's objects but for Nodes, in any cluster, with what they hold left out.
-var own = sync.OnceValue(func() []Object {
+// Own are Trivet's objects but for Nodes, in any cluster: what they are called, not what they hold.
+var Own = sync.OnceValue(func() []Object {
 	out := []Object{{APIVersion: "v1", Kind: "ConfigMap", Namespace: RecordNamespace, Name: RecordName}}
 	for _, t := range []templates.Template{templates.RBAC{AdminGroup: certs.GroupAdmins, KubeletGroup: certs.GroupKubeletAPI}, templates.FlannelRBAC{User: certs.UserFlannel},
 		templates.CoreDNS{Domain: "cluster.local", Replicas: 1, Image: "coredns", Address: netip.IPv4Unspecified()}} {
@@ -101,5 +101,5 @@ var own = sync.OnceValue(func() []Object {
 
 // Keeps says whether an object is one of Trivet's own, by what it is called.
 func Keeps(o Object) bool {
-	return slices.ContainsFunc(own(), func(x Object) bool { return x.Same(&o) })
+	return slices.ContainsFunc(Own(), func(x Object) bool { return x.Same(&o) })
 }
