@@ -176,7 +176,9 @@ func TestKilledAnywhere(t *testing.T) {
 // TestKilledBetweenHosts kills the bring-up of several hosts wherever hosts wait for one another: around steps, their records, the cluster's documents, transfers inside a site,
 // gates and objects. What goes on inside an operation of a host is the same as with one host.
 func TestKilledBetweenHosts(t *testing.T) {
-	r := newReference(t, threeHosts, func(host, point string) bool {
+	settings := threeHosts
+	settings.Manifests = map[string]string{"shop.yaml": "{apiVersion: v1, kind: Namespace, metadata: {name: shop}}\n---\n{apiVersion: v1, kind: ConfigMap, metadata: {name: conf, namespace: shop}}"}
+	r := newReference(t, settings, func(host, point string) bool {
 		word, _, _ := strings.Cut(point, " ")
 		return host == "api" || strings.Contains(point, inventory.Document) || strings.Contains(point, "identity.age") ||
 			slices.Contains([]string{"hold", "raise", "raised", "serve", "fetch", "fetched", "intended", "settled"}, word)
