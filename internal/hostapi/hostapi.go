@@ -46,6 +46,8 @@ type ObserveRequest struct {
 	Contents bool `json:"contents,omitempty"`
 	// Verify reads every blob of the store and compares digests; otherwise only those that were written to since they came.
 	Verify bool `json:"verify,omitempty"`
+	// Files are patterns of path.Match for files, recorded or not, whose content is asked.
+	Files []string `json:"files,omitempty"`
 }
 
 // Observation is what a host looks like now.
@@ -67,8 +69,17 @@ type Observation struct {
 	Documents map[string]Document `json:"documents,omitempty"`
 	// Contents holds, by path, what was asked for with ObserveRequest.Contents.
 	Contents map[string][]byte `json:"contents,omitempty"`
+	// Files answers for what ObserveRequest.Files matches, by path. What is not there is left out.
+	Files map[string]FileFound `json:"files,omitempty"`
 	// Holder is who holds the run lock, nil when nobody does.
 	Holder *Holder `json:"holder,omitempty"`
+}
+
+// FileFound is a file that was asked for.
+type FileFound struct {
+	Content []byte `json:"content,omitempty"`
+	// Withheld says why there is no content: keys do not leave their host, and what is no regular file of a sensible size is not read.
+	Withheld string `json:"withheld,omitempty"`
 }
 
 // Facts are properties of the host that Trivet reads and never sets.
@@ -300,6 +311,8 @@ type TLS struct {
 	Key         string   `json:"key,omitempty"`
 	ServerName  string   `json:"serverName"`
 	Protocols   []string `json:"protocols,omitempty"` // ALPN
+	// Kubeconfig, where it is set, takes the place of the three files: what its current context names, or holds.
+	Kubeconfig string `json:"kubeconfig,omitempty"`
 }
 
 // Logs asks for a unit's journal.

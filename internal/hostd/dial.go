@@ -56,6 +56,9 @@ func (h *Host) dialTLS(t *hostapi.TLS) (*tls.Config, error) {
 	if t == nil {
 		return nil, nil
 	}
+	if t.Kubeconfig != "" {
+		return h.kubeconfigTLS(t)
+	}
 	ca, err := os.ReadFile(h.path(t.Authority))
 	if err != nil {
 		return nil, err

@@ -45,6 +45,7 @@ func (h *Host) Observe(ctx context.Context, req hostapi.ObserveRequest) (*hostap
 	}
 	var wg sync.WaitGroup
 	wg.Go(func() { obs.Facts = h.facts(ctx, req) })
+	obs.Files = h.files(req.Files)
 	if rec != nil {
 		err = o.gather(ctx, rec, obs.Blobs)
 	}

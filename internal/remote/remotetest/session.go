@@ -115,10 +115,20 @@ func (s *Server) script(script string, args []string, ch ssh.Channel) (status in
 		if err := os.Remove(args[0]); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return 1, true
 		}
+	case script == sshhost.ScriptClear && len(args) == 1:
+		return removeFolder(args[0], ch), true
 	default:
 		return 0, false
 	}
 	return 0, true
+}
+
+func removeFolder(dir string, ch ssh.Channel) int {
+	if err := os.RemoveAll(dir); err != nil {
+		fmt.Fprintln(ch.Stderr(), err)
+		return 1
+	}
+	return 0
 }
 
 func (s *Server) probe(dir string, ch ssh.Channel) {
@@ -134,6 +144,7 @@ func (s *Server) probe(dir string, ch ssh.Channel) {
 	if dir == "" {
 		dir = o.Staging
 	}
+	_ = os.Mkdir(dir, 0o700) // what becomes of it is told below
 	fmt.Fprintf(ch, "dir=%s\nstat=drwx------ 2 %d %d 4096 Jan  1 00:00 %s\n", dir, o.UID, o.UID, dir)
 	entries, _ := os.ReadDir(dir)
 	for _, e := range entries {

@@ -82,6 +82,8 @@ type Config struct {
 	Helper func(goarch string) (path string, err error)
 	// Staging is the folder on the host for the helper and for uploads, private to the user: /var/tmp/trivet-<uid> when empty.
 	Staging string
+	// Fleeting leaves nothing on the host: the helper is put into a fresh folder below Staging, /dev/shm when empty, which is gone once the helper runs. It takes no uploads.
+	Fleeting bool
 	// AnyInit accepts hosts on which systemd does not run.
 	AnyInit bool
 }

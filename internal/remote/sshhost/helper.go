@@ -57,6 +57,13 @@ fi
 chmod 0700 "$1" && mv -f "$1" "$2"
 `
 
+// ScriptClear removes a folder with helpers and uploads in it, and nothing else.
+const ScriptClear = `# trivet clear
+[ -d "$1" ] || exit 0
+rm -f "$1"/trivet-host-* "$1"/upload-*
+rmdir "$1"
+`
+
 // ScriptRoom tells how much room there is on a folder's file system: kilobytes, then inodes.
 const ScriptRoom = `# trivet room
 LC_ALL=C

@@ -1,6 +1,7 @@
 package sshhost
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -39,7 +40,39 @@ func (p *Pool) start(ctx context.Context, cfg *Config, c *conn) (remote.Host, er
 	if cfg.Helper == nil {
 		return nil, fmt.Errorf("%s: no helper is given", c.e)
 	}
-	found, err := ask(ctx, c, cfg.Staging)
+	if !cfg.Fleeting {
+		return p.startIn(ctx, cfg, c, cfg.Staging)
+	}
+	dir := path.Join(cmp.Or(cfg.Staging, memoryStaging), "trivet-"+rand.Text())
+	h, err := p.startIn(ctx, cfg, c, dir)
+	if cerr := tidy(ctx, c, dir); cerr != nil && !c.ended() {
+		if h != nil {
+			_ = h.Close()
+		}
+		return nil, errors.Join(err, cerr)
+	}
+	return h, err
+}
+
+// memoryStaging is on every Linux, in memory, and open to all users.
+const memoryStaging = "/dev/shm"
+
+// tidy removes the folder of a fleeting helper: a program that runs needs no name.
+func tidy(ctx context.Context, c *conn, dir string) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	line, err := shell.Script(ScriptClear, dir).Build()
+	if err != nil {
+		return err
+	}
+	if _, errs, err := c.run(ctx, line); err != nil {
+		return &Error{Kind: ErrHelper, Target: c.e.String(), Message: "the helper's folder " + dir + " cannot be removed", Err: fmt.Errorf("%w: %s", err, oneLine(errs)), Remedy: "remove it there"}
+	}
+	return nil
+}
+
+func (p *Pool) startIn(ctx context.Context, cfg *Config, c *conn, staging string) (remote.Host, error) {
+	found, err := ask(ctx, c, staging)
 	if err != nil {
 		return nil, err
 	}
