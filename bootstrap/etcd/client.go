@@ -66,7 +66,9 @@ type member struct {
 }
 
 // New makes a client of the members behind endpoints. It connects to nothing.
-func New(endpoints []Endpoint) (*Client, error) {
+func New(endpoints []Endpoint) (*Client, error) { return newClient(endpoints) }
+
+func newClient(endpoints []Endpoint, options ...grpc.DialOption) (*Client, error) {
 	if len(endpoints) == 0 {
 		return nil, errors.New("no etcd member to talk to: the cluster has no reachable host with the role etcd")
 	}
@@ -76,7 +78,7 @@ func New(endpoints []Endpoint) (*Client, error) {
 			_ = c.Close()
 			return nil, fmt.Errorf("etcd member %s is named twice", e.Name)
 		}
-		m, err := newMember(e)
+		m, err := newMember(e, options)
 		if err != nil {
 			_ = c.Close()
 			return nil, fmt.Errorf("etcd member %s: %w", e.Name, err)
@@ -86,7 +88,7 @@ func New(endpoints []Endpoint) (*Client, error) {
 	return c, nil
 }
 
-func newMember(e Endpoint) (*member, error) {
+func newMember(e Endpoint, options []grpc.DialOption) (*member, error) {
 	if e.Dial == nil {
 		return nil, errors.New("there is no way to reach it")
 	}
@@ -102,14 +104,14 @@ func newMember(e Endpoint) (*member, error) {
 		Endpoints:       []string{"http://" + e.Name},
 		Logger:          zap.NewNop(),
 		MaxUnaryRetries: 1,
-		DialOptions: []grpc.DialOption{
+		DialOptions: append([]grpc.DialOption{
 			grpc.WithContextDialer(dial),
 			grpc.WithNoProxy(),
 			grpc.WithConnectParams(grpc.ConnectParams{
 				Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: time.Second},
 				MinConnectTimeout: tryFor,
 			}),
-		},
+		}, options...),
 	})
 	if err != nil {
 		return nil, err

@@ -73,6 +73,10 @@ type Client struct {
 
 // New makes a client of the API behind endpoints. It connects to nothing.
 func New(endpoints []Endpoint) (*Client, error) {
+	return newClient(endpoints, func(t http.RoundTripper) http.RoundTripper { return t })
+}
+
+func newClient(endpoints []Endpoint, guard func(http.RoundTripper) http.RoundTripper) (*Client, error) {
 	if len(endpoints) == 0 {
 		return nil, errors.New("no control plane to talk to: the cluster has no reachable host with the role control-plane")
 	}
@@ -84,7 +88,7 @@ func New(endpoints []Endpoint) (*Client, error) {
 		if c.single[e.Name] != nil {
 			return nil, fmt.Errorf("control plane %s is named twice", e.Name)
 		}
-		c.single[e.Name] = &http.Client{Transport: newTransport(func(ctx context.Context) (net.Conn, error) { return e.Dial(ctx) })}
+		c.single[e.Name] = &http.Client{Transport: guard(newTransport(func(ctx context.Context) (net.Conn, error) { return e.Dial(ctx) }))}
 	}
 	c.transport = newTransport(c.dial)
 	c.config = &rest.Config{
@@ -93,7 +97,7 @@ func New(endpoints []Endpoint) (*Client, error) {
 		QPS:            -1, // the server's fairness rules, and the bound on requests in flight, are enough
 		WarningHandler: rest.NoWarnings{},
 	}
-	client := &http.Client{Transport: c.transport}
+	client := &http.Client{Transport: guard(c.transport)}
 	var err error
 	if c.dynamic, err = dynamic.NewForConfigAndClient(c.config, client); err != nil {
 		return nil, fmt.Errorf("API client: %w", err)

@@ -28,8 +28,8 @@ var openLabels = []struct{ domain, except string }{
 	{"node.kubernetes.io", ""},
 }
 
-// reservedLabel says why a label key may not be set, or "".
-func reservedLabel(key string) string {
+// ReservedLabel says why a label key may not be set, or "".
+func ReservedLabel(key string) string {
 	domain, name, found := strings.Cut(key, "/")
 	if !found {
 		return ""
@@ -62,7 +62,7 @@ func (d *decoder) decodeLabels(b *block, rack map[string]string) map[string]stri
 		if msgs := content.IsLabelKey(p.key); len(msgs) > 0 {
 			d.errorf(p.keyAt, b.rng, "Wrong label key", "%s cannot be used. %s", show(p.key), labelKeyRule)
 			good = false
-		} else if why := reservedLabel(p.key); why != "" {
+		} else if why := ReservedLabel(p.key); why != "" {
 			d.errorf(p.keyAt, b.rng, "Reserved label", "%s cannot be set: %s. Use a domain of your own.", show(p.key), why)
 			good = false
 		}

@@ -28,7 +28,7 @@ var layers = [][]string{
 	{"bootstrap/kube", "bootstrap/etcd"},
 	{"bootstrap/etcd/etcdtest"},
 	{"bootstrap/kube/kubetest"},
-	{"bootstrap/observe", "bootstrap/preflight"},
+	{"bootstrap/observe", "bootstrap/preflight", "bootstrap/adopt"},
 	{"bootstrap/plan"},
 	{"bootstrap/execute"},
 	{"bootstrap/verify"},
