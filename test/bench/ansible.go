@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/trivet-dev/trivet/internal/artifact"
+	"github.com/trivet-dev/trivet/test/kubeadm"
 )
 
 //go:embed topologies
@@ -37,7 +38,7 @@ func runAnsible(ctx context.Context, e *env, r *Result) (err error) {
 	}
 	defer l.cleanUp(&err)
 	e.say("Python on every host, which Ansible needs there")
-	if err := l.installPackages(ctx, l.names(), "python3"); err != nil {
+	if err := l.installPackages(ctx, l.Names(), "python3"); err != nil {
 		return err
 	}
 	playbook, err := l.writePlaybook()
@@ -108,20 +109,20 @@ func (l *labHosts) installPackages(ctx context.Context, hosts []string, names ..
 	if err != nil {
 		return err
 	}
-	var files []file
+	var files []kubeadm.File
 	for i, x := range entries { // dependencies first
 		from, err := folder.Path(x)
 		if err != nil {
 			return err
 		}
-		files = append(files, file{path: fmt.Sprintf("/var/tmp/bench/%03d.deb", i), mode: 0o644, from: from})
+		files = append(files, kubeadm.File{Path: fmt.Sprintf("/var/tmp/bench/%03d.deb", i), Mode: 0o644, From: from})
 	}
-	return each(hosts, func(host string) error {
-		if err := l.push(ctx, host, files); err != nil {
+	return kubeadm.Each(hosts, func(host string) error {
+		if err := l.Push(ctx, host, files); err != nil {
 			return err
 		}
 		// One by one: some want others configured before they are unpacked.
-		_, err := l.script(ctx, host, `export DEBIAN_FRONTEND=noninteractive; cd /var/tmp/bench
+		_, err := l.Script(ctx, host, `export DEBIAN_FRONTEND=noninteractive; cd /var/tmp/bench
 for deb in *.deb; do dpkg -i $deb >> log 2>&1 || { tail -n 30 log >&2; exit 1; }; done
 rm -r /var/tmp/bench`)
 		return err
@@ -173,10 +174,10 @@ func (l *labHosts) writePlaybook() (string, error) {
 		text[fmt.Sprintf("files/small-%02d", i)] = smallFile(i)
 	}
 	text["ansible.cfg"] = "[defaults]\nforks = 20\ninventory = hosts\nhost_key_checking = true\nretry_files_enabled = false\n[ssh_connection]\npipelining = true\n" +
-		"ssh_args = -F none -o ControlMaster=auto -o ControlPersist=60s -o UserKnownHostsFile=" + l.access.KnownHosts + "\ncontrol_path_dir = " + filepath.Join(dir, "cp") + "\n"
+		"ssh_args = -F none -o ControlMaster=auto -o ControlPersist=60s -o UserKnownHostsFile=" + l.Access.KnownHosts + "\ncontrol_path_dir = " + filepath.Join(dir, "cp") + "\n"
 	var hosts strings.Builder
-	for _, h := range l.topology.AllHosts() {
-		fmt.Fprintf(&hosts, "%s ansible_host=%s ansible_user=%s ansible_ssh_private_key_file=%s ansible_python_interpreter=/usr/bin/python3\n", h.Name, h.Address, l.access.User, l.access.PrivateKey)
+	for _, h := range l.Topology.AllHosts() {
+		fmt.Fprintf(&hosts, "%s ansible_host=%s ansible_user=%s ansible_ssh_private_key_file=%s ansible_python_interpreter=/usr/bin/python3\n", h.Name, h.Address, l.Access.User, l.Access.PrivateKey)
 	}
 	text["hosts"] = hosts.String()
 	for name, content := range text {
@@ -188,10 +189,10 @@ func (l *labHosts) writePlaybook() (string, error) {
 }
 
 func (l *labHosts) play(ctx context.Context, dir string) (time.Duration, error) {
-	cmd := l.inNamespace(ctx, "ansible-playbook", "playbook.yml")
+	cmd := l.InNamespace(ctx, "ansible-playbook", "playbook.yml")
 	cmd.Dir = dir
 	start := time.Now()
-	_, err := output(cmd)
+	_, err := kubeadm.Output(cmd)
 	return time.Since(start), err
 }
 
@@ -203,15 +204,15 @@ func (l *labHosts) applyFiles(ctx context.Context) (time.Duration, error) {
 	}
 	cmd := exec.CommandContext(ctx, self, "apply-items", "-folder", l.folder, "-helper", l.helper())
 	start := time.Now()
-	_, err = output(cmd)
+	_, err = kubeadm.Output(cmd)
 	return time.Since(start), err
 }
 
 // checkFiles wants the files and the running unit of a tool on every host.
 func (l *labHosts) checkFiles(ctx context.Context, tool string) error {
-	return each(l.names(), func(host string) error {
+	return kubeadm.Each(l.Names(), func(host string) error {
 		for i := range smallFiles {
-			got, err := l.exec(ctx, host, "cat", fmt.Sprintf("/etc/bench-%s/small-%02d", tool, i))
+			got, err := l.Exec(ctx, host, "cat", fmt.Sprintf("/etc/bench-%s/small-%02d", tool, i))
 			if err != nil {
 				return err
 			}
@@ -219,7 +220,7 @@ func (l *labHosts) checkFiles(ctx context.Context, tool string) error {
 				return fmt.Errorf("host %s: small file %d of %s is not as it should be", host, i, tool)
 			}
 		}
-		_, err := l.exec(ctx, host, "systemctl", "is-active", "bench-"+tool+".service")
+		_, err := l.Exec(ctx, host, "systemctl", "is-active", "bench-"+tool+".service")
 		return err
 	})
 }

@@ -20,6 +20,7 @@ import (
 
 	"github.com/trivet-dev/trivet/bootstrap/certs"
 	"github.com/trivet-dev/trivet/bootstrap/desired"
+	"github.com/trivet-dev/trivet/test/kubeadm"
 )
 
 // askEvery is how often the stop probe tries again; a try that hangs keeps no other waiting.
@@ -48,16 +49,16 @@ const (
 )
 
 // prepareAsk gives a host the stop probe.
-func (l *labHosts) prepareAsk(ctx context.Context, s *store, host string) error {
+func (l *labHosts) prepareAsk(ctx context.Context, s *kubeadm.Store, host string) error {
 	self, err := os.Executable()
 	if err != nil {
 		return err
 	}
-	web, err := render("web.yaml", parameters{Agnhost: s.release.AgnhostImage()})
+	web, err := kubeadm.Render("web.yaml", kubeadm.Parameters{Agnhost: s.Release.AgnhostImage()})
 	if err != nil {
 		return err
 	}
-	return l.push(ctx, host, []file{{path: askProgram, mode: 0o755, from: self}, {path: askManifest, mode: 0o644, content: web}})
+	return l.Push(ctx, host, []kubeadm.File{{Path: askProgram, Mode: 0o755, From: self}, {Path: askManifest, Mode: 0o644, Content: web}})
 }
 
 // startAsk starts the stop probe on a host. It is the same for both sides, and runs from the start of the clock: pods are made as soon as the API takes them.
@@ -68,7 +69,7 @@ func (l *labHosts) startAsk(ctx context.Context, host string, c credentials) (wa
 	var done sync.WaitGroup
 	done.Go(func() {
 		var out string
-		if out, err = l.exec(ctx, host, askProgram, "ask", "-kubeconfig", c.kubeconfig, "-authority", c.authority, "-certificate", c.certificate, "-key", c.key, "-manifest", askManifest); err == nil {
+		if out, err = l.Exec(ctx, host, askProgram, "ask", "-kubeconfig", c.kubeconfig, "-authority", c.authority, "-certificate", c.certificate, "-key", c.key, "-manifest", askManifest); err == nil {
 			err = json.Unmarshal([]byte(out), &a)
 		}
 	})

@@ -8,6 +8,8 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+
+	"github.com/trivet-dev/trivet/test/kubeadm"
 )
 
 // copiesAim allows for the headers of packets and of SSH, and for what the clusters say to each other meanwhile.
@@ -15,7 +17,7 @@ const copiesAim = 1.1
 
 // runBytes brings the example topology up on empty hosts and counts what crosses the boundary of each site, from the operator's machine and from other sites.
 func runBytes(ctx context.Context, e *env, r *Result) (err error) {
-	s, err := openStore()
+	s, err := kubeadm.OpenStore()
 	if err != nil {
 		return err
 	}
@@ -45,7 +47,7 @@ func runBytes(ctx context.Context, e *env, r *Result) (err error) {
 		return err
 	}
 	r.Phases = append(r.Phases, a.phases...)
-	for _, site := range l.topology.AllSites() {
+	for _, site := range l.Topology.AllSites() {
 		in, one := float64(after[site.Name]-before[site.Name]), float64(unique[site.Name])
 		r.value(fmt.Sprintf("into site %s, of %d hosts", site.Name, len(siteHosts(l, site.Name))), "MB", in/1e6)
 		r.atMost("  as copies of its artifacts", "", in/one, copiesAim)
@@ -56,7 +58,7 @@ func runBytes(ctx context.Context, e *env, r *Result) (err error) {
 }
 
 func siteHosts(l *labHosts, site string) (out []string) {
-	for _, h := range l.topology.AllHosts() {
+	for _, h := range l.Topology.AllHosts() {
 		if h.Site().Name == site {
 			out = append(out, h.Name)
 		}
@@ -65,7 +67,7 @@ func siteHosts(l *labHosts, site string) (out []string) {
 }
 
 // artifactBytes sums up, by site, the different artifacts that an apply on empty hosts transfers, and one copy for each host.
-func (l *labHosts) artifactBytes(ctx context.Context, s *store) (unique, hosts map[string]int64, err error) {
+func (l *labHosts) artifactBytes(ctx context.Context, s *kubeadm.Store) (unique, hosts map[string]int64, err error) {
 	e, err := l.engine(ctx, s)
 	if err != nil {
 		return nil, nil, err
@@ -89,8 +91,8 @@ func (l *labHosts) artifactBytes(ctx context.Context, s *store) (unique, hosts m
 
 // siteBytes reads, by site, the bytes that the lab's router has sent into it. What hosts of a site say to each other passes the bridge without being sent by the router.
 func (l *labHosts) siteBytes(ctx context.Context) (map[string]int64, error) {
-	router := strings.TrimSuffix(l.access.NetworkNamespace, "operator") + "router"
-	out, err := output(exec.CommandContext(ctx, "nsenter", "--net="+router, "--", "ip", "-json", "-stats", "address", "show"))
+	router := strings.TrimSuffix(l.Access.NetworkNamespace, "operator") + "router"
+	out, err := kubeadm.Output(exec.CommandContext(ctx, "nsenter", "--net="+router, "--", "ip", "-json", "-stats", "address", "show"))
 	if err != nil {
 		return nil, err
 	}
@@ -99,7 +101,7 @@ func (l *labHosts) siteBytes(ctx context.Context) (map[string]int64, error) {
 		return nil, err
 	}
 	sent := map[string]int64{}
-	for _, rack := range l.topology.AllRacks() {
+	for _, rack := range l.Topology.AllRacks() {
 		site := rack.Hosts[0].Site().Name
 		i := slices.IndexFunc(links, func(x link) bool { return x.isIn(rack.CIDR) })
 		if i < 0 {

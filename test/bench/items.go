@@ -22,6 +22,7 @@ import (
 	"github.com/trivet-dev/trivet/internal/lab"
 	"github.com/trivet-dev/trivet/internal/remote"
 	"github.com/trivet-dev/trivet/internal/remote/sshhost"
+	"github.com/trivet-dev/trivet/test/kubeadm"
 )
 
 // applyItems does on a lab's hosts what an apply does, with plain items in place of a cluster's: it connects, observes, plans and executes.
@@ -68,7 +69,7 @@ func applyItems(ctx context.Context, args []string) error {
 
 func openTopology(folder string) (*topology.Topology, lab.Access, error) {
 	// The topology's own name is the lab's: what the lab replaces in it does not matter to find it.
-	t, err := labTopology(folder, lab.Access{User: lab.User})
+	t, err := kubeadm.LabTopology(folder, lab.Access{User: lab.User})
 	if err != nil {
 		return nil, lab.Access{}, err
 	}
@@ -76,7 +77,7 @@ func openTopology(folder string) (*topology.Topology, lab.Access, error) {
 	if err != nil {
 		return nil, lab.Access{}, err
 	}
-	t, err = labTopology(folder, l.Access())
+	t, err = kubeadm.LabTopology(folder, l.Access())
 	return t, l.Access(), err
 }
 
@@ -89,7 +90,7 @@ func connectAll(ctx context.Context, pool *sshhost.Pool, t *topology.Topology, a
 		names = append(names, h.Name)
 		byName[h.Name] = h
 	}
-	err := each(names, func(name string) error {
+	err := kubeadm.Each(names, func(name string) error {
 		conn, err := pool.Connect(ctx, sshhost.Config{
 			Name: name, Address: byName[name].Address.String(), User: a.User, PrivateKeys: []string{a.PrivateKey}, KnownHosts: []string{a.KnownHosts},
 			NetworkNamespace: a.NetworkNamespace, Helper: func(string) (string, error) { return helper, nil },

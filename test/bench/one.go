@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/trivet-dev/trivet/test/bench/simhosts"
+	"github.com/trivet-dev/trivet/test/kubeadm"
 )
 
 // onePart and fivePart are what Trivet is allowed of kubeadm's time.
@@ -17,7 +18,7 @@ const (
 
 // runOne brings one host up by each side, until a pod answers by Service name.
 func runOne(ctx context.Context, e *env, r *Result) error {
-	s, err := openStore()
+	s, err := kubeadm.OpenStore()
 	if err != nil {
 		return err
 	}
@@ -28,7 +29,7 @@ func runOne(ctx context.Context, e *env, r *Result) error {
 	r.against("until a pod answers by Service name", "s", own.seconds, rival.seconds, onePart)
 	r.against("the same, kubeadm's images imported before", "s", own.seconds, rival.ahead, onePart)
 	r.beside("CPU time of the host until then", "s", own.cpu, rival.cpu)
-	r.note("Before the clock starts both sides have the same files on the host and nothing running: trivet its store, kubeadm %s programs, units and image archives; kubeadm's host has the packages, too. Both start containerd and import images inside their time; kubeadm's then does init, flannel's DaemonSet and the CNI configuration.", kubernetes)
+	r.note("Before the clock starts both sides have the same files on the host and nothing running: trivet its store, kubeadm %s programs, units and image archives; kubeadm's host has the packages, too. Both start containerd and import images inside their time; kubeadm's then does init, flannel's DaemonSet and the CNI configuration.", kubeadm.Kubernetes)
 	r.note("The stop probe runs from the start of the clock: it makes two pods and a Service as soon as the API takes them, and asks one pod to reach the other.")
 	return nil
 }
@@ -36,10 +37,10 @@ func runOne(ctx context.Context, e *env, r *Result) error {
 // took is what one side took. ahead is the time without that of starting containerd and importing the images, cpu the CPU time of the hosts.
 type took struct{ seconds, ahead, cpu float64 }
 
-type bringUpBy func(context.Context, *env, *store, *Result) (took, error)
+type bringUpBy func(context.Context, *env, *kubeadm.Store, *Result) (took, error)
 
 // bothSides runs kubeadm's side and then Trivet's, or the one that was asked for.
-func bothSides(ctx context.Context, e *env, s *store, r *Result, kubeadm, trivet bringUpBy) (rival, own took, err error) {
+func bothSides(ctx context.Context, e *env, s *kubeadm.Store, r *Result, kubeadm, trivet bringUpBy) (rival, own took, err error) {
 	if e.side != sideTrivet {
 		if rival, err = kubeadm(ctx, e, s, r); err != nil {
 			return rival, own, fmt.Errorf("by kubeadm: %w", err)
@@ -56,7 +57,7 @@ func bothSides(ctx context.Context, e *env, s *store, r *Result, kubeadm, trivet
 	return rival, own, nil
 }
 
-func oneByTrivet(ctx context.Context, e *env, s *store, r *Result) (t took, err error) {
+func oneByTrivet(ctx context.Context, e *env, s *kubeadm.Store, r *Result) (t took, err error) {
 	source, err := example("single-host")
 	if err != nil {
 		return t, err
@@ -69,7 +70,7 @@ func oneByTrivet(ctx context.Context, e *env, s *store, r *Result) (t took, err 
 	if err := l.seed(ctx, s); err != nil {
 		return t, err
 	}
-	host := l.names()[0]
+	host := l.Names()[0]
 	if err := l.prepareAsk(ctx, s, host); err != nil {
 		return t, err
 	}
@@ -102,7 +103,7 @@ func (l *labHosts) finishAsk(wait func() (*asked, error), clock *lap, of string,
 	return t, err
 }
 
-func oneByKubeadm(ctx context.Context, e *env, s *store, r *Result) (t took, err error) {
+func oneByKubeadm(ctx context.Context, e *env, s *kubeadm.Store, r *Result) (t took, err error) {
 	source, err := example("single-host")
 	if err != nil {
 		return t, err
@@ -112,11 +113,11 @@ func oneByKubeadm(ctx context.Context, e *env, s *store, r *Result) (t took, err
 		return t, err
 	}
 	defer l.cleanUp(&err)
-	k, err := newKubeadm(ctx, l, s, l.names()[:1])
+	k, err := kubeadm.New(ctx, l.Lab, s, l.dir, l.Names()[:1])
 	if err != nil {
 		return t, err
 	}
-	if err := l.prepareAsk(ctx, s, k.first); err != nil {
+	if err := l.prepareAsk(ctx, s, k.First); err != nil {
 		return t, err
 	}
 	if err := l.startCPU(); err != nil {
@@ -124,17 +125,17 @@ func oneByKubeadm(ctx context.Context, e *env, s *store, r *Result) (t took, err
 	}
 	e.say("kubeadm: clock starts")
 	clock := newLap()
-	if err := k.importImages(ctx); err != nil {
+	if err := k.ImportImages(ctx); err != nil {
 		return t, err
 	}
 	imported := clock.next()
 	r.phase("kubeadm", "containerd and images", imported)
-	wait := l.startAsk(ctx, k.first, kubeadmCredentials)
-	if err := k.init(ctx); err != nil {
+	wait := l.startAsk(ctx, k.First, kubeadmCredentials)
+	if err := k.Init(ctx); err != nil {
 		return t, err
 	}
 	r.phase("kubeadm", "init", clock.next())
-	if err := k.network(ctx); err != nil {
+	if err := k.Network(ctx); err != nil {
 		return t, err
 	}
 	r.phase("kubeadm", "flannel applied", clock.next())
@@ -145,7 +146,7 @@ func oneByKubeadm(ctx context.Context, e *env, s *store, r *Result) (t took, err
 
 // runFive brings the example topology up by each side.
 func runFive(ctx context.Context, e *env, r *Result) error {
-	s, err := openStore()
+	s, err := kubeadm.OpenStore()
 	if err != nil {
 		return err
 	}
@@ -164,7 +165,7 @@ func runFive(ctx context.Context, e *env, r *Result) error {
 
 const fiveTopology = "two-places-three-centres"
 
-func fiveByTrivet(ctx context.Context, e *env, s *store, r *Result) (t took, err error) {
+func fiveByTrivet(ctx context.Context, e *env, s *kubeadm.Store, r *Result) (t took, err error) {
 	source, err := example(fiveTopology)
 	if err != nil {
 		return t, err
@@ -202,7 +203,7 @@ func fiveByTrivet(ctx context.Context, e *env, s *store, r *Result) (t took, err
 }
 
 // noop plans a cluster that is as it should be, and counts round trips.
-func (l *labHosts) noop(ctx context.Context, s *store, r *Result) error {
+func (l *labHosts) noop(ctx context.Context, s *kubeadm.Store, r *Result) error {
 	e, err := l.engine(ctx, s)
 	if err != nil {
 		return err
@@ -228,7 +229,7 @@ func (l *labHosts) noop(ctx context.Context, s *store, r *Result) error {
 	return nil
 }
 
-func fiveByKubeadm(ctx context.Context, e *env, s *store, r *Result) (t took, err error) {
+func fiveByKubeadm(ctx context.Context, e *env, s *kubeadm.Store, r *Result) (t took, err error) {
 	source, err := example(fiveTopology)
 	if err != nil {
 		return t, err
@@ -238,7 +239,7 @@ func fiveByKubeadm(ctx context.Context, e *env, s *store, r *Result) (t took, er
 		return t, err
 	}
 	defer l.cleanUp(&err)
-	k, err := newKubeadm(ctx, l, s, []string{"bj1-cp1", "bj2-cp1", "sh1-cp1", "bj1-w1", "sh1-w1"})
+	k, err := kubeadm.New(ctx, l.Lab, s, l.dir, []string{"bj1-cp1", "bj2-cp1", "sh1-cp1", "bj1-w1", "sh1-w1"})
 	if err != nil {
 		return t, err
 	}
@@ -247,25 +248,25 @@ func fiveByKubeadm(ctx context.Context, e *env, s *store, r *Result) (t took, er
 	}
 	e.say("kubeadm: clock starts")
 	clock := newLap()
-	if err := k.importImages(ctx); err != nil {
+	if err := k.ImportImages(ctx); err != nil {
 		return t, err
 	}
 	imported := clock.next()
 	r.phase("kubeadm", "containerd and images", imported)
-	if err := k.init(ctx); err != nil {
+	if err := k.Init(ctx); err != nil {
 		return t, err
 	}
-	if err := k.network(ctx); err != nil {
+	if err := k.Network(ctx); err != nil {
 		return t, err
 	}
-	r.phase("kubeadm", "init "+k.first, clock.next())
-	for _, h := range k.order[1:] {
-		if err := k.join(ctx, h); err != nil {
+	r.phase("kubeadm", "init "+k.First, clock.next())
+	for _, h := range k.Order[1:] {
+		if err := k.Join(ctx, h); err != nil {
 			return t, err
 		}
 		r.phase("kubeadm", "join "+h, clock.next())
 	}
-	if err := k.waitReady(ctx); err != nil {
+	if err := k.WaitReady(ctx); err != nil {
 		return t, err
 	}
 	r.phase("kubeadm", "all Ready", clock.next())

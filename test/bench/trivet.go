@@ -12,6 +12,7 @@ import (
 	"github.com/trivet-dev/trivet/bootstrap"
 	"github.com/trivet-dev/trivet/bootstrap/event"
 	"github.com/trivet-dev/trivet/bootstrap/plan"
+	"github.com/trivet-dev/trivet/test/kubeadm"
 )
 
 // example is the text of an example topology.
@@ -20,9 +21,9 @@ func example(name string) ([]byte, error) {
 }
 
 // engine connects to a lab's hosts.
-func (l *labHosts) engine(ctx context.Context, s *store) (*bootstrap.Engine, error) {
+func (l *labHosts) engine(ctx context.Context, s *kubeadm.Store) (*bootstrap.Engine, error) {
 	e, err := bootstrap.Connect(ctx, bootstrap.Options{
-		Topology: l.topology, NetworkNamespace: l.access.NetworkNamespace, Artifacts: s, Helper: func(string) (string, error) { return l.helper(), nil },
+		Topology: l.Topology, NetworkNamespace: l.Access.NetworkNamespace, Artifacts: s, Helper: func(string) (string, error) { return l.helper(), nil },
 	})
 	if err != nil {
 		return nil, err
@@ -35,7 +36,7 @@ func (l *labHosts) engine(ctx context.Context, s *store) (*bootstrap.Engine, err
 }
 
 // seed brings to every host the artifacts that an apply would transfer, so that it finds them there.
-func (l *labHosts) seed(ctx context.Context, s *store) error {
+func (l *labHosts) seed(ctx context.Context, s *kubeadm.Store) error {
 	l.say("trivet: artifacts on every host")
 	e, err := l.engine(ctx, s)
 	if err != nil {
@@ -50,7 +51,7 @@ func (l *labHosts) seed(ctx context.Context, s *store) error {
 	for _, t := range transfers(p) {
 		byHost[t.host] = append(byHost[t.host], t.TransferOf)
 	}
-	return each(l.names(), func(host string) error {
+	return kubeadm.Each(l.Names(), func(host string) error {
 		for _, t := range byHost[host] {
 			if err := upload(ctx, e, s, host, t); err != nil {
 				return err
@@ -79,8 +80,8 @@ func transfers(p *plan.Plan) (out []transfer) {
 	return out
 }
 
-func upload(ctx context.Context, e *bootstrap.Engine, s *store, host string, t *plan.TransferOf) error {
-	content, err := os.Open(s.blob(t.Blob.SHA256))
+func upload(ctx context.Context, e *bootstrap.Engine, s *kubeadm.Store, host string, t *plan.TransferOf) error {
+	content, err := os.Open(s.Blob(t.Blob.SHA256))
 	if err != nil {
 		return fmt.Errorf("%s: %w", t.Name, err)
 	}
@@ -98,13 +99,13 @@ type applyTime struct {
 func (l *labHosts) apply(ctx context.Context) (*applyTime, error) {
 	cmd := l.command(ctx, "apply", "--yes", "--json")
 	start := time.Now()
-	out, err := output(cmd)
+	out, err := kubeadm.Output(cmd)
 	end := time.Now()
 	if err != nil {
 		return nil, err
 	}
 	if l.profile != "" {
-		if err := os.WriteFile(filepath.Join(l.profile, l.topology.Fleet.Name+"-apply.jsonl"), out, 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(l.profile, l.Topology.Fleet.Name+"-apply.jsonl"), out, 0o644); err != nil {
 			return nil, err
 		}
 	}

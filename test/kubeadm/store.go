@@ -1,4 +1,4 @@
-package main
+package kubeadm
 
 import (
 	"cmp"
@@ -15,50 +15,51 @@ import (
 	"github.com/trivet-dev/trivet/internal/artifact"
 )
 
-// kubernetes is the release that is compared.
-const kubernetes = "1.37.2"
+// Kubernetes is the release of the clusters.
+const Kubernetes = "1.37.2"
 
-// store gives both sides the same files: the user's own folder, which the command fills, too.
-type store struct {
+// Store gives both sides the same files: the user's own folder, which the command fills, too.
+type Store struct {
+	Release *release.Release
 	folder  *artifact.Folder
-	release *release.Release
 }
 
-func openStore() (*store, error) {
+// OpenStore opens the user's folder of artifacts.
+func OpenStore() (*Store, error) {
 	dir, err := artifact.UserDir("artifacts")
 	if err != nil {
 		return nil, err
 	}
-	s := &store{}
+	s := &Store{}
 	if s.folder, err = artifact.CreateFolder(dir); err != nil {
 		return nil, err
 	}
-	s.release, err = release.Lookup(kubernetes)
+	s.Release, err = release.Lookup(Kubernetes)
 	return s, err
 }
 
 // Resolve implements the engine's Artifacts.
-func (s *store) Resolve(ctx context.Context, wants []artifact.Want) ([]artifact.Entry, error) {
+func (s *Store) Resolve(ctx context.Context, wants []artifact.Want) ([]artifact.Entry, error) {
 	return artifact.Fill(ctx, s.folder, wants, artifact.FillOptions{Provenance: cmp.Or(os.Getenv("TRIVET_ARTIFACTS"), artifact.Auto)})
 }
 
 // Open implements the engine's Artifacts.
-func (s *store) Open(ctx context.Context, e artifact.Entry) (io.ReadCloser, error) {
+func (s *Store) Open(ctx context.Context, e artifact.Entry) (io.ReadCloser, error) {
 	return s.folder.Open(ctx, e)
 }
 
 // wants are the artifacts of a host with all roles, and kubeadm and kubectl.
-func (s *store) wants() []artifact.Want {
-	all := s.release.Wants(release.Need{Arch: runtime.GOARCH, Roles: []topology.Role{topology.RoleEtcd, topology.RoleControlPlane}, Plugin: release.PluginFlannel, Verify: true})
+func (s *Store) wants() []artifact.Want {
+	all := s.Release.Wants(release.Need{Arch: runtime.GOARCH, Roles: []topology.Role{topology.RoleEtcd, topology.RoleControlPlane}, Plugin: release.PluginFlannel, Verify: true})
 	all = slices.DeleteFunc(all, func(w artifact.Want) bool { return w.Kind == artifact.Package })
 	for _, name := range []string{"kubeadm", "kubectl"} {
-		all = append(all, artifact.Want{Name: name, Version: s.release.Kubernetes, Arch: runtime.GOARCH, Kind: artifact.Binary})
+		all = append(all, artifact.Want{Name: name, Version: s.Release.Kubernetes, Arch: runtime.GOARCH, Kind: artifact.Binary})
 	}
 	return all
 }
 
-// path is the file of a binary, or the archive of an image.
-func (s *store) path(ctx context.Context, name string) (string, error) {
+// Path is the file of a binary, or the archive of an image.
+func (s *Store) Path(ctx context.Context, name string) (string, error) {
 	for _, w := range s.wants() {
 		if w.Name == name {
 			entries, err := s.Resolve(ctx, []artifact.Want{w})
@@ -71,7 +72,7 @@ func (s *store) path(ctx context.Context, name string) (string, error) {
 	return "", fmt.Errorf("the release has no artifact %q", name)
 }
 
-// blob is the file of a digest.
-func (s *store) blob(sha256 string) string {
+// Blob is the file of a digest.
+func (s *Store) Blob(sha256 string) string {
 	return filepath.Join(s.folder.Dir(), "blobs", "sha256", sha256)
 }

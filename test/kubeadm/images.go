@@ -1,4 +1,4 @@
-package main
+package kubeadm
 
 import (
 	"archive/tar"
@@ -28,7 +28,7 @@ tar -c -h --hard-dereference -C / $(for f in $programs $libraries /usr/lib/*/xta
 
 // imageSet makes the archives of the images that kubeadm starts, from the very binaries that Trivet starts.
 type imageSet struct {
-	store *store
+	store *Store
 	dir   string
 	tools []byte // tar of packetTools
 }
@@ -48,7 +48,7 @@ func (s *imageSet) make(ctx context.Context, reference string) (made, error) {
 	var img v1.Image
 	switch name := binaryOf(reference); name {
 	case "coredns", "pause", "agnhost":
-		from, err := s.store.path(ctx, name)
+		from, err := s.store.Path(ctx, name)
 		if err != nil {
 			return m, err
 		}
@@ -57,7 +57,7 @@ func (s *imageSet) make(ctx context.Context, reference string) (made, error) {
 		}
 	default:
 		program, withTools := name, name == "kube-proxy" || name == "flanneld"
-		from, err := s.store.path(ctx, program)
+		from, err := s.store.Path(ctx, program)
 		if err != nil {
 			return m, err
 		}
@@ -83,7 +83,7 @@ func (s *imageSet) fromProgram(program, from string, withTools bool) (v1.Image, 
 
 func (s *imageSet) writeLayer(out io.Writer, program, from string, withTools bool) error {
 	w := tar.NewWriter(out)
-	if err := addTar(w, file{path: "/usr/local/bin/" + program, mode: 0o755, from: from}); err != nil {
+	if err := addTar(w, File{Path: "/usr/local/bin/" + program, Mode: 0o755, From: from}); err != nil {
 		return err
 	}
 	if withTools {
