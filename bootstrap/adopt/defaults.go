@@ -17,7 +17,7 @@ var defaults = map[string]map[string]string{
 	},
 	"kube-scheduler": {"--leader-elect": "true", "--profiling": "true", "--tls-min-version": "VersionTLS12"},
 	"kubelet": {
-		"healthzBindAddress": "127.0.0.1", "healthzPort": "10248", "makeIPTablesUtilChains": "true", "maxPods": "110", "readOnlyPort": "0", "registerNode": "true", "seccompDefault": "false", "tlsMinVersion": "VersionTLS12",
+		"healthzBindAddress": "127.0.0.1", "healthzPort": "10248", "makeIPTablesUtilChains": "true", "maxPods": "110", "readOnlyPort": "0", "registerNode": "true", "resolvConf": "/etc/resolv.conf", "seccompDefault": "false", "tlsMinVersion": "VersionTLS12",
 		"failCgroupV1": "true", "volumePluginDir": "/usr/libexec/kubernetes/kubelet-plugins/volume/exec/",
 	},
 	"kube-proxy": {

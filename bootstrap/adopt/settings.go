@@ -183,7 +183,7 @@ func (d *describer) accepted(component, name string, given []string) (any, *rele
 	}
 	var first *release.FieldError
 	for _, c := range candidates {
-		errs := d.release.CheckSettings(component, map[string]any{name: c})
+		errs := d.alone(component, name, c)
 		if len(errs) == 0 {
 			return c, nil
 		}
@@ -193,6 +193,11 @@ func (d *describer) accepted(component, name string, given []string) (any, *rele
 		}
 	}
 	return nil, first
+}
+
+// alone checks one setting. Whether it fits the others is for together to see.
+func (d *describer) alone(component, name string, value any) []release.FieldError {
+	return slices.DeleteFunc(d.release.CheckSettings(component, map[string]any{name: value}), func(e release.FieldError) bool { return e.Together })
 }
 
 // schedulerFlags: Trivet's scheduler has a configuration file, so flags that somebody set have to be fields of it.
@@ -213,7 +218,7 @@ func (d *describer) carryFields(component string, now, then map[string]any, kube
 		if ok && (usual == "" || usual == fmt.Sprint(now[name])) || short(now[name]) == cmp.Or(short(then[name]), defaults[component][name]) {
 			continue
 		}
-		errs := d.release.CheckSettings(component, map[string]any{name: now[name]})
+		errs := d.alone(component, name, now[name])
 		if len(errs) > 0 {
 			d.find(Risk, component, fmt.Sprintf("%s: %s cannot be carried over: %s", name, short(now[name]), errs[0].Detail), "decide whether the cluster can do without it")
 			continue

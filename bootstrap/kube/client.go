@@ -88,16 +88,15 @@ func newClient(endpoints []Endpoint, guard func(http.RoundTripper) http.RoundTri
 		if c.single[e.Name] != nil {
 			return nil, fmt.Errorf("control plane %s is named twice", e.Name)
 		}
-		c.single[e.Name] = &http.Client{Transport: guard(newTransport(func(ctx context.Context) (net.Conn, error) { return e.Dial(ctx) }))}
+		c.single[e.Name] = &http.Client{Transport: guard(asTrivet{newTransport(func(ctx context.Context) (net.Conn, error) { return e.Dial(ctx) })})}
 	}
 	c.transport = newTransport(c.dial)
 	c.config = &rest.Config{
 		Host:           "http://" + address,
-		UserAgent:      "trivet",
 		QPS:            -1, // the server's fairness rules, and the bound on requests in flight, are enough
 		WarningHandler: rest.NoWarnings{},
 	}
-	client := &http.Client{Transport: guard(c.transport)}
+	client := &http.Client{Transport: guard(asTrivet{c.transport})}
 	var err error
 	if c.dynamic, err = dynamic.NewForConfigAndClient(c.config, client); err != nil {
 		return nil, fmt.Errorf("API client: %w", err)
@@ -106,6 +105,18 @@ func newClient(endpoints []Endpoint, guard func(http.RoundTripper) http.RoundTri
 		return nil, fmt.Errorf("API client: %w", err)
 	}
 	return c, nil
+}
+
+// agent is what audit logs call this client.
+const agent = "trivet"
+
+// asTrivet says who asks: client-go does it only in transports of its own making.
+type asTrivet struct{ *http.Transport }
+
+func (n asTrivet) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	r.Header.Set("User-Agent", agent)
+	return n.Transport.RoundTrip(r)
 }
 
 // newTransport has no proxy: connections are made by dial alone.

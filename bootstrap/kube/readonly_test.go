@@ -20,6 +20,9 @@ func TestReadOnlySendsQuestionsOnly(t *testing.T) {
 		if r.Method != http.MethodGet {
 			others.Add(1)
 		}
+		if a := r.UserAgent(); a != "trivet" {
+			t.Errorf("the user agent is %q", a)
+		}
 		gets.Add(1)
 		answer(w, http.StatusOK, corev1.Node{TypeMeta: metav1.TypeMeta{Kind: "Node", APIVersion: "v1"}, ObjectMeta: metav1.ObjectMeta{Name: "n", ResourceVersion: "1"}})
 	})

@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -125,16 +126,33 @@ func (o *operator) atRest(hosts []string) map[string]string {
 	return out
 }
 
-// objects lists all of the API with their versions, and Nodes, of which the status beats, with what somebody sets.
+// objects lists all of the API, a line each, less what beats by itself: leases, events, and the status of everything with the versions that it raises.
 func (o *operator) objects() string {
 	o.t.Helper()
 	const script = `
 k="` + kubeadm.AdminKubectl + ` --cache-dir=/run/kubectl-cache"
-for r in $($k api-resources --verbs=list -o name | grep -vE '^(leases.coordination.k8s.io|events|events.events.k8s.io|nodes|componentstatuses)$' | sort); do
-  $k get $r -A --ignore-not-found -o jsonpath='{range .items[*]}{.kind} {.metadata.namespace}/{.metadata.name} {.metadata.resourceVersion}{"\n"}{end}'
-done
-$k get nodes -o jsonpath='{range .items[*]}{.metadata.name} {.metadata.uid} {.metadata.labels} {.metadata.annotations} {.spec}{"\n"}{end}'`
-	return o.on("cp1", "sh", "-ec", script)
+for r in $($k api-resources --verbs=list -o name | grep -vE '^(leases.coordination.k8s.io|events|events.events.k8s.io|componentstatuses)$' | sort); do
+  $k get $r -A --ignore-not-found -o json | tr -d '\n'
+  echo
+done`
+	var out []string
+	for _, l := range lines(o.on("cp1", "sh", "-ec", script)) {
+		if strings.TrimSpace(l) == "" {
+			continue
+		}
+		for _, item := range decode[struct{ Items []map[string]any }](o.t, l).Items {
+			delete(item, "status")
+			metadata := item["metadata"].(map[string]any)
+			delete(metadata, "resourceVersion")
+			delete(metadata, "managedFields")
+			text, err := json.Marshal(item)
+			if err != nil {
+				o.t.Fatal(err)
+			}
+			out = append(out, fmt.Sprintf("%v %v/%v %s", item["kind"], metadata["namespace"], metadata["name"], text))
+		}
+	}
+	return strings.Join(out, "\n")
 }
 
 // onlyQuestions reads in the audit log what the command asked for.
@@ -165,7 +183,7 @@ func (o *operator) describes(r adopted) {
 	for _, want := range []string{
 		`region "north"`, `site "north-a"`, `host "cp1"`, `roles   = ["etcd", "control-plane"]`, `host "w1"`, `"example.com/pool" = "search"`, `key    = "example.com/dedicated"`,
 		`kubernetes     = "1.37.2"`, `pod_cidr       = "10.244.0.0/16"`, `service_cidr   = "10.96.0.0/16"`, `plugin     = "flannel"`, `proxy_mode = "nftables"`,
-		`audit-policy-file = "/etc/kubernetes/audit/policy.yaml"`, `imageGCHighThresholdPercent = 100`,
+		`audit-policy-file = "/etc/kubernetes/audit/policy.yaml"`, `imageGCLowThresholdPercent  = 99`,
 	} {
 		if !strings.Contains(r.Topology, want) {
 			o.t.Errorf("the topology lacks %s:\n%s", want, r.Topology)
