@@ -168,7 +168,7 @@ func TestHostsInterrupted(t *testing.T) {
 			f := &fleet{f.at(t), f.hosts}
 			defer f.log(time.Now())
 			f.prepare(c)
-			f.killEverywhere()
+			f.killUntil(map[string]bool{}, never)
 			f.whole(c)
 		})
 		if c.hosts != nil {
@@ -320,32 +320,6 @@ nft list tables | grep -i kube || :`
 	if left := f.on(host, "sh", "-c", script); left != "" {
 		f.t.Errorf("left on %s, which is no longer of the cluster:\n%s", host, left)
 	}
-}
-
-// killEverywhere applies until there is nothing to do, and kills the command at each point that it has not been killed at before: at the beginning of a phase, and at the first thing
-// that a kind of action does in it.
-func (f *fleet) killEverywhere() {
-	f.t.Helper()
-	seen := map[string]bool{}
-	for range 60 {
-		at := ""
-		r := f.begin("apply", "--yes")
-		killed := r.until(func(e event.Event) bool {
-			at = point(e)
-			return at != "" && !seen[at]
-		})
-		if !killed {
-			if res := r.end(); res.code != 0 {
-				f.t.Fatalf("after %d kills an apply ends with exit code %d: %s\n%s", len(seen), res.code, res.message(), r.phases())
-			}
-			f.t.Logf("killed at %d points", len(seen))
-			return
-		}
-		f.t.Logf("kill -9 at %s", at)
-		seen[at] = true
-		r.kill()
-	}
-	f.t.Fatal("no apply comes to its end: each meets a point that none before it had")
 }
 
 // point names what an apply is at, where it is worth being killed.

@@ -144,18 +144,26 @@ spec:
         args: [pause]
 `
 
-// openShop makes the Service and waits until both of its replicas are there.
+// openShop makes the Service, of the image that verify uses, and waits until both of its replicas are there.
 func (o *operator) openShop() {
 	o.t.Helper()
-	var image string
+	o.openShopOf(o.agnhost())
+}
+
+// agnhost is the image of the release that the shop can be made of.
+func (o *operator) agnhost() string {
+	o.t.Helper()
 	for _, ref := range strings.Fields(o.on("w1", "/opt/trivet/bin/ctr", "-n", "k8s.io", "images", "ls", "-q")) {
 		if strings.Contains(ref, "/agnhost:") {
-			image = ref
+			return ref
 		}
 	}
-	if image == "" {
-		o.t.Fatal("w1 has no image agnhost, which verify needs")
-	}
+	o.t.Fatal("w1 has no image agnhost, which verify needs")
+	return ""
+}
+
+func (o *operator) openShopOf(image string) {
+	o.t.Helper()
 	file := filepath.Join(o.dir, "shop.yaml")
 	if err := os.WriteFile(file, []byte(strings.ReplaceAll(shop, "AGNHOST", image)), 0o600); err != nil {
 		o.t.Fatal(err)
