@@ -114,6 +114,13 @@ type handler struct {
 	session *session
 }
 
+// Handler is the helper on a host, for those who reach it by a way of their own.
+func (f *Fleet) Handler(host string) hostapi.Handler {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return &handler{Handler: f.Machines[host].Host(), fleet: f, host: host, session: f.session}
+}
+
 // dies ends a call as a killed helper does: no answer, and the connection is gone.
 func (h *handler) dies(ctx context.Context, err *error) {
 	switch v := recover(); v {

@@ -29,14 +29,14 @@ type Servers struct {
 	all   []*remotetest.Server
 }
 
-// Serve makes n hosts below dir, brings a cluster up on them in this process, and lets an SSH server listen for each on an address of the loopback interface of its own. The
-// helper, a file of this machine, is what hosts are found to have already.
+// Serve makes n hosts below dir, brings a cluster up on them in this process, and lets an SSH server listen for each on an address of the loopback interface of its own; and for one
+// host more, on which nothing is. The helper, a file of this machine, is what hosts are found to have already.
 func Serve(ctx context.Context, dir string, n int, helper string, progress func(string)) (*Servers, error) {
 	sim, err := fleettest.New(filepath.Join(dir, "hosts"), settings(n, 8))
 	if err != nil {
 		return nil, err
 	}
-	s := &Servers{Fleet: Fleet{Hosts: n, Recipient: sim.Key.Recipient().String(), Addresses: map[string]string{}, HostKeys: map[string]string{}}}
+	s := &Servers{Fleet: Fleet{Hosts: n, Recipient: sim.Key.Recipient().String(), Identity: sim.Key.String(), Addresses: map[string]string{}, HostKeys: map[string]string{}}}
 	authorized, err := s.makeKey(dir)
 	if err != nil {
 		return nil, err
@@ -55,7 +55,14 @@ func Serve(ctx context.Context, dir string, n int, helper string, progress func(
 	if err := bringUp(ctx, sim, progress); err != nil {
 		return nil, err
 	}
+	if err := sim.Change(settings(n+1, 8)); err != nil {
+		return nil, err
+	}
 	for i, h := range sim.Cluster.Hosts {
+		if keys[h.Name] == nil {
+			keys[h.Name] = remotetest.NewKey()
+			s.Fleet.HostKeys[h.Name] = string(ssh.MarshalAuthorizedKey(keys[h.Name].PublicKey()))
+		}
 		address := fmt.Sprintf("127.77.%d.%d", i/200, i%200+1)
 		l, err := net.Listen("tcp", net.JoinHostPort(address, fmt.Sprint(s.Fleet.Port)))
 		if err != nil {
@@ -64,7 +71,7 @@ func Serve(ctx context.Context, dir string, n int, helper string, progress func(
 		s.Fleet.Port = cmp.Or(s.Fleet.Port, l.Addr().(*net.TCPAddr).Port) // all on the port that the first was given
 		srv, err := remotetest.NewServer(remotetest.ServerOptions{
 			HostKeys: []ssh.Signer{keys[h.Name]}, User: User, Authorized: []ssh.PublicKey{authorized}, UID: 1000, Sudo: remotetest.SudoFree,
-			Staging: staging, Helper: remotetest.ServeHandler(sim.Machines[h.Name].Host()), Listener: l,
+			Staging: staging, Helper: remotetest.ServeHandler(sim.Handler(h.Name)), Listener: l,
 		})
 		if err != nil {
 			return nil, errors.Join(err, s.Close())

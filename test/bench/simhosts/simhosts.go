@@ -21,6 +21,7 @@ const perSite = 40
 type Fleet struct {
 	Hosts      int               `json:"hosts"`
 	Recipient  string            `json:"recipient"`  // of the cluster's sealed identity
+	Identity   string            `json:"identity"`   // that opens it
 	PrivateKey string            `json:"privateKey"` // path of the SSH key that logs in
 	Port       int               `json:"port"`
 	Addresses  map[string]string `json:"addresses"` // where each host's SSH server listens
