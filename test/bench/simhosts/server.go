@@ -59,6 +59,7 @@ func Serve(ctx context.Context, dir string, n int, helper string, progress func(
 		return nil, err
 	}
 	for i, h := range sim.Cluster.Hosts {
+		sim.Machines[h.Name].Clock = time.Now // the fleet's own stands still
 		if keys[h.Name] == nil {
 			keys[h.Name] = remotetest.NewKey()
 			s.Fleet.HostKeys[h.Name] = string(ssh.MarshalAuthorizedKey(keys[h.Name].PublicKey()))
