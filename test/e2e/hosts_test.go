@@ -61,13 +61,18 @@ func changes() []change {
 			befit: func(f *fleet) { f.must("lab", "reimage", "w2") }, says: []string{"w2"},
 		},
 		{
-			name: "add a control plane with an etcd member", via: "w1",
-			hosts: with(machine{"cp4", "10.51.1.14", everything}), says: []string{"cp4", "etcd"},
+			name: "add two control planes with etcd members", via: "w1", // an even number of members is refused
+			hosts: with(machine{"cp4", "10.51.1.14", everything}, machine{"cp5", "10.51.1.15", everything}), says: []string{"cp4", "cp5", "etcd member"},
 		},
 		{
-			name: "remove a control plane that answers", via: "w1",
-			hosts: without("cp4"), says: []string{"cp4", "etcd", "drain"},
-			after: func(f *fleet) { f.isReset("cp4"); f.must("lab", "remove", "cp4") },
+			name: "remove two control planes that answer", via: "w1",
+			hosts: without("cp4", "cp5"), says: []string{"cp4", "cp5", "etcd member", "drain"},
+			after: func(f *fleet) {
+				for _, h := range []string{"cp4", "cp5"} {
+					f.isReset(h)
+					f.must("lab", "remove", h)
+				}
+			},
 		},
 		{
 			name: "an etcd member's data are lost", via: "w1",
@@ -91,9 +96,9 @@ func changes() []change {
 			name: "remove a control plane that is dead, and add one in its place", via: "w1",
 			befit: func(f *fleet) { f.die("cp3") },
 			hosts: func(all []machine) []machine {
-				return with(machine{"cp5", "10.51.1.15", everything})(without("cp3")(all))
+				return with(machine{"cp6", "10.51.1.16", everything})(without("cp3")(all))
 			},
-			says: []string{"cp3", "cp5", "etcd"},
+			says: []string{"cp3", "cp6", "etcd"},
 		},
 		{
 			name: "a worker has another address", via: "w1",
@@ -103,6 +108,10 @@ func changes() []change {
 			name: "an etcd member has another address", via: "w1",
 			hosts: moved("cp2", "10.51.1.22"), says: []string{"cp2", "10.51.1.22"},
 		},
+		{
+			name: "a worker becomes a control plane, and a control plane a worker", via: "w1",
+			hosts: func(all []machine) []machine { return roles("w2", everything)(roles("cp6", worker)(all)) }, says: []string{"w2", "cp6", "etcd member"},
+		},
 	}
 }
 
@@ -110,13 +119,25 @@ func changes() []change {
 // requests with it that it was at.
 var usual = bounds{failures: 20, gap: 10 * time.Second}
 
-func with(h machine) func([]machine) []machine {
-	return func(all []machine) []machine { return append(slices.Clone(all), h) }
+func with(more ...machine) func([]machine) []machine {
+	return func(all []machine) []machine { return slices.Concat(all, more) }
 }
 
-func without(name string) func([]machine) []machine {
+func without(names ...string) func([]machine) []machine {
 	return func(all []machine) []machine {
-		return slices.DeleteFunc(slices.Clone(all), func(h machine) bool { return h.name == name })
+		return slices.DeleteFunc(slices.Clone(all), func(h machine) bool { return slices.Contains(names, h.name) })
+	}
+}
+
+func roles(name, roles string) func([]machine) []machine {
+	return func(all []machine) []machine {
+		all = slices.Clone(all)
+		for i := range all {
+			if all[i].name == name {
+				all[i].roles = roles
+			}
+		}
+		return all
 	}
 }
 
