@@ -204,21 +204,28 @@ func (o *operator) probe(via string) *probe {
 	return p
 }
 
-// settle watches the cluster for some seconds before anything is done to it: what is slow then is slow for another reason. The figures begin after it.
+// settle watches the cluster before anything is done to it until it has seen some calm seconds: what befell a host may still be felt. What is slow all the time is slow for
+// another reason. The figures begin after it.
 func (p *probe) settle() {
 	p.o.t.Helper()
-	<-time.After(5 * time.Second)
-	for _, l := range p.lanes() {
-		l.mu.Lock()
-		l.end = time.Now()
-		l.mu.Unlock()
-		if f := l.figures(); len(f.failed) > 0 || f.gaps[0].length() > 500*time.Millisecond {
-			p.busy = l.String()
-			p.o.t.Logf("before anything is done: %s", l)
+	for range 5 {
+		p.busy = ""
+		<-time.After(5 * time.Second)
+		for _, l := range p.lanes() {
+			l.mu.Lock()
+			l.end = time.Now()
+			l.mu.Unlock()
+			if f := l.figures(); len(f.failed) > 0 || f.gaps[0].length() > 500*time.Millisecond {
+				p.busy = l.String()
+				p.o.t.Logf("before anything is done: %s", l)
+			}
+			l.mu.Lock()
+			l.begun, l.samples = time.Now(), nil
+			l.mu.Unlock()
 		}
-		l.mu.Lock()
-		l.begun, l.samples = time.Now(), nil
-		l.mu.Unlock()
+		if p.busy == "" {
+			return
+		}
 	}
 }
 
