@@ -27,7 +27,10 @@ func TestReadOnly(t *testing.T) {
 	}
 	// These ask again and again until their time has ended: their errors tell the last reason as text.
 	for what, do := range map[string]func(context.Context) error{
-		"adding a member":   func(ctx context.Context) error { _, err := c.AddLearner(ctx, "other", "https://127.0.0.1:1"); return err },
+		"adding a member": func(ctx context.Context) error {
+			_, err := c.AddLearner(ctx, "other", "https://127.0.0.1:1")
+			return err
+		},
 		"defragmenting":     func(ctx context.Context) error { _, err := c.Defragment(ctx, members[0].Name, nil); return err },
 		"reading of values": func(ctx context.Context) error { _, err := c.Without(ctx, "/", nil); return err },
 	} {

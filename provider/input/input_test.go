@@ -92,21 +92,25 @@ func TestPaths(t *testing.T) {
 		change func(input.Object)
 		want   string
 	}{
-		"text in text":      {func(input.Object) {}, `hosts["sh1-w1"].product_line: Wrong product line`},
-		"address":           {func(o input.Object) { host(o, "bj1-w1")["address"] = "10.11.9.1" }, `hosts["bj1-w1"].address: Address outside its rack`},
-		"no address":        {func(o input.Object) { delete(host(o, "bj1-w1"), "address") }, `hosts["bj1-w1"]: Missing address`},
-		"same address":      {func(o input.Object) { host(o, "bj1-w1")["address"] = "10.11.1.11" }, `the address of bj1-cp1 at hosts["bj1-cp1"].address`},
-		"role":              {func(o input.Object) { host(o, "bj1-cp1")["roles"] = []any{"etcd", "contrl-plane"} }, `hosts["bj1-cp1"].roles[1]: Unknown role`},
-		"host key":          {func(o input.Object) { host(o, "bj1-cp1")["ssh_host_key"] = "nonsense" }, `hosts["bj1-cp1"].ssh_host_key: Wrong host key`},
-		"unknown site":      {func(o input.Object) { host(o, "sh1-w1")["site"] = "sh2" }, `sites["sh2"]`},
-		"taint":             {func(o input.Object) { host(o, "bj1-w1")["taints"].([]any)[0].(input.Object)["effect"] = "Never" }, `hosts["bj1-w1"].taints[0].effect: `},
-		"setting":           {func(o input.Object) { o["components"].([]any)[1].(input.Object)["settings"] = input.Object{"maxPodz": int64(5)} }, `components[1].settings`},
-		"nested block":      {func(o input.Object) { o["etcd"].(input.Object)["snapshots"] = input.Object{"schedule": "whenever"} }, `etcd.snapshots.schedule: `},
-		"release":           {func(o input.Object) { o["kubernetes"] = "v1.37.2" }, `kubernetes: Wrong release`},
-		"purpose":           {func(o input.Object) { o["sites"].(input.Object)["bj1"].(input.Object)["purpose"] = "fun" }, `sites["bj1"].purpose: Unknown purpose`},
-		"overlapping":       {func(o input.Object) { o["pod_cidr"] = "10.11.0.0/16" }, `pod_cidr: Overlapping ranges`},
-		"bastion's address": {func(o input.Object) { o["sites"].(input.Object)["bj1"].(input.Object)["bastion"] = input.Object{"address": "::1"} }, `sites["bj1"].bastion.address: `},
-		"label":             {func(o input.Object) { host(o, "bj1-w1")["labels"] = input.Object{"kubernetes.io/hostname": "x"} }, `hosts["bj1-w1"].labels["kubernetes.io/hostname"]: `},
+		"text in text": {func(input.Object) {}, `hosts["sh1-w1"].product_line: Wrong product line`},
+		"address":      {func(o input.Object) { host(o, "bj1-w1")["address"] = "10.11.9.1" }, `hosts["bj1-w1"].address: Address outside its rack`},
+		"no address":   {func(o input.Object) { delete(host(o, "bj1-w1"), "address") }, `hosts["bj1-w1"]: Missing address`},
+		"same address": {func(o input.Object) { host(o, "bj1-w1")["address"] = "10.11.1.11" }, `the address of bj1-cp1 at hosts["bj1-cp1"].address`},
+		"role":         {func(o input.Object) { host(o, "bj1-cp1")["roles"] = []any{"etcd", "contrl-plane"} }, `hosts["bj1-cp1"].roles[1]: Unknown role`},
+		"host key":     {func(o input.Object) { host(o, "bj1-cp1")["ssh_host_key"] = "nonsense" }, `hosts["bj1-cp1"].ssh_host_key: Wrong host key`},
+		"unknown site": {func(o input.Object) { host(o, "sh1-w1")["site"] = "sh2" }, `sites["sh2"]`},
+		"taint":        {func(o input.Object) { host(o, "bj1-w1")["taints"].([]any)[0].(input.Object)["effect"] = "Never" }, `hosts["bj1-w1"].taints[0].effect: `},
+		"setting": {func(o input.Object) {
+			o["components"].([]any)[1].(input.Object)["settings"] = input.Object{"maxPodz": int64(5)}
+		}, `components[1].settings`},
+		"nested block": {func(o input.Object) { o["etcd"].(input.Object)["snapshots"] = input.Object{"schedule": "whenever"} }, `etcd.snapshots.schedule: `},
+		"release":      {func(o input.Object) { o["kubernetes"] = "v1.37.2" }, `kubernetes: Wrong release`},
+		"purpose":      {func(o input.Object) { o["sites"].(input.Object)["bj1"].(input.Object)["purpose"] = "fun" }, `sites["bj1"].purpose: Unknown purpose`},
+		"overlapping":  {func(o input.Object) { o["pod_cidr"] = "10.11.0.0/16" }, `pod_cidr: Overlapping ranges`},
+		"bastion's address": {func(o input.Object) {
+			o["sites"].(input.Object)["bj1"].(input.Object)["bastion"] = input.Object{"address": "::1"}
+		}, `sites["bj1"].bastion.address: `},
+		"label": {func(o input.Object) { host(o, "bj1-w1")["labels"] = input.Object{"kubernetes.io/hostname": "x"} }, `hosts["bj1-w1"].labels["kubernetes.io/hostname"]: `},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := whole()
