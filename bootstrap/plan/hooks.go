@@ -53,6 +53,7 @@ func (k *Hook) line() string {
 const (
 	phaseBeforeInstall = "before-install"
 	phaseOwed          = "owed"
+	phaseOwedLate      = "owed-late"
 	phaseAfterInstall  = "after-install"
 )
 
@@ -190,7 +191,7 @@ func (m *maker) hooks() {
 			}
 		}
 	}
-	var first, owed, last []Step
+	var first, early, late, last []Step
 	for _, h := range m.hosts {
 		begin, end := m.installHooks(h)
 		for _, a := range end {
@@ -198,19 +199,25 @@ func (m *maker) hooks() {
 		}
 		first = append(first, Step{Host: h.Name, Site: h.Site().Name, Actions: begin})
 		last = append(last, Step{Host: h.Name, Site: h.Site().Name, Actions: end})
-		owed = append(owed, Step{Host: h.Name, Site: h.Site().Name, Actions: m.owed(h, runs[h.Name])})
+		s := Step{Host: h.Name, Site: h.Site().Name, Actions: m.owed(h, runs[h.Name])}
+		if m.fresh || h.IsNode() && (m.Nodes == nil || m.broken(h.Name)) {
+			late = append(late, s)
+		} else {
+			early = append(early, s)
+		}
 	}
 	phases := m.plan.Phases
 	m.plan.Phases = nil
 	m.phase(Phase{Name: phaseBeforeInstall, Title: "Hooks before hosts are installed", Steps: first})
-	// A host that owes a hook may be away for those who use it: it comes back before any other goes.
-	at := slices.IndexFunc(phases, func(ph Phase) bool { return slices.Contains(hookedPhases, ph.Name) })
-	if at < 0 || m.fresh {
+	// A host that owes a hook may be away for those who use it: it comes back before any other goes. Where its node is not Ready, nothing else waits for that.
+	at := slices.IndexFunc(phases, func(ph Phase) bool { return ph.Name != "members" && slices.Contains(hookedPhases, ph.Name) })
+	if at < 0 {
 		at = len(phases)
 	}
 	m.plan.Phases = append(m.plan.Phases, phases[:at]...)
-	m.phase(Phase{Name: phaseOwed, Title: "Hooks that are owed", Steps: owed})
+	m.phase(Phase{Name: phaseOwed, Title: "Hooks that are owed", Steps: early})
 	m.plan.Phases = append(m.plan.Phases, phases[at:]...)
+	m.phase(Phase{Name: phaseOwedLate, Title: "Hooks that are owed where nodes were not Ready", Steps: late})
 	m.phase(Phase{Name: phaseAfterInstall, Title: "Hooks after hosts are installed", Steps: last})
 	m.hookNotes()
 }

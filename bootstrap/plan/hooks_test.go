@@ -168,6 +168,19 @@ func TestHooksOwed(t *testing.T) {
 		"nodes w1: owe in note, out(before change), …, await nodes-ready, in(after change), note(after change)",
 	}, steps(w.plan()))
 
+	in := w.input()
+	n := in.Nodes["w2"]
+	n.State = "NotReady"
+	in.Nodes["w2"] = n
+	p, err := plan.Make(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, "debts of a node that is not Ready", []string{
+		"nodes w1: owe in note, out(before change), …, await nodes-ready, in(after change), note(after change)",
+		"owed-late w2: waive gone, waive note, await nodes-ready, in(after change)",
+	}, steps(p))
+
 	w.drift("w2", hostapi.KindFile, "/etc/kubernetes/kubelet.yaml", "content differs")
 	same(t, "debts of a node that goes itself", []string{
 		"owed w2: waive gone",
