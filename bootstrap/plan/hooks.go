@@ -59,7 +59,7 @@ const (
 
 // hookedPhases are those whose steps on hosts change what runs there. The others bring artifacts, images and documents, which nobody notices, or what is down and must not wait for
 // anybody's command.
-var hookedPhases = []string{"members", "control-planes", "control-plane-nodes", "workers", "nodes", "leave", "leave-workers"}
+var hookedPhases = []string{"members", "control-planes", "surge", "control-plane-nodes", "workers", "nodes", "leave", "leave-workers"}
 
 // stepOn says what the plan does to a host, as hooks tell it apart. A host is being installed until its kubelet has been started, or its etcd where it is no node.
 func (m *maker) stepOn(h *topology.Host) topology.HookStep {
@@ -148,12 +148,24 @@ func surround(s *Step, before, after []Action, wait []Gate) {
 	if len(before) > 0 {
 		out = append(out, awaits(s.Guards)...)
 	}
-	out = append(out, s.Actions...)
-	if len(after) > 0 {
-		out = slices.Concat(out, awaits(s.Gates), awaits(wait), after)
+	s.Actions = append(out, s.Actions...)
+	s.follow(after, wait)
+}
+
+// follow ends a step with hooks, after all that it waits for.
+func (s *Step) follow(hooks []Action, wait []Gate) {
+	if len(hooks) > 0 {
+		s.Actions = slices.Concat(s.Actions, awaits(s.Gates), awaits(wait), hooks)
 		s.Gates = nil
 	}
-	s.Actions = out
+}
+
+// nodeReady waits for a host's node, where it is one and the actions do not.
+func nodeReady(h *topology.Host, actions []Action) []Gate {
+	if !h.IsNode() || slices.ContainsFunc(actions, func(a Action) bool { return a.Gate != nil && a.Gate.Kind == GateNodes }) {
+		return nil
+	}
+	return []Gate{{Kind: GateNodes, Hosts: []string{h.Name}}}
 }
 
 func onHost(s Step) bool {
@@ -163,7 +175,8 @@ func onHost(s Step) bool {
 // hooks puts the topology's hooks into a plan that is complete but for them. Around what happens to a host that changes they stand at each of its steps, since meanwhile the others
 // must be able to go on without it; a host that is installed or given back has them once.
 func (m *maker) hooks() {
-	runs := map[string][]string{} // after something, by host
+	runs := map[string][]string{}  // after something, by host
+	installs := map[string]*Step{} // the last step of hosts that come into a running cluster
 	for i := range m.plan.Phases {
 		ph := &m.plan.Phases[i]
 		if !slices.Contains(hookedPhases, ph.Name) {
@@ -177,12 +190,14 @@ func (m *maker) hooks() {
 			s, step := &ph.Steps[j], m.stepOn(h)
 			before, after := m.hooksOf(h, step)
 			switch step {
+			case topology.StepInstall:
+				installs[h.Name] = s
 			case topology.StepRemove:
 				surroundRemoval([]*Step{s}, before, after)
 			case topology.StepChange, topology.StepUpgrade:
 				var wait []Gate
-				if h.IsNode() && takesAway(s.Actions) && !slices.ContainsFunc(s.Actions, func(a Action) bool { return a.Gate != nil && a.Gate.Kind == GateNodes }) {
-					wait = []Gate{{Kind: GateNodes, Hosts: []string{h.Name}}}
+				if takesAway(s.Actions) {
+					wait = nodeReady(h, s.Actions)
 				}
 				surround(s, before, after, wait)
 				for _, a := range after {
@@ -196,6 +211,10 @@ func (m *maker) hooks() {
 		begin, end := m.installHooks(h)
 		for _, a := range end {
 			runs[h.Name] = append(runs[h.Name], a.Hook.Name)
+		}
+		if s := installs[h.Name]; s != nil { // it has to be there for whom it makes room
+			s.follow(end, nodeReady(h, s.Actions))
+			end = nil
 		}
 		first = append(first, Step{Host: h.Name, Site: h.Site().Name, Actions: begin})
 		last = append(last, Step{Host: h.Name, Site: h.Site().Name, Actions: end})
@@ -266,8 +285,8 @@ func (m *maker) owed(h *topology.Host, runs []string) []Action {
 			out = append(out, m.runOf(&m.Cluster.Hooks[at], h, After, step, "it is owed: an earlier run ended before it had run"))
 		}
 	}
-	if len(out) > 0 && h.IsNode() {
-		out = slices.Concat(awaits([]Gate{{Kind: GateNodes, Hosts: []string{h.Name}}}), out)
+	if len(out) > 0 {
+		out = slices.Concat(awaits(nodeReady(h, nil)), out)
 	}
 	return append(waived, out...)
 }

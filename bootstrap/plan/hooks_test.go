@@ -191,8 +191,8 @@ func TestHooksOwed(t *testing.T) {
 	w.seen["w2"].Record.Owed = []hostapi.Owed{{Hook: "in", Step: "install"}}
 	same(t, "debts of an installation", []string{
 		"before-install w2: owe in",
+		"nodes w2: …, await nodes-ready, in(after install)",
 		"nodes w1: owe in note, out(before change), …, await nodes-ready, in(after change), note(after change)",
-		"after-install w2: in(after install)",
 	}, steps(w.plan()))
 }
 

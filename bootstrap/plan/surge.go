@@ -53,7 +53,7 @@ func (m *maker) surgeComes(workers []*topology.Host) (others []*topology.Host) {
 		} else {
 			m.plan.Notes = append(m.plan.Notes, fmt.Sprintf("surge host %s is not Ready: it stands in for nobody", h.Name))
 		}
-		if takesAway(m.actions[h.Name]) {
+		if takesAway(m.actions[h.Name]) || len(m.actions[h.Name]) > 0 && m.hooked(h) {
 			others = append(others, h)
 			continue
 		}
