@@ -116,6 +116,8 @@ type HostStatus struct {
 	Cordoned string `json:"cordoned,omitempty"`
 	// NoNetwork is true where the network plugin has not said that the node's pod network is up.
 	NoNetwork bool `json:"noNetwork,omitempty"`
+	// Owed are hooks that an apply has to run yet.
+	Owed []hostapi.Owed `json:"owed,omitempty"`
 	// Damage says what is wrong with the data of an etcd member that does not start.
 	Damage string `json:"damage,omitempty"`
 	// Certificates are those that the host was given, in order of expiry; NextExpiry is the first of them.
@@ -137,7 +139,7 @@ type Expiry struct {
 }
 
 // Healthy reports whether every host answers as recorded, every node is Ready, every etcd member is healthy and known, the API holds what it should, snapshots are taken, no
-// certificate has expired, and no upgrade is half done.
+// certificate has expired, no hook is owed, and no upgrade is half done.
 func (s *Status) Healthy() bool {
 	if !s.Initialised || s.Destroying || s.From != "" || s.EtcdError != "" || s.APIError != "" || s.ObjectsError != "" || len(s.Objects) > 0 {
 		return false
@@ -146,7 +148,7 @@ func (s *Status) Healthy() bool {
 		return false
 	}
 	for _, h := range s.Hosts {
-		if h.Error != "" || !h.Managed || len(h.Drift) > 0 || (h.Node != "" && h.Node != "Ready") || h.Cordoned == cordonedByTrivet || h.NoNetwork {
+		if h.Error != "" || !h.Managed || len(h.Drift) > 0 || (h.Node != "" && h.Node != "Ready") || h.Cordoned == cordonedByTrivet || h.NoNetwork || len(h.Owed) > 0 {
 			return false
 		}
 		if h.NextExpiry != nil && !h.NextExpiry.NotAfter.After(s.Time) {
@@ -258,7 +260,7 @@ func (e *Engine) statusOfHost(hs *HostStatus, o *hostapi.Observation) {
 	if o.Record == nil {
 		return
 	}
-	hs.Managed = len(o.Record.Items) > 0
+	hs.Managed, hs.Owed = len(o.Record.Items) > 0, o.Record.Owed
 	drift := map[hostapi.ID]string{}
 	for _, d := range o.Drift {
 		drift[d.ID] = d.What

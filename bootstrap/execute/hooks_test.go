@@ -100,6 +100,9 @@ func TestHooksKilledAnywhere(t *testing.T) {
 				t.Fatal(err)
 			}
 			f.OnPoint = nil
+			if name == "release" {
+				r.points = every(r.points, 2) // most of them are not about hooks
+			}
 			r.end = canonicalOf(t, f)
 			if p.ran == 0 || len(p.out) > 0 || p.most > 1 {
 				t.Fatalf("%d hooks ran, %d were out at once, and at the end %v", p.ran, p.most, p.out)

@@ -48,6 +48,7 @@ func TestStatusReport(t *testing.T) {
 	whole := *well
 	whole.Hosts = slices.Clone(well.Hosts)[:2]
 	whole.Hosts[0].Cordoned, whole.Hosts[1].Cordoned, whole.Hosts[1].NoNetwork = "others", "trivet", true
+	whole.Hosts[1].Owed = []hostapi.Owed{{Hook: "balancer-in", Step: "upgrade"}}
 	whole.Etcd = append(slices.Clone(well.Etcd), etcd.Status{Name: "gone", ID: 8, Unknown: true, Error: "it is in the member list"}, etcd.Status{Name: "intruder", ID: 9, Unknown: true, Error: "it is in the member list"})
 	whole.From, whole.Wanted, whole.Leaving, whole.UnknownNodes = "1.36.3", "1.38.0", []string{"gone"}, []string{"guest"}
 	whole.Rotations = []plan.RotationState{{Name: "etcd_ca", Text: "etcd_ca 2, stage \"trust\": both are accepted"}}
@@ -115,6 +116,7 @@ intruder     no answer  -       -         -        -           -
 Snapshots of etcd: 12, the newest taken 62 min 00 s ago.
 
 ! node a takes no new pods, and not by Trivet: kubectl uncordon a ends it
+✗ host b: the hook balancer-in after "upgrade" has not run (trivet apply runs it)
 ✗ node b: its pod network has not been said to be up (trivet apply restarts flanneld there)
 ✗ node b takes no new pods: a run took them off and has not ended (trivet apply goes on)
 ✗ etcd member intruder: it is in the member list (trivet apply removes it, or goes on with it where an apply added it)

@@ -42,6 +42,9 @@ func (r *statusReport) troubles() []trouble {
 			}
 			bad("host %s: %s: %s (trivet apply mends it)", h.Name, name, d.What)
 		}
+		for _, k := range h.Owed {
+			bad("host %s: the hook %s after %q has not run (trivet apply runs it)", h.Name, k.Hook, k.Step)
+		}
 		if h.Damage != "" {
 			bad("host %s: the data of its etcd member are damaged: %s (trivet apply makes it anew, as long as the others have a quorum)", h.Name, h.Damage)
 		}

@@ -125,12 +125,14 @@ func TestPlainView(t *testing.T) {
 	for _, e := range bringUp() {
 		v.event(e)
 	}
+	v.event(event.Event{Kind: event.Output, Host: "w1", Item: "hook out before change", Message: "no such pool"})
 	v.close()
 	want := `Cluster identity …
 ✓ Cluster identity                                1.5 s
 Files …
 ! w1: cannot take artifacts from cp1
 ✗ host w1: file:/etc/x: no space left on device
+  w1: hook out before change: no such pool
 `
 	if diff := cmp.Diff(want, out.String()); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
