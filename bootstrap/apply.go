@@ -23,24 +23,38 @@ func (e *StaleError) Error() string {
 	return "the plan is stale, nothing was done: since it was made, " + strings.Join(e.Changed, ", ") + " changed; plan again"
 }
 
-// PartialError says that an apply did all that it could do, and that its plan left hosts out, or has some wait in an upgrade that is paused.
+// PartialError says that an apply did all that it could do, and that its plan left hosts or objects out, or has some wait in an upgrade that is paused.
 type PartialError struct {
 	Skipped []plan.Skip
+	Blocked []plan.Block
 	Paused  *plan.Paused
 }
 
 // Error implements error.
 func (e *PartialError) Error() string {
+	var parts []string
+	if e.Paused != nil {
+		parts = append(parts, fmt.Sprintf("the upgrade is %s; set paused = false in the upgrade block and apply to go on", e.Paused))
+	}
+	if len(e.Skipped) > 0 {
+		parts = append(parts, e.skipped())
+	}
+	if len(e.Blocked) > 0 {
+		objects := "1 object of a manifest"
+		if n := len(e.Blocked); n != 1 {
+			objects = fmt.Sprintf("%d objects of manifests", n)
+		}
+		text := fmt.Sprintf("the rest is done, and %s cannot be applied:", objects)
+		for _, b := range e.Blocked {
+			text += "\n  " + strings.ReplaceAll(b.Reason, "\n", "\n    ")
+		}
+		parts = append(parts, text)
+	}
+	return strings.Join(parts, "\n")
+}
+
+func (e *PartialError) skipped() string {
 	var b strings.Builder
-	if e.Paused != nil {
-		fmt.Fprintf(&b, "the upgrade is %s; set paused = false in the upgrade block and apply to go on", e.Paused)
-	}
-	if len(e.Skipped) == 0 {
-		return b.String()
-	}
-	if e.Paused != nil {
-		b.WriteString("\n")
-	}
 	hosts := "1 host was"
 	if n := len(e.Skipped); n != 1 {
 		hosts = fmt.Sprintf("%d hosts were", n)
@@ -54,10 +68,10 @@ func (e *PartialError) Error() string {
 
 // outcome is how the apply of a plan ends that was carried out.
 func outcome(p *plan.Plan) error {
-	if p.Complete() {
+	if p.Complete() && len(p.Blocked) == 0 {
 		return nil
 	}
-	return &PartialError{p.Skipped, p.Paused}
+	return &PartialError{p.Skipped, p.Blocked, p.Paused}
 }
 
 // Apply executes a plan. Under the lock it looks at the hosts again, and refuses the plan when it would now be another one. A plan that leaves

@@ -30,7 +30,7 @@ func (c *liveCluster) CompareManifests(ctx context.Context, manifests []desired.
 	out := &plan.Manifests{Recorded: found.Recorded, Orphans: found.Orphans}
 	for i := range found.Differences {
 		d := &found.Differences[i]
-		out.Objects = append(out.Objects, plan.ObjectState{Object: &d.Object, Exists: d.Action != kube.ActionCreate, Fields: d.Fields, Reason: d.Reason})
+		out.Objects = append(out.Objects, plan.ObjectState{Object: &d.Object, Exists: d.Action != kube.ActionCreate, Fields: d.Fields, Reason: d.Reason, Problem: d.Problem})
 	}
 	return out, nil
 }

@@ -173,9 +173,6 @@ func (e *Engine) compile(ctx context.Context, s *state, must map[artifact.Want]b
 		return err
 	}
 	e.askCluster(ctx, s)
-	if wrong := (*kube.ManifestsError)(nil); errors.As(s.manifestsError, &wrong) {
-		return fmt.Errorf("manifests that cannot be applied, so nothing was done:\n%w", s.manifestsError)
-	}
 	return nil
 }
 

@@ -68,8 +68,9 @@ type ObjectDrift struct {
 	Name      string   `json:"name"`
 	Missing   bool     `json:"missing,omitempty"`
 	Unwanted  bool     `json:"unwanted,omitempty"`
-	Fields    []string `json:"fields,omitempty"` // that differ
-	Reason    string   `json:"reason,omitempty"` // where there is more to say
+	Fields    []string `json:"fields,omitempty"`  // that differ
+	Reason    string   `json:"reason,omitempty"`  // where there is more to say
+	Problem   string   `json:"problem,omitempty"` // why a manifest cannot be applied
 }
 
 // String names the object.
@@ -83,6 +84,8 @@ func (o ObjectDrift) String() string {
 // What says how the object differs.
 func (o ObjectDrift) What() string {
 	switch {
+	case o.Problem != "":
+		return "cannot be applied: " + o.Problem
 	case o.Missing:
 		return "missing"
 	case o.Unwanted:

@@ -84,8 +84,8 @@ func (e *Engine) statusOfObjects(ctx context.Context, api API, inv *inventory.In
 	}
 	var out []ObjectDrift
 	for _, st := range slices.Concat(states, manifests.Objects) {
-		if o := st.Object; !st.Exists || len(st.Fields) > 0 || st.Reason != "" {
-			out = append(out, ObjectDrift{Kind: o.Kind, Namespace: o.Namespace, Name: o.Name, Missing: !st.Exists, Fields: st.Fields, Reason: st.Reason})
+		if o := st.Object; !st.Exists || len(st.Fields) > 0 || st.Reason != "" || st.Problem != "" {
+			out = append(out, ObjectDrift{Kind: o.Kind, Namespace: o.Namespace, Name: o.Name, Missing: !st.Exists, Fields: st.Fields, Reason: st.Reason, Problem: st.Problem})
 		}
 	}
 	for _, o := range slices.Concat(orphans, manifests.Orphans) {

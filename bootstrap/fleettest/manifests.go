@@ -15,7 +15,6 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/trivet-dev/trivet/bootstrap/desired"
-	"github.com/trivet-dev/trivet/bootstrap/kube"
 	"github.com/trivet-dev/trivet/bootstrap/plan"
 	"github.com/trivet-dev/trivet/bootstrap/topology"
 )
@@ -154,7 +153,6 @@ func (a *API) CompareManifests(ctx context.Context, manifests []desired.Object) 
 	}
 	out := &plan.Manifests{Recorded: a.recorded()}
 	have := a.fleet.Objects()
-	var problems []error
 	for i := range manifests {
 		name := objectName(&manifests[i])
 		a.fleet.api.mu.Lock()
@@ -165,13 +163,10 @@ func (a *API) CompareManifests(ctx context.Context, manifests []desired.Object) 
 		if ok && !bytes.Equal(live, manifests[i].Manifest) {
 			state.Fields = []string{"spec"}
 			if who != "" {
-				problems = append(problems, fmt.Errorf("%s: %s: %s has spec", manifests[i].Origin, name, who))
+				state.Problem = fmt.Sprintf("%s: %s: %s has spec", manifests[i].Origin, name, who)
 			}
 		}
 		out.Objects = append(out.Objects, state)
-	}
-	if len(problems) > 0 {
-		return nil, &kube.ManifestsError{Problems: problems}
 	}
 	kinds := slices.Concat(out.Recorded, desired.KindsOf(manifests))
 	out.Orphans = a.left(a.fleet.api.from, manifests, func(name string) bool {

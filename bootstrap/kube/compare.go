@@ -30,6 +30,8 @@ type Difference struct {
 	Action Action         `json:"action"`
 	Fields []string       `json:"fields,omitempty"` // paths, with ActionUpdate
 	Reason string         `json:"reason,omitempty"` // of a manifest, where there is more to say
+	// Problem says why a manifest cannot be applied, with its place.
+	Problem string `json:"problem,omitempty"`
 }
 
 // ownership stands for Fields of an object that is as desired but that Trivet has not applied: from then on it minds what others change.

@@ -2,7 +2,6 @@ package kube
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -22,14 +21,8 @@ type Manifests struct {
 	Orphans     []desired.Object // what came from a manifest that is there no more
 }
 
-// ManifestsError says what is wrong with manifests, each with its place. It is for whoever wrote them.
-type ManifestsError struct{ Problems []error }
-
-// Error implements error.
-func (e *ManifestsError) Error() string { return errors.Join(e.Problems...).Error() }
-
-// CompareManifests tells what applying a cluster's manifests would change. It changes nothing: of an object that is there, a dry run of the apply tells; no table knows the lists
-// of every kind. The error is a *ManifestsError where manifests are to blame.
+// CompareManifests tells what applying a cluster's manifests would change, and which of them cannot be applied. It changes nothing: of an object that is there, a dry run of the apply
+// tells; no table knows the lists of every kind.
 func (c *Client) CompareManifests(ctx context.Context, cluster string, objs []desired.Object) (*Manifests, error) {
 	out := &Manifests{}
 	var err error
@@ -37,14 +30,14 @@ func (c *Client) CompareManifests(ctx context.Context, cluster string, objs []de
 		return nil, err
 	}
 	r := &manifests{Client: c, mapper: c.mapper(), owner: manifestsOf(cluster), definitions: definitionsIn(objs)}
-	parsed, err := r.parse(ctx, objs)
+	all, err := r.parse(ctx, objs)
 	if err != nil {
 		return nil, err
 	}
-	if out.Differences, err = r.compare(ctx, parsed); err != nil {
+	if out.Differences, err = r.compare(ctx, all); err != nil {
 		return nil, err
 	}
-	if out.Orphans, err = r.orphans(ctx, out.Recorded, parsed); err != nil {
+	if out.Orphans, err = r.orphans(ctx, out.Recorded, all); err != nil {
 		return nil, err
 	}
 	return out, nil
@@ -62,7 +55,8 @@ type manifests struct {
 // manifest is an object with what is known of its kind.
 type manifest struct {
 	*object
-	served bool // otherwise its kind comes with the manifests
+	served  bool  // otherwise its kind comes with the manifests
+	problem error // that its kind is not known, or does not fit
 }
 
 // at puts the place of a manifest before an error.
@@ -75,41 +69,34 @@ func at(o desired.Object, err error) error {
 
 // parse finds out about the kinds of all objects.
 func (r *manifests) parse(ctx context.Context, objs []desired.Object) ([]*manifest, error) {
-	out := make([]*manifest, 0, len(objs))
-	var problems []error
-	for _, d := range objs {
-		m := &manifest{served: true}
+	out := make([]*manifest, len(objs))
+	for i, d := range objs {
+		m := &manifest{object: &object{Object: d, owner: r.owner}, served: true}
+		out[i] = m
 		k, err := r.mapper.kind(ctx, d.APIVersion, d.Kind)
 		if notServed(err) {
-			if i := slices.IndexFunc(r.definitions, func(x definition) bool { return x.defines(d) }); i >= 0 {
-				k, err, m.served = r.definitions[i].kind(d), nil, false
+			if x := slices.IndexFunc(r.definitions, func(x definition) bool { return x.defines(d) }); x >= 0 {
+				k, err, m.served = r.definitions[x].kind(d), nil, false
 			}
 		}
-		if err == nil {
-			m.object, err = manifestObject(d, k, r.owner)
-		} else if !notServed(err) {
+		switch {
+		case notServed(err):
+			m.problem = fmt.Errorf("%s: %w", m, err)
+		case err != nil:
 			return nil, err
-		} else {
-			err = fmt.Errorf("%s: %w", describe(d.Kind, d.Namespace, d.Name), err)
+		default:
+			m.object, m.problem = manifestObject(d, k, r.owner)
 		}
-		if err != nil {
-			problems = append(problems, at(d, err))
-			continue
-		}
-		out = append(out, m)
-	}
-	if len(problems) > 0 {
-		return nil, &ManifestsError{problems}
 	}
 	return out, nil
 }
 
 func manifestObject(d desired.Object, k *kind, of owner) (*object, error) {
 	var u unstructured.Unstructured
-	if err := u.UnmarshalJSON(d.Manifest); err != nil {
-		return nil, fmt.Errorf("the manifest of %s cannot be read", describe(d.Kind, d.Namespace, d.Name)) // the error may hold values
-	}
 	o := &object{Object: d, owner: of, kind: k, body: &u}
+	if err := u.UnmarshalJSON(d.Manifest); err != nil {
+		return o, fmt.Errorf("the manifest of %s cannot be read", describe(d.Kind, d.Namespace, d.Name)) // the error may hold values
+	}
 	return o, o.prepare()
 }
 
@@ -117,7 +104,7 @@ func manifestObject(d desired.Object, k *kind, of owner) (*object, error) {
 func (r *manifests) compare(ctx context.Context, all []*manifest) ([]Difference, error) {
 	var served []*object
 	for _, m := range all {
-		if m.served {
+		if m.served && m.problem == nil {
 			served = append(served, m.object)
 		}
 	}
@@ -125,7 +112,7 @@ func (r *manifests) compare(ctx context.Context, all []*manifest) ([]Difference,
 	if err != nil {
 		return nil, err
 	}
-	out, problems := make([]Difference, len(all)), make([]error, len(all))
+	out := make([]Difference, len(all))
 	look := func(definitions bool) error {
 		var part []int
 		for i, m := range all {
@@ -133,13 +120,8 @@ func (r *manifests) compare(ctx context.Context, all []*manifest) ([]Difference,
 				part = append(part, i)
 			}
 		}
-		return each(ctx, part, func(ctx context.Context, i int) error {
-			d, err := r.compareOne(ctx, all[i], live[all[i].object])
-			var wrong *ManifestsError
-			if errors.As(err, &wrong) {
-				problems[i], err = wrong, nil
-			}
-			out[i] = d
+		return each(ctx, part, func(ctx context.Context, i int) (err error) {
+			out[i], err = r.compareOne(ctx, all[i], live[all[i].object])
 			return err
 		})
 	}
@@ -147,24 +129,23 @@ func (r *manifests) compare(ctx context.Context, all []*manifest) ([]Difference,
 		return nil, err
 	}
 	for i, d := range out {
-		if d.Object.Kind == definitionKind && d.Action != ActionSame {
+		if d.Object.Kind == definitionKind && d.Action != ActionSame && d.Problem == "" {
 			r.changing = append(r.changing, definitionsIn([]desired.Object{all[i].Object})...)
 		}
 	}
-	if err := look(false); err != nil {
-		return nil, err
-	}
-	if problems = slices.DeleteFunc(problems, func(err error) bool { return err == nil }); len(problems) > 0 {
-		return nil, &ManifestsError{problems}
-	}
-	return out, nil
+	return out, look(false)
 }
 
 func (r *manifests) compareOne(ctx context.Context, m *manifest, live *unstructured.Unstructured) (Difference, error) {
 	d := Difference{Object: m.Object, Action: ActionCreate, Reason: "not there yet"}
-	wrong := func(err error) (Difference, error) { return d, &ManifestsError{[]error{at(m.Object, err)}} }
+	wrong := func(err error) (Difference, error) {
+		d.Problem, d.Reason = at(m.Object, err).Error(), ""
+		return d, nil
+	}
 	changing := slices.ContainsFunc(r.changing, func(x definition) bool { return x.defines(m.Object) })
 	switch {
+	case m.problem != nil:
+		return wrong(m.problem)
 	case !m.served:
 		return d, nil
 	case live == nil:
@@ -259,6 +240,14 @@ func (r *manifests) orphans(ctx context.Context, recorded []string, all []*manif
 	var keep []*object
 	have := map[schema.GroupKind]bool{}
 	for _, m := range all {
+		if m.problem != nil {
+			have[m.GroupKind()] = true // which object it means is not certain: none of the kind is deleted
+		}
+	}
+	for _, m := range all {
+		if m.problem != nil {
+			continue
+		}
 		keep = append(keep, m.object)
 		if gk := m.kind.GroupKind(); m.served && !have[gk] {
 			have[gk] = true

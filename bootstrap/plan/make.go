@@ -24,6 +24,8 @@ type ObjectState struct {
 	Exists bool
 	Fields []string // that differ; with an empty Reason, empty when the object is as desired
 	Reason string   // of a manifest, where there is more to say
+	// Problem says why a manifest cannot be applied.
+	Problem string
 }
 
 // Input is everything that a plan depends on.
@@ -376,6 +378,8 @@ func (m *maker) changes(objects []desired.Object, states []ObjectState, part str
 	}
 	for _, o := range states {
 		switch {
+		case o.Problem != "":
+			m.plan.Blocked = append(m.plan.Blocked, Block{Object: (&Action{Object: o.Object}).on(), Reason: o.Problem})
 		case !o.Exists:
 			out = append(out, Action{Verb: Create, Object: o.Object, Part: part, Reason: cmp.Or(o.Reason, "not there yet")})
 		case len(o.Fields) > 0 || o.Reason != "":

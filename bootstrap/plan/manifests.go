@@ -60,6 +60,9 @@ func (m *maker) stateOfManifests() []ObjectState {
 
 // leftObjects deletes Trivet's own objects that the cluster needs no more.
 func (m *maker) leftObjects() {
+	if m.objectsWait {
+		return
+	}
 	m.phase(Phase{Name: "left-objects", Title: "Objects of Trivet's own that nothing needs any more", Steps: []Step{{Actions: deletions(m.Orphans, "api", "nothing needs it any more")}}})
 }
 

@@ -53,10 +53,18 @@ type Plan struct {
 	Leaving []string `json:"leaving,omitempty"`
 	// Skipped are the hosts that the plan leaves out, as a whole or for the most part. They are for a later apply.
 	Skipped []Skip `json:"skipped,omitempty"`
+	// Blocked are objects of manifests that cannot be applied as things are. Apply does the rest.
+	Blocked []Block `json:"blocked,omitempty"`
 	// Notes are warnings for the reader.
 	Notes []string `json:"notes,omitempty"`
 	// Preflight is what was found of hosts that are new to the cluster; nil when there are none.
 	Preflight *preflight.Report `json:"preflight,omitempty"`
+}
+
+// Block is an object of a manifest that cannot be applied, and why: the reason begins with the manifest's place.
+type Block struct {
+	Object string `json:"object"`
+	Reason string `json:"reason"`
 }
 
 // Skip is a host that a plan leaves out, and why.

@@ -40,6 +40,9 @@ func (p *Plan) WriteText(out io.Writer, o TextOptions) error {
 	case !p.Empty():
 		p.writeHosts(w)
 		p.writeSums(w)
+	case p.Complete() && len(p.Blocked) > 0:
+		fmt.Fprintf(w, "Cluster %q: Kubernetes %s. No changes, and %s cannot be applied: every host and every other object is as the topology says.\n",
+			p.Cluster, p.Kubernetes, number(len(p.Blocked), "objects"))
 	case p.Complete():
 		fmt.Fprintf(w, "Cluster %q: Kubernetes %s. No changes: every host and object is as the topology says.\n", p.Cluster, p.Kubernetes)
 	case p.Paused != nil:
@@ -49,6 +52,7 @@ func (p *Plan) WriteText(out io.Writer, o TextOptions) error {
 			p.Cluster, p.Kubernetes, number(len(p.Skipped), "hosts"))
 	}
 	p.writeSkipped(w)
+	p.writeBlocked(w)
 	for _, n := range p.Notes {
 		fmt.Fprintf(w, "\nNote: %s\n", n)
 	}
@@ -73,6 +77,17 @@ func (p *Plan) writeSkipped(w *textWriter) {
 	fmt.Fprintf(w, "\nSkipped: %s, left for a later apply.\n", number(len(p.Skipped), "hosts"))
 	for _, s := range p.Skipped {
 		fmt.Fprintf(w, "  host %s (site %s): %s\n", s.Host, s.Site, strings.ReplaceAll(s.Reason, "\n", "\n    "))
+	}
+}
+
+// writeBlocked lists the objects that cannot be applied.
+func (p *Plan) writeBlocked(w *textWriter) {
+	if len(p.Blocked) == 0 {
+		return
+	}
+	fmt.Fprintf(w, "\nCannot be applied: %s, and the rest is done without.\n", number(len(p.Blocked), "objects"))
+	for _, b := range p.Blocked {
+		fmt.Fprintf(w, "  %s\n", strings.ReplaceAll(b.Reason, "\n", "\n    "))
 	}
 }
 
@@ -311,6 +326,9 @@ func (p *Plan) writeSums(w *textWriter) {
 	}
 	if len(p.Skipped) > 0 {
 		fmt.Fprintf(w, "; %s skipped", number(len(p.Skipped), "hosts"))
+	}
+	if len(p.Blocked) > 0 {
+		fmt.Fprintf(w, "; %s cannot be applied", number(len(p.Blocked), "objects"))
 	}
 	if p.Paused != nil {
 		fmt.Fprintf(w, "; %s", p.Paused.waits())

@@ -56,8 +56,9 @@ type applied struct {
 	Cluster string        `json:"cluster"`
 	Actions int           `json:"actions"` // 0: nothing was to be done
 	Skipped []plan.Skip   `json:"skipped,omitempty"`
-	Paused  *plan.Paused  `json:"paused,omitempty"` // how far an upgrade is that waits
-	Elapsed time.Duration `json:"elapsed"`          // nanoseconds
+	Blocked []plan.Block  `json:"blocked,omitempty"` // what cannot be applied
+	Paused  *plan.Paused  `json:"paused,omitempty"`  // how far an upgrade is that waits
+	Elapsed time.Duration `json:"elapsed"`           // nanoseconds
 }
 
 // applyWith plans and applies with an engine that was told what more to do than the topology says.
@@ -97,7 +98,7 @@ func (s *session) applied(p *plan.Plan, start time.Time, err error) error {
 		s.say("Applied in %s. Next: trivet status%s, trivet verify%s.", time.Since(start).Round(100*time.Millisecond), s.flags(), s.flags())
 	}
 	if s.json {
-		if err := writeResult(s.out, "apply", applied{p.Cluster, p.Actions(), p.Skipped, p.Paused, time.Since(start)}); err != nil {
+		if err := writeResult(s.out, "apply", applied{p.Cluster, p.Actions(), p.Skipped, p.Blocked, p.Paused, time.Since(start)}); err != nil {
 			return err
 		}
 	}

@@ -23,7 +23,7 @@ const (
 	exitChanges     = 2   // plan: there are changes
 	exitStale       = 3   // apply: the hosts changed since the plan was made
 	exitVerify      = 4   // verify: a check failed; preflight, plan, apply: something is in the way of hosts that are new
-	exitPartial     = 5   // plan, apply: all is done where it can be, but hosts were skipped, or wait while an upgrade is paused
+	exitPartial     = 5   // plan, apply: all is done where it can be, but hosts were skipped, or manifests cannot be applied, or wait while an upgrade is paused
 	exitFailedHosts = 6   // apply: all is done but on workers that failed, no more than may (max_failed)
 	exitInterrupted = 130 // stopped by the user
 )

@@ -43,7 +43,7 @@ func newPlan(g *global) *cobra.Command {
 				return err
 			}
 			switch {
-			case p.Empty() && !p.Complete():
+			case p.Empty() && (!p.Complete() || len(p.Blocked) > 0):
 				return &exitError{code: exitPartial}
 			case p.Empty():
 				return nil

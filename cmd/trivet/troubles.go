@@ -87,7 +87,14 @@ func (r *statusReport) troubles() []trouble {
 		}
 	}
 	for _, o := range r.Objects {
-		bad("API: %s: %s (trivet apply mends it)", o, o.What())
+		switch {
+		case o.Problem != "":
+			bad("API: %s: %s", o, o.What())
+		case o.Unwanted:
+			bad("API: %s: %s (trivet apply deletes it)", o, o.What())
+		default:
+			bad("API: %s: %s (trivet apply mends it)", o, o.What())
+		}
 	}
 	if r.EtcdError != "" {
 		bad("etcd: %s", r.once(r.EtcdError))

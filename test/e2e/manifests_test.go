@@ -209,7 +209,12 @@ func (o *operator) manifestsConflict() {
 		o.must("kubectl", "apply", "--server-side", "--force-conflicts", "--field-manager=team-b", "-f", file)
 	}
 	apply(`, "labels": {"tier": "theirs"}`)
-	r := o.exits(1, "plan")
+	o.manifest("more.yaml", "{apiVersion: v1, kind: ConfigMap, metadata: {name: more, namespace: shop}}")
+	o.exits(2, "plan")
+	r := o.exits(5, "apply", "--yes") // all but that one
+	o.says(r.stdout+r.stderr, "ConfigMap shop/more", "the rest is done, and 1 object of a manifest cannot be applied")
+	r = o.exits(5, "plan")
+	o.says(o.exits(1, "status").stdout, "Deployment shop/web: cannot be applied")
 	o.says(r.stdout+r.stderr, "manifests/shop.yaml:", "Deployment shop/web", "team-b has metadata.labels.tier", "--field-manager=trivet-manifests")
 	apply("")
 	o.exits(2, "plan")
