@@ -11,8 +11,11 @@ import (
 	"github.com/trivet-dev/trivet/internal/hostapi"
 )
 
-// everyone lists the hosts that the cluster is to have, and after them those that it has besides, as far as they are known.
-func (e *Engine) everyone() []*topology.Host { return slices.Concat(e.cluster.Hosts, e.departing) }
+// everyone lists the hosts that the cluster is to have, those that it has besides, as far as they are known, and machines that hosts were, as far as they
+// answer.
+func (e *Engine) everyone() []*topology.Host {
+	return slices.Concat(e.cluster.Hosts, e.departing, e.reachedFormers())
+}
 
 // allWith lists those of everyone with a role.
 func (e *Engine) allWith(r topology.Role) []*topology.Host {
@@ -26,7 +29,7 @@ func (e *Engine) lookAtDeparting(ctx context.Context, s *sight, req hostapi.Obse
 		_ = e.meetDeparting(ctx, s.documents.Inventory)
 		hosts := e.departing[looked:]
 		if looked = len(e.departing); len(hosts) == 0 {
-			return nil
+			return e.lookAtFormers(ctx, s, req)
 		}
 		seen, failed := e.observe(ctx, e.connected(hosts), req)
 		if ctx.Err() != nil {
@@ -35,7 +38,7 @@ func (e *Engine) lookAtDeparting(ctx context.Context, s *sight, req hostapi.Obse
 		maps.Copy(s.away, failed)
 		for name, o := range seen {
 			if why := e.stranger(name, o, s.documents.Inventory); why != "" {
-				e.disown(s, name, fmt.Errorf("host %s: %s", name, why))
+				e.disown(s, name, why)
 			} else {
 				s.seen[name] = o
 			}
@@ -47,10 +50,11 @@ func (e *Engine) lookAtDeparting(ctx context.Context, s *sight, req hostapi.Obse
 }
 
 // disown ends the connection to something that is not the cluster's.
-func (e *Engine) disown(s *sight, name string, why error) {
+func (e *Engine) disown(s *sight, name, why string) {
 	_ = e.hosts[name].Close()
 	delete(e.hosts, name)
-	e.failed[name], s.away[name] = why, why
+	e.failed[name] = fmt.Errorf("host %s: %s", name, why)
+	s.away[name] = e.failed[name]
 }
 
 // meetDeparting connects to hosts of the inventory that the cluster is not to have, and gives those that nobody had met.
@@ -72,7 +76,11 @@ func (e *Engine) meetDeparting(ctx context.Context, inv *inventory.Inventory) []
 
 // stranger says why what answers at the address of a host that leaves is not that host; "" where it is. Nothing on a stranger is the cluster's.
 func (e *Engine) stranger(name string, o *hostapi.Observation, inv *inventory.Inventory) string {
-	rec := inv.Host(name)
+	known := []string{name}
+	if f := e.former(name); f != nil {
+		known = append(known, f.Of) // until it is being given back
+	}
+	rec := inv.Host(known[len(known)-1])
 	switch {
 	case rec == nil:
 		return "the cluster does not know it any more"
@@ -80,7 +88,7 @@ func (e *Engine) stranger(name string, o *hostapi.Observation, inv *inventory.In
 		return "another machine answers at its address"
 	case o.Record != nil && o.Record.ClusterID != "" && o.Record.ClusterID != inv.ClusterID:
 		return "it belongs to another cluster by now"
-	case o.Record != nil && o.Record.Host != "" && o.Record.Host != name:
+	case o.Record != nil && o.Record.Host != "" && !slices.Contains(known, o.Record.Host):
 		return "it is host " + o.Record.Host + " by now"
 	}
 	return ""

@@ -74,6 +74,8 @@ type Engine struct {
 	failed            map[string]error
 	// departing are hosts that the inventory has and the cluster is not to have.
 	departing []*topology.Host
+	// formers are machines that hosts were, at other addresses, whose names other machines have in the topology.
+	formers []plan.Former
 	// patience bounds the look at a host: one that went silent counts as away.
 	patience time.Duration
 	// preflight is what was seen of hosts that are new to the cluster, by this engine's first plan.

@@ -140,7 +140,9 @@ func (e *Engine) newLock(purpose string) *lock {
 func (e *Engine) voters() []string {
 	var names []string
 	for _, h := range e.allWith(topology.RoleControlPlane) {
-		names = append(names, h.Name)
+		if e.former(h.Name) == nil { // of one name there is one vote
+			names = append(names, h.Name)
+		}
 	}
 	slices.Sort(names)
 	return names

@@ -272,7 +272,7 @@ func (e *Engine) plan(ctx context.Context, s *state) (*plan.Plan, error) {
 		if err := e.compile(ctx, s, must); err != nil {
 			return nil, err
 		}
-		in := plan.Input{Cluster: e.cluster, Current: s.documents.Inventory, Target: s.target, Desired: s.desired, Departing: e.departed(s.documents.Inventory),
+		in := plan.Input{Cluster: e.cluster, Current: s.documents.Inventory, Target: s.target, Desired: s.desired, Departing: e.departed(s.documents.Inventory), Formers: e.formersOf(&s.sight),
 			Seen: s.seen, Away: reasons(s.away), Absent: reasons(s.absent), Members: s.members, Objects: s.objects, Orphans: s.orphans, Manifests: s.manifests, Nodes: s.nodes, BlobNames: s.blobNames(), Etcd: e.release.Etcd, Renew: e.Renew, Turns: s.turns, Now: e.Now()}
 		if s.membersError != nil {
 			in.MembersError = s.membersError.Error()

@@ -116,7 +116,7 @@ func init() {
 		"heal": (*script).heal, "block": (*script).block, "unreachable": (*script).unreachable, "compare": (*script).compare, "forget": (*script).forget,
 		"reimage": (*script).reimage, "etcd": (*script).etcd, "nodes": (*script).nodes, "drain": (*script).drain,
 		"program": (*script).program, "runs": (*script).runs,
-		"litter": (*script).litter, "coherent": (*script).coherent, "mode": (*script).mode, "garble": (*script).garble, "unlink": (*script).unlink, "wipe": (*script).wipe,
+		"litter": (*script).litter, "coherent": (*script).coherent, "mode": (*script).mode, "garble": (*script).garble, "replace": (*script).replace, "unlink": (*script).unlink, "wipe": (*script).wipe,
 		"manifest": (*script).manifest, "object": (*script).object, "objects": (*script).objects, "own": (*script).own, "refuse": (*script).refuse,
 	}
 }
@@ -368,6 +368,15 @@ func (s *script) drain(c command) string {
 // edit writes its input into a file on a host.
 func (s *script) edit(c command) string {
 	return failure(os.WriteFile(s.fleet.Machines[c.args["host"]].Path(c.args["file"]), []byte(strings.Join(c.input, "\n")+"\n"), 0o644))
+}
+
+// replace gives a host's name to another machine; the one before runs on.
+func (s *script) replace(c command) string {
+	before, err := s.fleet.Replace(c.args["host"])
+	if err != nil {
+		return failure(err)
+	}
+	return "the one before: " + before + "\n"
 }
 
 // garble damages the data of a host's etcd member, which ends and does not start any more.

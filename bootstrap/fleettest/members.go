@@ -175,6 +175,15 @@ func (f *Fleet) Reimage(name string) error {
 	return fmt.Errorf("no host %s", name)
 }
 
+// Replace gives a host's name to another machine, which Change gives its address; the one before runs on at its own, under the name that it gives back.
+func (f *Fleet) Replace(name string) (string, error) {
+	before := plan.FormerName(name, f.addresses[name])
+	f.mu.Lock()
+	f.Machines[before] = f.Machines[name]
+	f.mu.Unlock()
+	return before, f.Reimage(name)
+}
+
 func (f *Fleet) setAddress(name string, a netip.Addr) {
 	if f.addresses == nil {
 		f.addresses = map[string]netip.Addr{}

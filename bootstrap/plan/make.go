@@ -42,6 +42,8 @@ type Input struct {
 	Departing []*topology.Host
 	// Absent says why a surge host does not come.
 	Absent map[string]string
+	// Formers are the machines that hosts were, where others have their names at other addresses.
+	Formers []Former
 	// Members is etcd as its members have it; nil where nobody could be asked, for the reason in MembersError.
 	Members      *Members
 	MembersError string
@@ -77,6 +79,7 @@ type maker struct {
 	objectsWait bool
 	// uncordons are nodes that a step lets take pods again.
 	uncordons map[string]bool
+	drained   []string // nodes that are drained for another machine of their name
 	plan      *Plan
 }
 
@@ -93,6 +96,7 @@ func Make(in Input) (*Plan, error) {
 	m.plan.From, m.plan.MaxFailed = in.Target.From, in.Cluster.Upgrade.MaxFailed.Of(m.workers())
 	m.leaveOutAway()
 	m.compareMembers()
+	m.compareFormers()
 	for _, h := range in.Desired.Hosts {
 		seen := in.Seen[h.Name]
 		if seen == nil {

@@ -21,6 +21,7 @@ func (m *maker) roll() {
 		}
 	}
 	m.turn()
+	m.giveBackFormers()
 	m.remember()
 	m.void()
 	m.revive(voters)
@@ -280,7 +281,15 @@ func (m *maker) wakeNetworks() {
 // uncordon lets pods on nodes again that an interrupted run took them off.
 func (m *maker) uncordon() {
 	var out []Action
+	for _, name := range m.drained {
+		if !m.uncordons[name] && !m.skipped(name) {
+			out = append(out, Action{Verb: Uncordon, Node: name, Reason: "the machine that it was has been drained"})
+		}
+	}
 	for _, h := range m.hosts {
+		if slices.Contains(m.drained, h.Name) {
+			continue
+		}
 		if n, ok := m.Nodes[h.Name]; ok && h.IsNode() && n.CordonedByTrivet && !m.uncordons[h.Name] {
 			out = append(out, Action{Verb: Uncordon, Node: h.Name, Reason: "an earlier run took its pods off and did not end"})
 		}
