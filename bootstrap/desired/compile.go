@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/trivet-dev/trivet/bootstrap/release"
@@ -140,25 +139,8 @@ const NFTablesKernel = "5.13"
 
 // KernelBelow compares "6.1.0-18-amd64" with "5.13". What cannot be read is taken as new enough.
 func KernelBelow(kernel, least string) bool {
-	have, want := numbers(kernel), numbers(least)
-	return len(have) == 2 && slices.Compare(have, want) < 0
+	have, ok := release.ReadVersion(kernel)
+	want, _ := release.ReadVersion(least)
+	return ok && have.Minor().Compare(want) < 0
 }
 
-// numbers are the first two of a version.
-func numbers(version string) []int {
-	var out []int
-	for part := range strings.SplitSeq(version, ".") {
-		end := strings.IndexFunc(part, func(r rune) bool { return r < '0' || r > '9' })
-		if end < 0 {
-			end = len(part)
-		}
-		n, err := strconv.Atoi(part[:end])
-		if err != nil {
-			break
-		}
-		if out = append(out, n); len(out) == 2 {
-			break
-		}
-	}
-	return out
-}

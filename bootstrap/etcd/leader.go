@@ -12,15 +12,9 @@ import (
 // MoveLeader gives the leadership to another member when the member `off` has it: to the healthy voter that has applied most. Where off does not lead, or votes alone, it
 // does nothing. It tries until ctx ends, and calls report with each new reason why not.
 func (c *Client) MoveLeader(ctx context.Context, off string, report func(why string)) error {
-	err := until(ctx, report, func(ctx context.Context) error {
-		v, err := c.look(ctx)
-		if err != nil {
-			return err
-		}
-		m, err := v.find(off)
-		voters, _, _ := v.voters()
-		if err != nil || m == nil || voters <= 1 || v.leader() != m.ID {
-			return err
+	err := c.withMember(ctx, off, report, func(ctx context.Context, v *view, m *Member) error {
+		if voters, _, _ := v.voters(); m == nil || voters <= 1 || v.leader() != m.ID {
+			return nil
 		}
 		return v.moveLeader(ctx, *m)
 	})
@@ -86,15 +80,8 @@ const DefragmentFor = 15 * time.Minute
 // over first, and the other voters that are healthy must be a quorum without it. It waits for that until ctx ends, and calls report with each new reason.
 func (c *Client) Defragment(ctx context.Context, name string, report func(why string)) (Defragmented, error) {
 	var out Defragmented
-	err := until(ctx, report, func(ctx context.Context) error {
-		v, err := c.look(ctx)
-		if err != nil {
-			return err
-		}
-		m, err := v.find(name)
+	err := c.withMember(ctx, name, report, func(ctx context.Context, v *view, m *Member) error {
 		switch {
-		case err != nil:
-			return err
 		case m == nil:
 			return refused{errors.New("it is not in the member list")}
 		case v.wrong[m.ID] != "":
@@ -104,7 +91,7 @@ func (c *Client) Defragment(ctx context.Context, name string, report func(why st
 			return err
 		}
 		self := v.asked[m.ID]
-		err = self.askFor(ctx, DefragmentFor, func(ctx context.Context) error {
+		err := self.askFor(ctx, DefragmentFor, func(ctx context.Context) error {
 			_, err := pb.NewMaintenanceClient(self.client.ActiveConnection()).Defragment(ctx, &pb.DefragmentRequest{})
 			return err
 		})

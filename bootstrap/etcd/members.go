@@ -110,15 +110,8 @@ func (v *view) initial(name string, id uint64) []Peer {
 // Promote makes the learner `name` a voting member once it has started and caught up, and the healthy voters would be a quorum of the larger cluster without it. It
 // waits for that until ctx ends, and calls report with each new reason. One that votes already is done.
 func (c *Client) Promote(ctx context.Context, name string, report func(why string)) error {
-	err := until(ctx, report, func(ctx context.Context) error {
-		v, err := c.look(ctx)
-		if err != nil {
-			return err
-		}
-		m, err := v.find(name)
+	err := c.withMember(ctx, name, report, func(ctx context.Context, v *view, m *Member) error {
 		switch {
-		case err != nil:
-			return err
 		case m == nil:
 			return v.notStarted()
 		case !m.Learner:
@@ -130,7 +123,7 @@ func (c *Client) Promote(ctx context.Context, name string, report func(why strin
 		if ok, sum := CanPromote(voters, healthy); !ok {
 			return fmt.Errorf("%s%s", sum, wrong)
 		}
-		err = v.through.ask(ctx, func(ctx context.Context) error {
+		err := v.through.ask(ctx, func(ctx context.Context) error {
 			_, err := v.through.client.MemberPromote(ctx, m.ID)
 			return err
 		})
@@ -162,14 +155,9 @@ func (v *view) notStarted() error {
 // name. It moves the leadership away first. While the other voters that are healthy would not be a quorum without it, it waits until ctx ends, and calls
 // report with each new reason, which has the sum. One that is not in the list any more is done.
 func (c *Client) Remove(ctx context.Context, who string, report func(why string)) error {
-	err := until(ctx, report, func(ctx context.Context) error {
-		v, err := c.look(ctx)
-		if err != nil {
-			return err
-		}
-		m, err := v.find(who)
-		if err != nil || m == nil {
-			return err
+	err := c.withMember(ctx, who, report, func(ctx context.Context, v *view, m *Member) error {
+		if m == nil {
+			return nil
 		}
 		if err := v.mayRemove(*m); err != nil {
 			return err
@@ -181,7 +169,7 @@ func (c *Client) Remove(ctx context.Context, who string, report func(why string)
 			return errors.New("it led, and another leads now") // the sums are done again
 		}
 		by := v.besides(m.ID)
-		err = by.ask(ctx, func(ctx context.Context) error {
+		err := by.ask(ctx, func(ctx context.Context) error {
 			_, err := by.client.MemberRemove(ctx, m.ID)
 			return err
 		})
@@ -228,15 +216,8 @@ func (c *Client) UpdatePeer(ctx context.Context, name, peerURL string, report fu
 	if err := checkPeerURL(peerURL); err != nil {
 		return err
 	}
-	err := until(ctx, report, func(ctx context.Context) error {
-		v, err := c.look(ctx)
-		if err != nil {
-			return err
-		}
-		m, err := v.find(name)
+	err := c.withMember(ctx, name, report, func(ctx context.Context, v *view, m *Member) error {
 		switch at := v.byURL(peerURL); {
-		case err != nil:
-			return err
 		case m == nil:
 			return refused{errors.New("it is not in the member list: add it")}
 		case slices.Equal(m.PeerURLs, []string{peerURL}):

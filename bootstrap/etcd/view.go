@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/trivet-dev/trivet/bootstrap/release"
 )
 
 // view is a cluster at one moment: the member list as a quorum agrees on it, and how each member in it is.
@@ -192,6 +194,21 @@ func until(ctx context.Context, report func(why string), try func(context.Contex
 	}
 }
 
+// withMember tries what is to be done with a member, nil where there is none, until it works, is refused, or ctx ends. Each try begins with a look at all members.
+func (c *Client) withMember(ctx context.Context, who string, report func(why string), do func(ctx context.Context, v *view, m *Member) error) error {
+	return until(ctx, report, func(ctx context.Context) error {
+		v, err := c.look(ctx)
+		if err != nil {
+			return err
+		}
+		m, err := v.find(who)
+		if err != nil {
+			return err
+		}
+		return do(ctx, v, m)
+	})
+}
+
 // checkPeerURL refuses what etcd would not take, or would take and write otherwise.
 func checkPeerURL(peerURL string) error {
 	u, err := url.Parse(peerURL)
@@ -232,7 +249,9 @@ func (c *Client) Membership(ctx context.Context) *Membership {
 		if ok && status.corrupt() {
 			out.Corrupt[m.ID] = true
 		}
-		out.Storage = max(out.Storage, status.Storage) // 3.6.0, 3.7.0: one digit each for years
+		if release.CompareVersions(status.Storage, out.Storage) > 0 {
+			out.Storage = status.Storage
+		}
 	}
 	return out
 }

@@ -4,11 +4,11 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/trivet-dev/trivet/bootstrap/desired"
 	"github.com/trivet-dev/trivet/bootstrap/inventory"
+	"github.com/trivet-dev/trivet/bootstrap/release"
 	"github.com/trivet-dev/trivet/bootstrap/topology"
 	"github.com/trivet-dev/trivet/internal/hostapi"
 )
@@ -22,7 +22,8 @@ func refuseVersion(c *topology.Cluster, cur *inventory.Inventory) error {
 	fail := func(format string, args ...any) error {
 		return fmt.Errorf("%s: cluster %q runs Kubernetes %s and the topology asks for %s: %s", c.KubernetesRange, c.Name, cur.Kubernetes, c.Kubernetes, fmt.Sprintf(format, args...))
 	}
-	was, is := version(cur.Kubernetes), version(c.Kubernetes)
+	was, _ := release.ReadVersion(cur.Kubernetes)
+	is, _ := release.ReadVersion(c.Kubernetes)
 	switch {
 	case !cur.Initialised:
 		return fail("its first bring-up is not finished; finish it with kubernetes = %q, then upgrade", cur.Kubernetes)
@@ -30,7 +31,7 @@ func refuseVersion(c *topology.Cluster, cur *inventory.Inventory) error {
 		return nil
 	case cur.From != "":
 		return fail("its upgrade from %s is not finished; finish it with kubernetes = %q, or go back with kubernetes = %q", cur.From, cur.Kubernetes, cur.From)
-	case slices.Compare(is, was) < 0:
+	case is.Compare(was) < 0:
 		return fail("a release cannot be taken back once its upgrade is finished, since what is stored may be in its form; set kubernetes = %q", cur.Kubernetes)
 	case is[0] != was[0] || is[1] > was[1]+1:
 		return fail("minor releases cannot be skipped (https://kubernetes.io/releases/version-skew-policy); go to %d.%d first", was[0], was[1]+1)
@@ -38,28 +39,12 @@ func refuseVersion(c *topology.Cluster, cur *inventory.Inventory) error {
 	return nil
 }
 
-// version reads "1.37.2".
-func version(s string) []int {
-	var out []int
-	for part := range strings.SplitSeq(s, ".") {
-		n, err := strconv.Atoi(part)
-		if err != nil {
-			n = 0 // releases are known ones
-		}
-		out = append(out, n)
-	}
-	for len(out) < 3 {
-		out = append(out, 0)
-	}
-	return out
-}
-
 // upgrades says whether the cluster is on its way to another release, back whether that is an older one: then nodes go first, since no kubelet may be newer than an API server.
 func (m *maker) upgrades() (yes, back bool) {
 	if m.fresh || m.Target.From == "" {
 		return false, false
 	}
-	return true, slices.Compare(version(m.Target.Kubernetes), version(m.Target.From)) < 0
+	return true, release.CompareVersions(m.Target.Kubernetes, m.Target.From) < 0
 }
 
 // refuseStorage refuses to go back to an etcd that cannot read what is stored.
@@ -67,8 +52,8 @@ func (m *maker) refuseStorage() error {
 	if _, back := m.upgrades(); !back || m.Members == nil || m.Members.Storage == "" {
 		return nil
 	}
-	stored, wanted := version(m.Members.Storage), version(m.Etcd)
-	if slices.Compare(stored[:2], wanted[:2]) <= 0 {
+	stored, _ := release.ReadVersion(m.Members.Storage)
+	if wanted, _ := release.ReadVersion(m.Etcd); stored.Minor().Compare(wanted.Minor()) <= 0 {
 		return nil
 	}
 	return fmt.Errorf("%s: cluster %q cannot go back to Kubernetes %s: all its etcd members are upgraded and store data in the form of etcd %s, which etcd %s does not read; finish the upgrade with kubernetes = %q",

@@ -4,8 +4,6 @@ package release
 
 import (
 	"fmt"
-	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/trivet-dev/trivet/bootstrap/topology"
@@ -82,21 +80,19 @@ func (r *Release) Minor() string { return r.Kubernetes[:strings.LastIndexByte(r.
 
 // atLeast reports whether the release is of the given minor version or a later one.
 func (r *Release) atLeast(minor string) bool {
-	a, _ := numbers(r.Minor() + ".0")
-	b, _ := numbers(minor + ".0")
-	return slices.Compare(a, b) >= 0
+	return version(r.Minor()).Compare(version(minor)) >= 0
 }
 
-// nearest returns the supported release closest to version: of the same minor version, else of the nearest one.
-func nearest(version string) string {
-	want, ok := numbers(strings.TrimPrefix(version, "v"))
-	if !ok {
+// nearest returns the supported release closest to the one asked for: of the same minor version, else of the nearest one.
+func nearest(asked string) string {
+	want, ok := ReadVersion(asked)
+	if !ok || strings.Trim(asked, "v0123456789.") != "" {
 		return ""
 	}
 	var best string
 	var bestDistance int
 	for _, r := range releases {
-		have, _ := numbers(r.Kubernetes)
+		have := version(r.Kubernetes)
 		distance := 0
 		for i, weight := range []int{1_000_000, 1_000, 1} {
 			distance += (have[i] - want[i]) * weight
@@ -107,21 +103,4 @@ func nearest(version string) string {
 		}
 	}
 	return best
-}
-
-// numbers splits "1.37.2", or "1.37", into three numbers.
-func numbers(version string) ([]int, bool) {
-	parts := strings.Split(version, ".")
-	if len(parts) < 2 || len(parts) > 3 {
-		return nil, false
-	}
-	out := make([]int, 3)
-	for i, p := range parts {
-		n, err := strconv.Atoi(p)
-		if err != nil || n < 0 || n > 999 {
-			return nil, false
-		}
-		out[i] = n
-	}
-	return out, true
 }

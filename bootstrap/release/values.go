@@ -275,7 +275,7 @@ func cipherSuites(c *checker, path []string, v any) {
 
 // previousMinor wants the minor version before the release's: components show hidden metrics of no other.
 func previousMinor(c *checker, path []string, v any) {
-	n, _ := numbers(c.release.Minor())
+	n := version(c.release.Minor())
 	before := fmt.Sprintf("%d.%d", n[0], n[1]-1)
 	if s, ok := v.(string); ok && s != "" && s != before {
 		c.wrong(path, v, "must be %q, the minor version before the cluster's", before)
