@@ -87,7 +87,7 @@ func (c *liveCluster) Drain(ctx context.Context, node string, report func(string
 	if err != nil {
 		return err
 	}
-	return client.Drain(ctx, node, kube.DrainOptions{Timeout: c.engine.cluster.Upgrade.DrainTimeout}, report)
+	return client.Drain(ctx, node, kube.DrainOptions{Timeout: c.engine.cluster.Upgrade.DrainTimeout, Force: c.engine.cluster.Upgrade.DrainForce}, report)
 }
 
 // Uncordon implements execute.Cluster.

@@ -18,7 +18,7 @@ type UnmanagedError struct {
 
 // Error implements error.
 func (e *UnmanagedError) Error() string {
-	return fmt.Sprintf("node %s has pods without a controller, which would be lost: %s (delete them, or have a Deployment or a Job make them, and apply again)",
+	return fmt.Sprintf("node %s has pods without a controller, which would be lost: %s (delete them, or have a Deployment or a Job make them, or set drain_force = true in the upgrade block of the topology, and apply again)",
 		e.Node, some(e.Pods))
 }
 

@@ -83,7 +83,7 @@ func (m *maker) departStep(h *topology.Host) Step {
 			stop, rest = split(removeAll(o.Record, "the host "+unwanted(h)), stopsFirst)
 		}
 		if node && len(stop) > 0 {
-			s.Actions = append(s.Actions, Action{Verb: Drain, Node: h.Name, Part: "api", Reason: "the host " + unwanted(h), Disrupts: "its pods, as their PodDisruptionBudgets allow"})
+			s.Actions = append(s.Actions, m.drain(h.Name, "api", "the host "+unwanted(h)))
 		}
 		if recordsUnit(o.Record, apiServerUnit) {
 			s.Guards = append(s.Guards, Gate{Kind: GuardAPI, Hosts: []string{h.Name}})
@@ -96,6 +96,15 @@ func (m *maker) departStep(h *topology.Host) Step {
 		s.Actions = append(s.Actions, Action{Verb: Delete, Node: h.Name, Part: "api", Reason: m.whyDelete(h)})
 	}
 	return s
+}
+
+// drain takes the pods off a node.
+func (m *maker) drain(node, part, reason string) Action {
+	disrupts := "its pods, as their PodDisruptionBudgets allow"
+	if m.Cluster.Upgrade.DrainForce {
+		disrupts += "; those without a controller are lost"
+	}
+	return Action{Verb: Drain, Node: node, Part: part, Reason: reason, Disrupts: disrupts}
 }
 
 // stopsFirst says of a removal that it ends what uses etcd: an API server that loses it while it shuts down waits for it.

@@ -61,7 +61,7 @@ func (m *maker) formerStep(f Former) Step {
 	stop, rest := split(removeAll(o.Record, superseded), stopsFirst)
 	if _, node := m.Nodes[f.Of]; node && recordsUnit(o.Record, kubeletUnit) {
 		m.drained = append(m.drained, f.Of)
-		s.Actions = append(s.Actions, Action{Verb: Drain, Node: f.Of, Part: "api", Reason: superseded, Disrupts: "its pods, as their PodDisruptionBudgets allow"})
+		s.Actions = append(s.Actions, m.drain(f.Of, "api", superseded))
 	}
 	if recordsUnit(o.Record, apiServerUnit) {
 		s.Guards = append(s.Guards, Gate{Kind: GuardAPI, Hosts: []string{f.Host.Name}})

@@ -92,7 +92,7 @@ func (m *maker) nodeStep(h *topology.Host, actions []Action) Step {
 	s := Step{Host: h.Name, Site: h.Site().Name, Actions: actions}
 	ready := Action{Verb: Await, Gate: &Gate{Kind: GateNodes, Hosts: []string{h.Name}}, Part: desired.PartKubelet}
 	if m.drains(h, actions) {
-		drain := Action{Verb: Drain, Node: h.Name, Part: desired.PartKubelet, Reason: "the kubelet is exchanged", Disrupts: "its pods, as their PodDisruptionBudgets allow"}
+		drain := m.drain(h.Name, desired.PartKubelet, "the kubelet is exchanged")
 		s.Actions = slices.Concat([]Action{drain}, actions, []Action{ready, {Verb: Uncordon, Node: h.Name, Part: desired.PartKubelet, Reason: "once it is Ready"}})
 		m.uncordons[h.Name] = true
 	} else if takesAway(actions) {
