@@ -198,9 +198,9 @@ func (d *decoder) decodeMachine(b *block, rack *Rack) Host {
 	h := Host{Rack: rack, Range: b.rng}
 	h.Port = b.port("port", 0)
 	h.User = b.user("user", "")
-	mistakes := len(d.diags)
-	h.Roles = d.decodeRoles(b)
-	if h.Surge = b.boolean("surge", false); h.Surge && len(d.diags) == mistakes && !slices.Equal(h.Roles, []Role{RoleWorker}) {
+	roles, known := d.decodeRoles(b)
+	h.Roles = roles
+	if h.Surge = b.boolean("surge", false); h.Surge && known && !slices.Equal(h.Roles, []Role{RoleWorker}) {
 		b.errorf("roles", "Wrong roles of a surge host", "A host that is there for the time of an upgrade is a worker and nothing else. Write roles = [\"worker\"], or remove surge.")
 	}
 	if s, shown, ok := b.text("product_line"); ok {
@@ -223,15 +223,14 @@ func (d *decoder) decodeMachine(b *block, rack *Rack) Host {
 	return h
 }
 
-func (d *decoder) decodeRoles(b *block) []Role {
+// decodeRoles also says whether that is all of them.
+func (d *decoder) decodeRoles(b *block) (out []Role, known bool) {
 	words := []string{string(RoleControlPlane), string(RoleEtcd), string(RoleWorker)}
-	listed, ok := b.texts("roles")
-	d.holes = d.holes || !ok
-	var out []Role
+	listed, known := b.texts("roles")
 	for _, r := range listed {
 		switch {
 		case !slices.Contains(words, r.v):
-			d.holes = true
+			known = false
 			d.errorf(r.rng, b.rng, "Unknown role", "%s is not one of %s.%s", show(r.v), list(words, "and"), suggest(r.v, words))
 		case slices.Contains(out, Role(r.v)):
 			d.errorf(r.rng, b.rng, "Duplicate role", "%s is in the list twice. Remove one.", show(r.v))
@@ -239,6 +238,7 @@ func (d *decoder) decodeRoles(b *block) []Role {
 			out = append(out, Role(r.v))
 		}
 	}
+	d.holes = d.holes || !known
 	slices.Sort(out)
-	return out
+	return out, known
 }

@@ -22,6 +22,11 @@ region "r" {
           address = ADDRESS
           roles   = ["worker"]
         }
+        host "h3" {
+          address = unknown
+          roles   = unknown
+          surge   = true
+        }
       }
     }
   }

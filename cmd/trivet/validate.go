@@ -50,6 +50,7 @@ type validatedCluster struct {
 	Name       string `json:"name"`
 	Kubernetes string `json:"kubernetes"`
 	Hosts      int    `json:"hosts"`
+	Surge      int    `json:"surge,omitempty"` // hosts that are there for the time of an upgrade, besides
 	Losses     []loss `json:"losses"`
 }
 
@@ -67,7 +68,7 @@ type loss struct {
 func validated(t *topology.Topology) validation {
 	v := validation{Valid: true, Fleet: t.Fleet.Name, Regions: len(t.Regions), Sites: len(t.AllSites()), Hosts: len(t.AllHosts()), Clusters: []validatedCluster{}}
 	for _, c := range t.Clusters {
-		vc := validatedCluster{Name: c.Name, Kubernetes: c.Kubernetes, Hosts: len(c.Hosts)}
+		vc := validatedCluster{Name: c.Name, Kubernetes: c.Kubernetes, Hosts: len(c.Hosts), Surge: len(c.Surge)}
 		for _, l := range topology.Quorum(c) {
 			vc.Losses = append(vc.Losses, loss{string(l.Kind), l.Name, l.MembersLeft, l.MembersTotal, l.ControlPlanesLeft, l.WorkersLeft, l.Quorum})
 		}
@@ -83,7 +84,11 @@ func writeValid(out io.Writer, t *topology.Topology) error {
 		return err
 	}
 	for _, c := range t.Clusters {
-		if _, err := fmt.Fprintf(out, "\nCluster %q, Kubernetes %s, %s\n", c.Name, c.Kubernetes, count(len(c.Hosts), "host")); err != nil {
+		surge := ""
+		if n := len(c.Surge); n > 0 {
+			surge = " and " + count(n, "surge host")
+		}
+		if _, err := fmt.Fprintf(out, "\nCluster %q, Kubernetes %s, %s%s\n", c.Name, c.Kubernetes, count(len(c.Hosts), "host"), surge); err != nil {
 			return err
 		}
 		if err := topology.WriteLossTable(out, topology.Quorum(c)); err != nil {
