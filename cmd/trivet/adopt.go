@@ -14,6 +14,7 @@ import (
 
 	"github.com/trivet-dev/trivet/bootstrap"
 	"github.com/trivet-dev/trivet/bootstrap/adopt"
+	"github.com/trivet-dev/trivet/bootstrap/supply"
 	"github.com/trivet-dev/trivet/bootstrap/topology"
 	"github.com/trivet-dev/trivet/internal/lab"
 )
@@ -79,14 +80,14 @@ func (a *adoption) run(cmd *cobra.Command, target string) error {
 	if err != nil {
 		return err
 	}
-	if err := anyHelper(); err != nil {
+	if err := supply.AnyHelper(); err != nil {
 		return err
 	}
 	s.topology = &topology.Topology{Fleet: topology.Fleet{SSH: o.SSH}}
 	s.view = a.openView(s.out, cmd.ErrOrStderr())
 	defer s.view.close()
 	o.Describe = a.describe
-	o.Options = bootstrap.Options{Helper: helperPath, SudoPassword: s.sudoPassword, Passphrase: s.passphrase, Events: s.view.event}
+	o.Options = bootstrap.Options{Helper: supply.Helper, SudoPassword: s.sudoPassword, Passphrase: s.passphrase, Events: s.view.event}
 	if s.access != nil {
 		o.NetworkNamespace = s.access.NetworkNamespace
 	}
