@@ -35,6 +35,9 @@
 // What belongs to somebody else is looked for before the first operation of a step: data folders with content, interfaces, control groups. A step that is refused for it
 // leaves nothing on a host that had no record.
 //
+// Commands of the user's (hooks) are no items: what they did cannot be recorded together with their doing it. Those that must not be lost are in the record as owed before
+// anything after that is done, and leave it once they have ended well. Unlike an operation, a hook is not finished when its step is cancelled: it is ended.
+//
 // The record is never guessed. A record that does not read, or is gone while its previous version is there, is an error, and the helper
 // then refuses to change anything.
 package hostd

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -101,13 +102,48 @@ func TestHookEnded(t *testing.T) {
 				t.Errorf("it ended with %v", err)
 			}
 			pid := readPID(t, pids)
-			for deadline := time.Now().Add(10 * time.Second); alive(pid); time.Sleep(10 * time.Millisecond) { // a signal takes its time
-				if time.Now().After(deadline) {
+			t.Cleanup(func() { // where it failed
+				if alive(pid) {
 					_ = syscall.Kill(pid, syscall.SIGKILL)
-					t.Fatalf("the hook's child %d is there still", pid)
 				}
-			}
+			})
+			until(t, "the hook's child is gone", func() bool { return !alive(pid) }) // a signal takes its time
 		})
+	}
+}
+
+// TestHookDiesWithItsHelper kills a helper, which then cannot end anything any more.
+func TestHookDiesWithItsHelper(t *testing.T) {
+	const variable = "TRIVET_TEST_HOOK_PID"
+	if pids := os.Getenv(variable); pids != "" { // the helper
+		_ = realHooks(newMachine(t)).Step(t.Context(), testStep(shellHook(time.Hour, "echo $$ >$PIDS.new; mv $PIDS.new $PIDS; exec sleep 3600", "PIDS="+pids)), nil)
+		return
+	}
+	pids := filepath.Join(t.TempDir(), "pid")
+	helper := exec.Command(os.Args[0], "-test.run=^TestHookDiesWithItsHelper$")
+	helper.Env = append(os.Environ(), variable+"="+pids, "TMPDIR="+t.TempDir())
+	if err := helper.Start(); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the hook runs", func() bool {
+		_, err := os.Stat(pids)
+		return err == nil
+	})
+	if err := helper.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = helper.Wait() // killed
+	pid := readPID(t, pids)
+	until(t, "the hook is gone", func() bool { return !alive(pid) })
+}
+
+// until waits for something that happens by itself.
+func until(t *testing.T, what string, so func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !so(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited in vain until %s", what)
+		}
 	}
 }
 
