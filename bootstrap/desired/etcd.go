@@ -88,11 +88,12 @@ func (b *builder) etcdGuard() {
 }
 
 // etcdServers lists the client addresses of the members that an API server asks: the one of its own host alone where there is one, else all. etcd's client spreads requests over
-// what it is given, and takes half a minute to give up a member in a site that was cut off; whoever asks an API server goes by its readiness, which its member decides.
+// what it is given, and takes half a minute to give up a member in a site that was cut off; whoever asks an API server goes by its readiness, which its member decides. That of its
+// own host is asked over the loopback interface: a host with a new address changes its member first, and its API server goes on as soon as that is done.
 func (b *builder) etcdServers() []string {
 	url := func(a netip.Addr) string { return "https://" + netip.AddrPortFrom(a, 2379).String() }
 	if b.host.Has(topology.RoleEtcd) {
-		return []string{url(b.host.Address)}
+		return []string{url(netip.AddrFrom4([4]byte{127, 0, 0, 1}))}
 	}
 	var out []string
 	for _, h := range b.cluster.HostsWith(topology.RoleEtcd) {

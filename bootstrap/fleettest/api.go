@@ -6,6 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/netip"
+	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -123,9 +126,41 @@ func (a *API) EtcdHealthy(ctx context.Context, members []string, _ func(string))
 	return errors.Join(errs...)
 }
 
-// APIReady wants the API server to run on every control plane.
+// APIReady wants the API server to run on every control plane, and to reach a member of etcd where its unit says that there is one.
 func (a *API) APIReady(ctx context.Context, hosts []string, _ func(string)) error {
-	return errors.Join(a.gate(ctx, plan.GateAPI), a.running("kube-apiserver.service", hosts))
+	var errs []error
+	for _, h := range hosts {
+		errs = append(errs, a.serves(h))
+	}
+	return errors.Join(append(errs, a.gate(ctx, plan.GateAPI))...)
+}
+
+var etcdServers = regexp.MustCompile(`--etcd-servers=(\S+)`)
+
+func (a *API) serves(host string) error {
+	if err := a.running("kube-apiserver.service", []string{host}); err != nil {
+		return err
+	}
+	unit, err := os.ReadFile(a.fleet.Machines[host].Path("/etc/systemd/system/kube-apiserver.service"))
+	if err != nil {
+		return err
+	}
+	var asked []string
+	if m := etcdServers.FindSubmatch(unit); m != nil {
+		asked = strings.Split(string(m[1]), ",")
+	}
+	for _, url := range asked {
+		member := host
+		if at, err := netip.ParseAddrPort(strings.TrimPrefix(url, "https://")); err != nil {
+			return err
+		} else if !at.Addr().IsLoopback() {
+			member = a.fleet.at(at.Addr())
+		}
+		if member != "" && a.running(desired.EtcdUnit, []string{member}) == nil {
+			return nil
+		}
+	}
+	return fmt.Errorf("the API server on host %s reaches none of its members of etcd: %s", host, strings.Join(asked, ", "))
 }
 
 // NodesReady wants a Node object and a running kubelet for every node.
@@ -170,7 +205,7 @@ func (a *API) APISpare(ctx context.Context, host string, _ func(string)) error {
 		return err
 	}
 	for _, h := range a.fleet.Cluster.HostsWith(topology.RoleControlPlane) {
-		if h.Name != host && a.running("kube-apiserver.service", []string{h.Name}) == nil {
+		if h.Name != host && a.serves(h.Name) == nil {
 			return nil
 		}
 	}
