@@ -58,6 +58,9 @@ func (e *Engine) destroy(ctx context.Context, epoch uint64) error {
 	}, p)
 }
 
+// Inventory is what the cluster remembers of itself, from those control planes that answer; nil before the first bring-up.
+func (e *Engine) Inventory(ctx context.Context) (*inventory.Inventory, error) { return e.memory(ctx) }
+
 // memory reads the cluster's inventory from those control planes that answer; nil before the first bring-up.
 func (e *Engine) memory(ctx context.Context) (*inventory.Inventory, error) {
 	seen, failed := e.observe(ctx, e.connectedVoters(), hostapi.ObserveRequest{})

@@ -48,14 +48,16 @@ func (d *decoder) decodeFleet(doc *block) Fleet {
 	return f
 }
 
+// DefaultSSH is what holds when nobody says anything.
+func DefaultSSH() SSH {
+	return SSH{HostKeys: HostKeysStrict, Agent: true, ConnectTimeout: 15 * time.Second, KeepAlive: 10 * time.Second, Parallel: 32}
+}
+
 // defaultSSH is what holds when the topology says nothing.
 func (d *decoder) defaultSSH() SSH {
-	s := SSH{
-		HostKeys:       HostKeysStrict,
-		Agent:          true,
-		ConnectTimeout: 15 * time.Second,
-		KeepAlive:      10 * time.Second,
-		Parallel:       32,
+	s := DefaultSSH()
+	if d.opts.SSH != nil {
+		s = *d.opts.SSH
 	}
 	if a := d.opts.Access; a != nil {
 		s.User, s.PrivateKey, s.KnownHosts = a.User, a.PrivateKey, a.KnownHosts

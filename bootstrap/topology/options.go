@@ -32,6 +32,9 @@ type Options struct {
 	// what is read from it stays empty. Empty: there is none.
 	Unknown string
 
+	// SSH, when set, holds where the topology says nothing.
+	SSH *SSH
+
 	// Access, when set, replaces all that says how hosts are reached and who can decrypt the cluster's keys.
 	Access *Access
 }

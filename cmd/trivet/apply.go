@@ -105,30 +105,11 @@ func (s *session) applied(p *plan.Plan, start time.Time, err error) error {
 	return err
 }
 
-// replans bounds how often an apply without a saved plan plans again because hosts changed meanwhile.
-const replans = 5
-
-// planAndApply plans, shows, asks and applies. Where hosts changed after the plan was made, as they do while the helpers of an interrupted run end their last operation, it
-// begins again: nothing was done then, and what is applied is always what was shown.
-//
-// A plan on which others follow is answered for with them: they are stages of one change, and none of them takes back what the first one promises.
+// planAndApply plans, shows, asks and applies.
 func (s *session) planAndApply(ctx context.Context, e *bootstrap.Engine, yes, full bool) (*plan.Plan, error) {
-	for try := 1; ; try++ {
-		p, err := e.Plan(ctx)
-		if err != nil {
-			return nil, err
-		}
-		err = s.carryOut(ctx, e, p, yes, full)
-		if err == nil && p.GoesOn {
-			try, yes = 0, true
-			continue
-		}
-		var stale *bootstrap.StaleError
-		if err == nil || try == replans || !errors.As(err, &stale) {
-			return p, err
-		}
+	return e.Converge(ctx, func(p *plan.Plan, follows bool) error { return s.carryOut(ctx, e, p, yes || follows, full) }, func(stale *bootstrap.StaleError) {
 		s.say("Planning again: since the plan was made, %s changed.", strings.Join(stale.Changed, ", "))
-	}
+	})
 }
 
 func (s *session) carryOut(ctx context.Context, e *bootstrap.Engine, p *plan.Plan, yes, full bool) error {
