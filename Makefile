@@ -35,12 +35,12 @@ requirements:
 	fi
 
 test: requirements
-	@test -z "$$(gofmt -l bootstrap cmd internal templates test)" || { gofmt -l bootstrap cmd internal templates test; echo "run make fmt" >&2; exit 1; }
+	@test -z "$$(gofmt -l bootstrap cmd internal provider templates test)" || { gofmt -l bootstrap cmd internal provider templates test; echo "run make fmt" >&2; exit 1; }
 	go vet ./...
 	go test ./...
 
 fmt:
-	gofmt -w bootstrap cmd internal templates test
+	gofmt -w bootstrap cmd internal provider templates test
 
 # The files of the release, in the user's cache: downloaded, or built from source where upstream does not answer. Skips what is there.
 artifacts: requirements build

@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/trivet-dev/trivet/bootstrap"
 	"github.com/trivet-dev/trivet/bootstrap/supply"
 	"github.com/trivet-dev/trivet/internal/artifact"
 )
@@ -107,7 +108,7 @@ func (g *global) kubectl(cmd *cobra.Command, args []string) error {
 	// The tunnel outlasts an interruption, so that kubectl can end in its own way.
 	ctx, cancel := context.WithCancel(context.WithoutCancel(cmd.Context()))
 	served := make(chan error, 1)
-	go func() { served <- serveTunnel(ctx, l, api.Dial, s.tunnelTrouble) }()
+	go func() { served <- bootstrap.ServeTunnel(ctx, l, api.Dial, s.tunnelTrouble) }()
 	err = g.runKubectl(cmd, program, config, args)
 	cancel()
 	<-served // its end is wanted here

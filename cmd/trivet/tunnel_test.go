@@ -8,6 +8,8 @@ import (
 	"net"
 	"testing"
 	"time"
+
+	"github.com/trivet-dev/trivet/bootstrap"
 )
 
 // TestServeTunnel has a connection carried both ways, one that finds no way to the API closed and told of, and the tunnel end with its context although a connection is open.
@@ -27,7 +29,7 @@ func TestServeTunnel(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- serveTunnel(ctx, l, dial, func(err error) { troubles <- err }) }()
+	go func() { ended <- bootstrap.ServeTunnel(ctx, l, dial, func(err error) { troubles <- err }) }()
 
 	connect := func(fails bool) net.Conn {
 		failing <- fails

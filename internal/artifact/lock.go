@@ -60,16 +60,31 @@ func keyOf(e Entry) pinKey {
 	return k
 }
 
+// NewLock is an empty lock that has no file.
+func NewLock() *Lock { return &Lock{pins: map[pinKey]pin{}} }
+
 // LoadLock reads a lock file. One that does not exist yet is empty.
 func LoadLock(path string) (*Lock, error) {
-	l := &Lock{path: path, pins: map[pinKey]pin{}}
 	b, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
+		l := NewLock()
+		l.path = path
 		return l, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("lock file: %w", err)
 	}
+	l, err := ParseLock(path, b)
+	if err != nil {
+		return nil, err
+	}
+	l.path = path
+	return l, nil
+}
+
+// ParseLock reads the text of a lock file, which messages call by the name. The lock has no file: Save does nothing.
+func ParseLock(path string, b []byte) (*Lock, error) {
+	l := NewLock()
 	var file lockFile
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.DisallowUnknownFields()
@@ -188,9 +203,31 @@ func (l *Lock) Pin(e Entry) error {
 func (l *Lock) Save() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.changed {
+	if !l.changed || l.path == "" {
 		return nil
 	}
+	b, err := l.marshal()
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(l.path), 0o755); err != nil {
+		return err
+	}
+	if err := writeAtomically(l.path, b); err != nil {
+		return fmt.Errorf("lock file: %w", err)
+	}
+	l.changed = false
+	return nil
+}
+
+// Marshal is the text of the lock as a file has it.
+func (l *Lock) Marshal() ([]byte, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.marshal()
+}
+
+func (l *Lock) marshal() ([]byte, error) {
 	file := lockFile{Format: lockFormat, Artifacts: make([]pin, 0, len(l.pins))}
 	for _, p := range l.pins {
 		file.Artifacts = append(file.Artifacts, p)
@@ -201,15 +238,5 @@ func (l *Lock) Save() error {
 			cmp.Compare(a.Distribution, b.Distribution), cmp.Compare(a.Package, b.Package))
 	})
 	b, err := json.MarshalIndent(file, "", "  ")
-	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(filepath.Dir(l.path), 0o755); err != nil {
-		return err
-	}
-	if err := writeAtomically(l.path, append(b, '\n')); err != nil {
-		return fmt.Errorf("lock file: %w", err)
-	}
-	l.changed = false
-	return nil
+	return append(b, '\n'), err
 }

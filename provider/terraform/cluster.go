@@ -1,0 +1,603 @@
+package terraform
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"sort"
+	"strings"
+
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+	"github.com/hashicorp/terraform-plugin-go/tftypes"
+
+	"github.com/trivet-dev/trivet/bootstrap"
+	"github.com/trivet-dev/trivet/bootstrap/inventory"
+	"github.com/trivet-dev/trivet/bootstrap/plan"
+	"github.com/trivet-dev/trivet/bootstrap/topology"
+	"github.com/trivet-dev/trivet/internal/hostapi"
+	"github.com/trivet-dev/trivet/provider/input"
+)
+
+// clusterResource is trivet_cluster.
+type clusterResource struct{ client *client }
+
+var (
+	_ resource.ResourceWithConfigure      = (*clusterResource)(nil)
+	_ resource.ResourceWithValidateConfig = (*clusterResource)(nil)
+	_ resource.ResourceWithModifyPlan     = (*clusterResource)(nil)
+	_ resource.ResourceWithImportState    = (*clusterResource)(nil)
+	_ resource.ResourceWithIdentity       = (*clusterResource)(nil)
+)
+
+// Metadata implements resource.Resource.
+func (r *clusterResource) Metadata(_ context.Context, _ resource.MetadataRequest, resp *resource.MetadataResponse) {
+	resp.TypeName = "trivet_cluster"
+	resp.ResourceBehavior.MutableIdentity = true // the address is where a control plane is found, which may change
+}
+
+// Configure implements resource.ResourceWithConfigure.
+func (r *clusterResource) Configure(_ context.Context, req resource.ConfigureRequest, _ *resource.ConfigureResponse) {
+	r.client, _ = req.ProviderData.(*client)
+}
+
+// object reads attributes.
+func object(raw tftypes.Value, diags *diag.Diagnostics) input.Object {
+	v, err := values(raw)
+	if err != nil {
+		diags.AddError("Value not readable", "This is a mistake in the provider; please report it: "+err.Error()+".")
+		return nil
+	}
+	o, _ := v.(input.Object)
+	return o
+}
+
+// ValidateConfig implements resource.ResourceWithValidateConfig.
+func (r *clusterResource) ValidateConfig(_ context.Context, req resource.ValidateConfigRequest, resp *resource.ValidateConfigResponse) {
+	o := object(req.Config.Raw, &resp.Diagnostics)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	_, diags := r.client.fleet(o)
+	resp.Diagnostics.Append(diags...)
+	for name, words := range map[string][]string{"on_destroy": onDestroyWords, "unreachable": unreachableWords} {
+		if s, ok := o[name].(string); ok && !slices.Contains(words, s) {
+			resp.Diagnostics.AddAttributeError(path.Root(name), "Wrong "+name, fmt.Sprintf("%q is not one of %s.", s, strings.Join(words, " and ")))
+		}
+	}
+}
+
+// ModifyPlan implements resource.ResourceWithModifyPlan. It contacts nothing: a plan is made again during the apply, and has to come out the same.
+func (r *clusterResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
+	state := object(req.State.Raw, &resp.Diagnostics)
+	if req.Plan.Raw.IsNull() {
+		protect(state, &resp.Diagnostics)
+		return
+	}
+	config := object(req.Config.Raw, &resp.Diagnostics)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	f, diags := r.client.fleet(config)
+	if diags.HasError() {
+		resp.Diagnostics.Append(diags...) // the values are better known than when the configuration was validated
+		return
+	}
+	if req.State.Raw.IsNull() {
+		state = input.Object{}
+	} else if state["name"] != config["name"] {
+		protect(state, &resp.Diagnostics) // it is replaced
+		state = input.Object{}
+	}
+	prior := nodesOf(state["nodes"])
+	if f.cluster == nil {
+		if len(prior) > 0 {
+			refuseBlind(config, prior, &resp.Diagnostics)
+		}
+		return // nodes and connection stay unknown
+	}
+	refuseEtcd(f, prior, &resp.Diagnostics)
+	open := map[string]bool{}
+	hosts, _ := config["hosts"].(input.Object)
+	rest := input.Object{}
+	for k, v := range config {
+		if k != "hosts" {
+			rest[k] = v
+		}
+	}
+	for _, h := range f.cluster.Hosts {
+		open[h.Name] = unknown(rest) || unknown(withoutAddresses(hosts[h.Name]))
+	}
+	set(ctx, &resp.Plan, &resp.Diagnostics, "nodes", nodesValue(planNodes(f, open, prior), true))
+	id, _ := state["id"].(string)
+	set(ctx, &resp.Plan, &resp.Diagnostics, "access", connectionValue(f, id))
+}
+
+// withoutAddresses leaves out what says where a host is: its setup does not follow from that.
+func withoutAddresses(v any) any {
+	o, _ := v.(input.Object)
+	out := input.Object{}
+	for k, x := range o {
+		if k != "address" && k != "ssh_address" && k != "ssh_host_key" {
+			out[k] = x
+		}
+	}
+	return out
+}
+
+func set(ctx context.Context, p *tfsdk.Plan, diags *diag.Diagnostics, name string, v any) {
+	diags.Append(p.SetAttribute(ctx, path.Root(name), v)...)
+}
+
+// protect refuses to destroy a cluster that is protected.
+func protect(state input.Object, diags *diag.Diagnostics) {
+	if on, _ := state["deletion_protection"].(bool); on {
+		diags.AddAttributeError(path.Root("deletion_protection"), "Cluster is protected",
+			fmt.Sprintf("Cluster %q would be destroyed, and deletion_protection is on. Set it to false and apply that first. Nothing was changed.", state["name"]))
+	}
+}
+
+// refuseEtcd refuses to take away more than one etcd member at once, or to move more than one, before a machine is touched: Terraform destroys machines before this resource is updated,
+// and a quorum that is lost with them cannot be brought back by the rest.
+func refuseEtcd(f *fleet, prior map[string]node, diags *diag.Diagnostics) {
+	var gone []string
+	members := 0
+	for name, was := range prior {
+		if !slices.Contains(was.Roles, string(topology.RoleEtcd)) {
+			continue
+		}
+		members++
+		i := slices.IndexFunc(f.cluster.Hosts, func(h *topology.Host) bool { return h.Name == name })
+		switch {
+		case i < 0 || !f.cluster.Hosts[i].Has(topology.RoleEtcd):
+			gone = append(gone, name+" is removed")
+		case !f.cluster.Hosts[i].Address.IsValid():
+			gone = append(gone, name+" gets an address that is not known yet, so perhaps another machine")
+		case f.cluster.Hosts[i].Address.String() != was.Address:
+			gone = append(gone, fmt.Sprintf("%s moves from %s to %s", name, was.Address, f.cluster.Hosts[i].Address))
+		}
+	}
+	tooMany(members, gone, diags)
+}
+
+// refuseBlind is refuseEtcd where the hosts are not known yet.
+func refuseBlind(config input.Object, prior map[string]node, diags *diag.Diagnostics) {
+	members := 0
+	for _, was := range prior {
+		if slices.Contains(was.Roles, string(topology.RoleEtcd)) {
+			members++
+		}
+	}
+	if _, unknown := config["hosts"].(input.Unknown); unknown && members > 1 {
+		tooMany(members, []string{"which hosts there will be is not known yet", "none of the members is certain to stay"}, diags)
+	}
+}
+
+func tooMany(members int, gone []string, diags *diag.Diagnostics) {
+	if len(gone) < 2 {
+		return
+	}
+	sort.Strings(gone)
+	diags.AddAttributeError(path.Root("hosts"), "Too many etcd members change at once",
+		fmt.Sprintf("Of %d etcd members, %s need a quorum of %d. This plan changes %d of them: %s. Terraform destroys machines before the cluster can do without them, so change one, apply, and then the next. Nothing was changed.",
+			members, "writes", topology.Majority(members), len(gone), strings.Join(gone, "; ")))
+}
+
+// policy is what holds of a setting: the provider's own goes before the resource's.
+func policy(overriding string, o input.Object, name, otherwise string) string {
+	if overriding != "" {
+		return overriding
+	}
+	if s, ok := o[name].(string); ok {
+		return s
+	}
+	return otherwise
+}
+
+// ready fails where the provider is not configured well enough to contact hosts.
+func (r *clusterResource) ready(diags *diag.Diagnostics) bool {
+	if r.client == nil || r.client.unknown != "" {
+		what := "It"
+		if r.client != nil {
+			what = r.client.unknown
+		}
+		diags.AddError("Provider not configured", what+" of the provider block is not known yet, so that no host can be contacted. Apply what it depends on first, with -target.")
+		return false
+	}
+	return true
+}
+
+// Create implements resource.Resource. A create that fails leaves nothing in the state, so that the next apply creates again; what was done is recorded on the hosts, and it goes on from
+// there.
+func (r *clusterResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
+	planned := object(req.Plan.Raw, &resp.Diagnostics)
+	if resp.Diagnostics.HasError() || !r.ready(&resp.Diagnostics) {
+		return
+	}
+	fail := func(summary string, err error) {
+		resp.State.RemoveResource(ctx)
+		resp.Diagnostics.AddError(summary, err.Error())
+	}
+	f, diags := r.client.fleet(planned)
+	if resp.Diagnostics.Append(diags...); diags.HasError() {
+		return
+	}
+	e, err := r.client.connect(ctx, f, nil)
+	if err != nil {
+		fail("Cluster not created", err)
+		return
+	}
+	defer e.Close()
+	if err := r.reachable(e, planned); err != nil {
+		fail("Cluster not created", err)
+		return
+	}
+	adopt, _ := planned["adopt"].(bool)
+	inv, err := e.Inventory(ctx)
+	if err != nil {
+		fail("Cluster not created", err)
+		return
+	}
+	if inv != nil && inv.Initialised && !adopt {
+		fail("Cluster exists already", fmt.Errorf("the hosts have a cluster %q (id %s) that is complete. Bring it into the state with `terraform import`, or take it over with adopt = true", inv.Cluster, inv.ClusterID))
+		return
+	}
+	left, err := converge(ctx, e, r.policyUnreachable(planned))
+	if err != nil {
+		fail("Cluster not created", fmt.Errorf("%w\n\n%s", err, leftover(context.WithoutCancel(ctx), e, f)))
+		return
+	}
+	resp.State.Raw = req.Plan.Raw
+	r.store(ctx, e, f, planned, nil, left, &resp.State, resp.Private, &resp.Diagnostics)
+	setIdentity(ctx, resp.Identity, f, &resp.Diagnostics)
+}
+
+// leftover names what a failed create left on hosts.
+func leftover(ctx context.Context, e *session, f *fleet) string {
+	const goOn = "Nothing is in the state. What was done is recorded on the hosts: run `terraform apply` again to go on from there."
+	s, err := e.Status(ctx)
+	if err != nil {
+		return goOn
+	}
+	var names []string
+	for _, h := range s.Hosts {
+		if h.Managed {
+			names = append(names, h.Name)
+		}
+	}
+	if len(names) == 0 {
+		return "Nothing is in the state, and no host keeps anything: run `terraform apply` again."
+	}
+	return fmt.Sprintf("%s To give the hosts back instead, put the topology (`normalised` of the data source trivet_topology, or your own text) into a file and run `trivet destroy -f FILE`. Hosts that have something of cluster %q: %s.",
+		goOn, f.cluster.Name, strings.Join(names, ", "))
+}
+
+func (r *clusterResource) policyUnreachable(o input.Object) string {
+	return policy(r.client.unreachable, o, "unreachable", unreachableFail)
+}
+
+// reachable fails where hosts do not answer and have to.
+func (r *clusterResource) reachable(e *session, o input.Object) error {
+	err := e.Unreachable()
+	if err == nil || r.policyUnreachable(o) == unreachableForget && len(e.Hosts()) > 0 {
+		return nil
+	}
+	return fmt.Errorf("hosts that do not answer, so that nothing was done:\n%w\n\nTo go on without them, set unreachable = \"forget\" in the provider block", err)
+}
+
+// converge plans and applies, and names the hosts that were left out. They are an error unless they may be.
+func converge(ctx context.Context, e *session, unreachable string) (left []string, err error) {
+	_, err = e.Converge(ctx, func(p *plan.Plan, _ bool) error {
+		if p.Empty() {
+			return e.Settle(ctx, p)
+		}
+		return e.Apply(ctx, p)
+	}, func(*bootstrap.StaleError) {})
+	var partial *bootstrap.PartialError
+	if errors.As(err, &partial) && unreachable == unreachableForget {
+		for _, s := range partial.Skipped {
+			left = append(left, s.Host)
+		}
+		return left, nil
+	}
+	return nil, err
+}
+
+// private is what the provider keeps beside the state.
+type private struct {
+	// Record is what the cluster was like when the state was written: an update refuses another one.
+	Record string `json:"record"`
+	// Left are hosts that an apply left out. Once they answer, a plan shows them.
+	Left []string `json:"left,omitempty"`
+}
+
+func (p private) marshal() []byte {
+	b, err := json.Marshal(p)
+	if err != nil {
+		panic("provider: " + err.Error()) // it holds plain data only
+	}
+	return b
+}
+
+type privateReader interface {
+	GetKey(ctx context.Context, key string) ([]byte, diag.Diagnostics)
+}
+
+// privateOf reads what is kept beside the state; ok is false where nothing is, as in a state that was imported.
+func privateOf(ctx context.Context, from privateReader) (p private, ok bool) {
+	b, _ := from.GetKey(ctx, privateKey)
+	return p, b != nil && json.Unmarshal(b, &p) == nil
+}
+
+const privateKey = "record"
+
+// recordOf is a digest of what must not have changed between a plan and its apply.
+func recordOf(inv *inventory.Inventory) string {
+	var hosts []any
+	for _, h := range inv.Hosts {
+		hosts = append(hosts, h.Name, h.Address, h.MachineID, h.Roles)
+	}
+	b, err := json.Marshal([]any{inv.ClusterID, inv.Kubernetes, inv.From, inv.Destroying, hosts})
+	if err != nil {
+		panic("provider: " + err.Error()) // an inventory holds plain data only
+	}
+	return hostapi.Digest(b)[:16]
+}
+
+type privateState interface {
+	SetKey(ctx context.Context, key string, value []byte) diag.Diagnostics
+}
+
+// store writes what was planned into the state, with what the cluster is now.
+func (r *clusterResource) store(ctx context.Context, e *session, f *fleet, attributes input.Object, prior map[string]node, left []string, state *tfsdk.State, p privateState, diags *diag.Diagnostics) {
+	ctx = context.WithoutCancel(ctx) // what was done shall be known
+	inv, err := e.Inventory(ctx)
+	if err == nil && inv == nil {
+		err = errors.New("no control plane has the cluster's inventory")
+	}
+	if err != nil {
+		diags.AddError("State of the cluster not readable", err.Error())
+		return
+	}
+	s, err := e.Status(ctx)
+	if err != nil {
+		diags.AddError("State of the cluster not readable", err.Error())
+		return
+	}
+	nodes := seenNodes(f, s, inv, prior)
+	asPlanned(nodes, attributes["nodes"])
+	for name, v := range map[string]any{"id": inv.ClusterID, "nodes": nodesValue(nodes, false), "access": connectionValue(f, inv.ClusterID)} {
+		diags.Append(state.SetAttribute(ctx, path.Root(name), v)...)
+	}
+	diags.Append(p.SetKey(ctx, privateKey, private{recordOf(inv), left}.marshal())...)
+}
+
+// asPlanned keeps what a plan promised of nodes: what is otherwise by now, as drift that came during the apply, is found by the next refresh.
+func asPlanned(nodes map[string]node, planned any) {
+	for name, want := range nodesOf(planned) {
+		n, ok := nodes[name]
+		if !ok {
+			n = want
+		}
+		keep := func(have *string, want string) {
+			if want != "" {
+				*have = want
+			}
+		}
+		keep(&n.Address, want.Address)
+		keep(&n.Kubernetes, want.Kubernetes)
+		keep(&n.Configuration, want.Configuration)
+		keep(&n.MachineID, want.MachineID)
+		keep(&n.HostKey, want.HostKey)
+		if want.Roles != nil {
+			n.Roles = want.Roles
+		}
+		n.Drift = want.Drift
+		nodes[name] = n
+	}
+}
+
+func setIdentity(ctx context.Context, id *tfsdk.ResourceIdentity, f *fleet, diags *diag.Diagnostics) {
+	if id == nil {
+		return
+	}
+	address := ""
+	if cps := f.cluster.HostsWith(topology.RoleControlPlane); len(cps) > 0 {
+		if address = cps[0].SSHAddress; address == "" {
+			address = cps[0].Address.String()
+		}
+	}
+	diags.Append(id.SetAttribute(ctx, path.Root("name"), f.cluster.Name)...)
+	diags.Append(id.SetAttribute(ctx, path.Root("address"), address)...)
+}
+
+// Read implements resource.Resource. It drops nothing because a host does not answer.
+func (r *clusterResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
+	state := object(req.State.Raw, &resp.Diagnostics)
+	if resp.Diagnostics.HasError() || r.client == nil || r.client.unknown != "" {
+		return // nobody can be asked yet: the state stays as it is
+	}
+	f, diags := r.client.fleet(state)
+	if diags.HasError() || f.cluster == nil {
+		resp.Diagnostics.AddWarning("Cluster not read", fmt.Sprintf("What the state describes is not a topology by the rules of this version, so that the hosts were not asked. The next apply brings the state up to date. %s", firstError(diags)))
+		return
+	}
+	keep := func(err error) {
+		resp.Diagnostics.AddWarning("Cluster not read", fmt.Sprintf("The state is kept as it was: %v", err))
+	}
+	e, err := r.client.connect(ctx, f, nil)
+	if err != nil {
+		keep(err)
+		return
+	}
+	defer e.Close()
+	inv, err := e.Inventory(ctx)
+	if err != nil {
+		keep(err)
+		return
+	}
+	if inv == nil {
+		if err := e.Unreachable(); err != nil {
+			keep(fmt.Errorf("the control planes that answer know of no cluster, and others do not answer:\n%w", err))
+			return
+		}
+		resp.State.RemoveResource(ctx) // every control plane answers, and none has a cluster
+		return
+	}
+	s, err := e.Status(ctx)
+	if err != nil {
+		keep(err)
+		return
+	}
+	if err := e.Unreachable(); err != nil {
+		resp.Diagnostics.AddWarning("Hosts do not answer", "What the state has of them is kept:\n"+err.Error())
+	}
+	resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root("id"), inv.ClusterID)...)
+	nodes, was := seenNodes(f, s, inv, nodesOf(state["nodes"])), private{}
+	if was, _ = privateOf(ctx, req.Private); len(was.Left) > 0 {
+		was.Left = behind(was.Left, nodes, s)
+	}
+	resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root("nodes"), nodesValue(nodes, false))...)
+	resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root("access"), connectionValue(f, inv.ClusterID))...)
+	resp.Diagnostics.Append(resp.Private.SetKey(ctx, privateKey, private{recordOf(inv), was.Left}.marshal())...)
+	setIdentity(ctx, resp.Identity, f, &resp.Diagnostics)
+}
+
+// behind takes the configuration away from hosts that an apply left out and that answer again, so that a plan shows that they get it; it gives those that the cluster still has.
+func behind(left []string, nodes map[string]node, s *bootstrap.Status) []string {
+	var still []string
+	for _, name := range left {
+		n, ok := nodes[name]
+		if !ok {
+			continue
+		}
+		still = append(still, name)
+		if i := slices.IndexFunc(s.Hosts, func(h bootstrap.HostStatus) bool { return h.Name == name }); i >= 0 && s.Hosts[i].Error == "" {
+			n.Configuration = ""
+			nodes[name] = n
+		}
+	}
+	return still
+}
+
+func firstError(diags diag.Diagnostics) string {
+	for _, d := range diags.Errors() {
+		return d.Summary() + ": " + d.Detail()
+	}
+	return ""
+}
+
+// Update implements resource.Resource. What was done before a failure stays in the state, so that the next plan shows the rest.
+func (r *clusterResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
+	planned := object(req.Plan.Raw, &resp.Diagnostics)
+	state := object(req.State.Raw, &resp.Diagnostics)
+	if resp.Diagnostics.HasError() || !r.ready(&resp.Diagnostics) {
+		return
+	}
+	f, diags := r.client.fleet(planned)
+	if resp.Diagnostics.Append(diags...); diags.HasError() {
+		return
+	}
+	e, err := r.client.connect(ctx, f, nil)
+	if err != nil {
+		resp.Diagnostics.AddError("Cluster not changed", err.Error())
+		return
+	}
+	defer e.Close()
+	if err := r.reachable(e, planned); err != nil {
+		resp.State.Raw = req.State.Raw
+		resp.Diagnostics.AddError("Cluster not changed", err.Error())
+		return
+	}
+	if err := fresh(ctx, e, req.Private); err != nil {
+		resp.State.Raw = req.State.Raw
+		resp.Diagnostics.AddError("Plan is stale", err.Error())
+		return
+	}
+	prior := nodesOf(state["nodes"])
+	left, err := converge(ctx, e, r.policyUnreachable(planned))
+	if err != nil {
+		resp.Diagnostics.AddError("Cluster not changed as planned", err.Error()+"\n\nWhat was done is recorded on the hosts and in the state: run `terraform apply` again to go on.")
+		resp.State.Raw = req.State.Raw
+		state["nodes"] = nil // what is seen counts, nothing was promised
+		var ignored diag.Diagnostics
+		was, _ := privateOf(ctx, req.Private)
+		r.store(ctx, e, f, state, prior, was.Left, &resp.State, resp.Private, &ignored)
+		return
+	}
+	resp.State.Raw = req.Plan.Raw
+	r.store(ctx, e, f, planned, prior, left, &resp.State, resp.Private, &resp.Diagnostics)
+	setIdentity(ctx, resp.Identity, f, &resp.Diagnostics)
+}
+
+// fresh fails where the cluster is another one than when the plan was made.
+func fresh(ctx context.Context, e *session, from privateReader) error {
+	was, ok := privateOf(ctx, from)
+	if !ok {
+		return nil
+	}
+	inv, err := e.Inventory(ctx)
+	if err != nil {
+		return err
+	}
+	if inv == nil || recordOf(inv) != was.Record {
+		return errors.New("the cluster was changed by somebody else since the plan was made, so nothing was done: hosts, roles or the release are others now. Run `terraform plan` again")
+	}
+	return nil
+}
+
+// Delete implements resource.Resource.
+func (r *clusterResource) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {
+	state := object(req.State.Raw, &resp.Diagnostics)
+	if protect(state, &resp.Diagnostics); resp.Diagnostics.HasError() {
+		return
+	}
+	if policy(r.client.onDestroy, state, "on_destroy", onDestroyReset) == onDestroyForget {
+		return
+	}
+	if !r.ready(&resp.Diagnostics) {
+		return
+	}
+	f, diags := r.client.fleet(state)
+	if resp.Diagnostics.Append(diags...); diags.HasError() {
+		return
+	}
+	e, err := r.client.connect(ctx, f, nil)
+	if err != nil {
+		resp.Diagnostics.AddError("Cluster not destroyed", err.Error())
+		return
+	}
+	defer e.Close()
+	if err := e.Destroy(ctx); err != nil {
+		resp.Diagnostics.AddError("Cluster not destroyed", err.Error()+"\n\nHosts that are gone for good keep nothing from being destroyed once they are out of the cluster: set unreachable = \"forget\" in the provider block.")
+	}
+}
+
+// ImportState implements resource.ResourceWithImportState.
+func (r *clusterResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
+	name, address, ok := strings.Cut(req.ID, "@")
+	if req.ID == "" && req.Identity != nil {
+		var n, a types.String
+		resp.Diagnostics.Append(req.Identity.GetAttribute(ctx, path.Root("name"), &n)...)
+		resp.Diagnostics.Append(req.Identity.GetAttribute(ctx, path.Root("address"), &a)...)
+		name, address, ok = n.ValueString(), a.ValueString(), true
+	}
+	if resp.Diagnostics.HasError() || !r.ready(&resp.Diagnostics) {
+		return
+	}
+	if !ok || name == "" || address == "" {
+		resp.Diagnostics.AddError("Wrong import id", fmt.Sprintf("%q is not NAME@ADDRESS: the cluster's name, and where SSH reaches one of its control planes.", req.ID))
+		return
+	}
+	inv, err := r.client.inventoryAt(ctx, name, address)
+	if err != nil {
+		resp.Diagnostics.AddError("Cluster not imported", err.Error())
+		return
+	}
+	r.imported(ctx, inv, resp)
+}

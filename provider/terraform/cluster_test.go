@@ -1,0 +1,417 @@
+package terraform_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/terraform-plugin-framework/providerserver"
+	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
+	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
+	"github.com/hashicorp/terraform-plugin-testing/knownvalue"
+	"github.com/hashicorp/terraform-plugin-testing/plancheck"
+	"github.com/hashicorp/terraform-plugin-testing/statecheck"
+	tf "github.com/hashicorp/terraform-plugin-testing/terraform"
+	"github.com/hashicorp/terraform-plugin-testing/tfjsonpath"
+
+	"github.com/trivet-dev/trivet/bootstrap"
+	"github.com/trivet-dev/trivet/bootstrap/fleettest"
+	"github.com/trivet-dev/trivet/bootstrap/identity"
+	"github.com/trivet-dev/trivet/bootstrap/plan"
+	"github.com/trivet-dev/trivet/internal/remote"
+	"github.com/trivet-dev/trivet/provider/terraform"
+)
+
+var control = []string{"control-plane", "etcd"}
+
+// hosts of a cluster with one control plane and a worker, and of one with three.
+var (
+	small = []fleettest.Host{{Name: "cp1", Site: "s1", Roles: control}, {Name: "w1", Site: "s1", Roles: []string{"worker"}}}
+	three = []fleettest.Host{
+		{Name: "cp1", Site: "s1", Roles: control}, {Name: "cp2", Site: "s2", Roles: control}, {Name: "cp3", Site: "s3", Roles: control},
+		{Name: "w1", Site: "s1", Roles: []string{"worker"}},
+	}
+)
+
+// world is a fleet in memory and the provider over it.
+type world struct {
+	fleet *fleettest.Fleet
+}
+
+func newWorld(t *testing.T, hosts []fleettest.Host) *world {
+	t.Helper()
+	if _, err := lookTerraform(); err != nil {
+		t.Skip("terraform is not on the PATH")
+	}
+	f, err := fleettest.New(fleettest.Dir(t), fleettest.Settings{Hosts: hosts})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &world{fleet: f}
+}
+
+func (w *world) factories() map[string]func() (tfprotov6.ProviderServer, error) {
+	return map[string]func() (tfprotov6.ProviderServer, error){"trivet": providerserver.NewProtocol6WithError(terraform.New("test", w.adapt)())}
+}
+
+func (w *world) adapt(o *bootstrap.Options) {
+	o.Connect, o.Artifacts, o.GateTimeout, o.Now = w.connect, w.fleet, time.Minute, func() time.Time { return fleettest.Now }
+	o.API = func(_ *bootstrap.Engine, id func() (*identity.Identity, error)) bootstrap.API { return w.fleet.API(id) }
+}
+
+// options are those of an engine without a provider.
+func (w *world) options() bootstrap.Options {
+	o := bootstrap.Options{Topology: w.fleet.Topology, Identities: w.fleet.Identities}
+	w.adapt(&o)
+	return o
+}
+
+// connect finds a host by its name, or by its address where only that is known.
+func (w *world) connect(ctx context.Context, h *topologyHost) (remote.Host, error) {
+	if w.fleet.Machines[h.Name] == nil {
+		for _, known := range w.fleet.Cluster.Hosts {
+			if known.Address == h.Address {
+				return w.fleet.Connect(ctx, known)
+			}
+		}
+	}
+	return w.fleet.Connect(ctx, h)
+}
+
+// config writes the configuration of a cluster with these hosts; more is further attributes.
+func (w *world) config(hosts []fleettest.Host, more string) string {
+	return w.configWith(hosts, more, "")
+}
+
+func (w *world) configWith(hosts []fleettest.Host, more, provider string) string {
+	var sites, machines strings.Builder
+	var seen []string
+	for _, h := range hosts {
+		if !slices.Contains(seen, h.Site) {
+			seen = append(seen, h.Site)
+			fmt.Fprintf(&sites, "    %s = { region = \"r\" }\n", h.Site)
+		}
+		address := h.Address
+		if address == "" {
+			address = w.fleet.Cluster.Hosts[slices.IndexFunc(w.fleet.Cluster.Hosts, func(x *topologyHost) bool { return x.Name == h.Name })].Address.String()
+		}
+		fmt.Fprintf(&machines, "    %s = { address = %q, site = %q, roles = [\"%s\"] }\n", h.Name, address, h.Site, strings.Join(h.Roles, `", "`))
+	}
+	return fmt.Sprintf(`
+provider "trivet" {
+  ssh          = { user = "ops" }
+  age_identity = %q
+  %s
+}
+resource "trivet_cluster" "main" {
+  name                = "main"
+  kubernetes          = "1.37.2"
+  age_recipients      = [%q]
+  deletion_protection = false
+  sites = {
+%s  }
+  hosts = {
+%s  }
+%s
+}
+`, w.fleet.Key.String(), provider, w.fleet.Key.Recipient().String(), sites.String(), machines.String(), more)
+}
+
+func (w *world) run(t *testing.T, steps ...resource.TestStep) {
+	t.Helper()
+	resource.UnitTest(t, resource.TestCase{ProtoV6ProviderFactories: w.factories(), Steps: steps})
+}
+
+const main = "trivet_cluster.main"
+
+func at(path ...string) tfjsonpath.Path {
+	p := tfjsonpath.New(path[0])
+	for _, s := range path[1:] {
+		p = p.AtMapKey(s)
+	}
+	return p
+}
+
+// TestLife creates a cluster, finds nothing to do, changes it, mends it, and destroys it.
+func TestLife(t *testing.T) {
+	w := newWorld(t, small)
+	w.run(t,
+		resource.TestStep{
+			Config: w.config(small, ""),
+			ConfigPlanChecks: resource.ConfigPlanChecks{
+				PreApply: []plancheck.PlanCheck{
+					plancheck.ExpectKnownValue(main, at("nodes", "w1", "kubernetes"), knownvalue.StringExact("1.37.2")),
+					plancheck.ExpectUnknownValue(main, at("nodes", "w1", "machine_id")),
+				},
+				PostApplyPostRefresh: []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()},
+			},
+			ConfigStateChecks: []statecheck.StateCheck{
+				statecheck.ExpectKnownValue(main, at("nodes", "w1", "drift"), knownvalue.ListExact(nil)),
+				statecheck.ExpectKnownValue(main, at("access", "name"), knownvalue.StringExact("main")),
+				statecheck.ExpectKnownValue(main, at("id"), knownvalue.NotNull()),
+			},
+		},
+		resource.TestStep{
+			Config: w.config(small, `components = [{ name = "kubelet", settings = { maxPods = 42 } }]`),
+			ConfigPlanChecks: resource.ConfigPlanChecks{
+				PreApply:             []plancheck.PlanCheck{plancheck.ExpectResourceAction(main, plancheck.ResourceActionUpdate)},
+				PostApplyPostRefresh: []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()},
+			},
+		},
+	)
+}
+
+// TestMistakes tells what is wrong at the attribute, before a host is contacted.
+func TestMistakes(t *testing.T) {
+	w := newWorld(t, small)
+	for name, c := range map[string]struct{ config, want string }{
+		"address":   {strings.Replace(w.config(small, ""), `"10.11.1.12"`, `"10.128.0.7"`, 1), `(?s)Overlapping ranges.*\sat\s+hosts\["w1"\]\.address`},
+		"role":      {strings.Replace(w.config(small, ""), `["worker"]`, `["wrker"]`, 1), `(?s)Unknown role.*hosts\["w1"\]\.roles\[0\]`},
+		"component": {w.config(small, `components = [{ name = "kubelet", settings = { maxPodz = 42 } }]`), `(?s)components.*maxPodz`},
+		"release":   {strings.Replace(w.config(small, ""), "1.37.2", "1.2.3", 1), `(?s)kubernetes +=.*1\.2\.3`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w.run(t, resource.TestStep{Config: c.config, PlanOnly: true, ExpectError: regexp.MustCompile(c.want)})
+		})
+	}
+}
+
+// change gives the fleet machines for these hosts, too.
+func (w *world) change(t *testing.T, hosts []fleettest.Host) {
+	t.Helper()
+	if err := w.fleet.Change(fleettest.Settings{Hosts: hosts}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+var worker2 = fleettest.Host{Name: "w2", Site: "s1", Roles: []string{"worker"}}
+
+// TestScale adds a worker and takes it away again: the plan shows that element and no other.
+func TestScale(t *testing.T) {
+	w := newWorld(t, small)
+	more := append(slices.Clone(small), worker2)
+	only := func(before string) plancheck.PlanCheck {
+		return changedNodes{"nodes", []string{before}}
+	}
+	w.run(t,
+		resource.TestStep{Config: w.config(small, "")},
+		resource.TestStep{
+			PreConfig: func() { w.change(t, more) },
+			Config:    w.after(more),
+			ConfigPlanChecks: resource.ConfigPlanChecks{
+				PreApply:             []plancheck.PlanCheck{only("w2")},
+				PostApplyPostRefresh: []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()},
+			},
+			ConfigStateChecks: []statecheck.StateCheck{statecheck.ExpectKnownValue(main, at("nodes", "w2", "machine_id"), knownvalue.NotNull())},
+		},
+		resource.TestStep{
+			Config: w.config(small, ""),
+			ConfigPlanChecks: resource.ConfigPlanChecks{
+				PreApply:             []plancheck.PlanCheck{only("w2")},
+				PostApplyPostRefresh: []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()},
+			},
+		},
+	)
+}
+
+// after is the configuration of hosts that the fleet does not have yet: addresses are those that it will give them.
+func (w *world) after(hosts []fleettest.Host) string {
+	next := map[string]int{}
+	sites := []string{}
+	out := slices.Clone(hosts)
+	for i, h := range hosts {
+		if !slices.Contains(sites, h.Site) {
+			sites = append(sites, h.Site)
+		}
+		if h.Address == "" {
+			out[i].Address = fmt.Sprintf("10.%d.1.%d", 11+slices.Index(sites, h.Site), 11+next[h.Site])
+		}
+		next[h.Site]++
+	}
+	return w.config(out, "")
+}
+
+// TestDrift shows what was changed by hand, by its name, and mends it alone.
+func TestDrift(t *testing.T) {
+	w := newWorld(t, small)
+	w.run(t,
+		resource.TestStep{Config: w.config(small, "")},
+		resource.TestStep{
+			PreConfig: func() {
+				if err := os.Remove(w.fleet.Machines["w1"].Path("/etc/containerd/config.toml")); err != nil {
+					t.Fatal(err)
+				}
+			},
+			Config: w.config(small, ""),
+			ConfigPlanChecks: resource.ConfigPlanChecks{
+				PreApply:             []plancheck.PlanCheck{changedNodes{"nodes", []string{"w1"}}},
+				PostApplyPostRefresh: []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()},
+			},
+		},
+	)
+}
+
+// TestTooManyMembers refuses, at plan, what would take a quorum of etcd away before the cluster can do without it.
+func TestTooManyMembers(t *testing.T) {
+	w := newWorld(t, three)
+	one := []fleettest.Host{three[0], three[3]}
+	moved := slices.Clone(three)
+	moved[1].Address, moved[2].Address = "10.12.1.99", "10.13.1.99"
+	w.run(t,
+		resource.TestStep{Config: w.config(three, "")},
+		resource.TestStep{Config: w.config(one, ""), PlanOnly: true, ExpectError: regexp.MustCompile(`(?s)Too many etcd members.*quorum of 2.*cp2 is removed; cp3 is removed`)},
+		resource.TestStep{Config: w.config(moved, ""), PlanOnly: true, ExpectError: regexp.MustCompile(`(?s)Too many etcd members.*moves\s+from`)},
+		resource.TestStep{
+			Config:   strings.NewReplacer(`"10.12.1.11"`, "terraform_data.vm.output", `"10.13.1.11"`, "terraform_data.vm.output").Replace(w.config(three, "")) + "resource \"terraform_data\" \"vm\" { input = \"10.12.1.11\" }\n",
+			PlanOnly: true, ExpectError: regexp.MustCompile(`(?s)Too many etcd members.*not known\s+yet`),
+		},
+	)
+}
+
+// TestUnknown plans for machines that do not exist yet, host by host, and brings them up once they do.
+func TestUnknown(t *testing.T) {
+	w := newWorld(t, small)
+	w.run(t, resource.TestStep{
+		Config: strings.ReplaceAll(w.config(small, ""), `"10.11.1.12"`, "terraform_data.vm.output") + "resource \"terraform_data\" \"vm\" { input = \"10.11.1.12\" }\n",
+		ConfigPlanChecks: resource.ConfigPlanChecks{
+			PreApply: []plancheck.PlanCheck{
+				plancheck.ExpectUnknownValue(main, at("nodes", "w1", "address")),
+				plancheck.ExpectKnownValue(main, at("nodes", "w1", "configuration"), knownvalue.NotNull()),
+				plancheck.ExpectKnownValue(main, at("nodes", "cp1", "address"), knownvalue.StringExact("10.11.1.11")),
+			},
+			PostApplyPostRefresh: []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()},
+		},
+	})
+}
+
+// TestResumed goes on with a create that failed: nothing is in the state, and the next apply finds what was done.
+func TestResumed(t *testing.T) {
+	w := newWorld(t, small)
+	w.run(t,
+		resource.TestStep{
+			PreConfig:   func() { w.fleet.FailGate(plan.GateNodes, errors.New("planted")) },
+			Config:      w.config(small, ""),
+			ExpectError: regexp.MustCompile(`(?s)Cluster not created.*planted.*run\s+.terraform apply.\s+again.*cp1,\s+w1`),
+		},
+		resource.TestStep{
+			PreConfig: func() { w.fleet.FailGate(plan.GateNodes, nil) },
+			Config:    w.config(small, "adopt = true"),
+			ConfigPlanChecks: resource.ConfigPlanChecks{
+				PreApply:             []plancheck.PlanCheck{plancheck.ExpectResourceAction(main, plancheck.ResourceActionCreate)},
+				PostApplyPostRefresh: []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()},
+			},
+		},
+	)
+}
+
+// TestExists refuses a cluster that is complete, and takes it over when asked to, or by an import.
+func TestExists(t *testing.T) {
+	w := newWorld(t, small)
+	e, err := bootstrap.Connect(t.Context(), w.options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := e.Plan(t.Context())
+	if err == nil {
+		err = e.Apply(t.Context(), p)
+	}
+	if err := errors.Join(err, e.Close()); err != nil {
+		t.Fatal(err)
+	}
+	w.run(t,
+		resource.TestStep{Config: w.config(small, ""), ExpectError: regexp.MustCompile(`(?s)Cluster exists already.*terraform\s+import.*adopt = true`)},
+		resource.TestStep{Config: w.config(small, ""), ResourceName: main, ImportState: true, ImportStateId: "main@10.11.1.11", ImportStatePersist: true},
+		resource.TestStep{Config: w.config(small, ""), ConfigPlanChecks: resource.ConfigPlanChecks{PostApplyPostRefresh: []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()}}},
+	)
+}
+
+// TestAway keeps what the state has of hosts that do not answer, fails what needs them, and does without them where that is allowed.
+func TestAway(t *testing.T) {
+	w := newWorld(t, small)
+	w.run(t,
+		resource.TestStep{Config: w.config(small, "")},
+		resource.TestStep{
+			PreConfig: func() { w.fleet.Unreachable["w1"] = true },
+			Config:    w.config(small, ""), PlanOnly: true,
+		},
+		resource.TestStep{Config: w.config(small, `components = [{ name = "kubelet", settings = { maxPods = 42 } }]`), ExpectError: regexp.MustCompile(`(?s)Cluster not changed.*host w1.*unreachable = "forget"`)},
+		resource.TestStep{Config: w.configWith(small, `components = [{ name = "kubelet", settings = { maxPods = 42 } }]`, `unreachable = "forget"`)},
+		resource.TestStep{
+			PreConfig: func() { w.fleet.Unreachable["w1"] = false },
+			Config:    w.config(small, `components = [{ name = "kubelet", settings = { maxPods = 42 } }]`),
+			ConfigPlanChecks: resource.ConfigPlanChecks{
+				PreApply:             []plancheck.PlanCheck{changedNodes{"nodes", []string{"w1"}}},
+				PostApplyPostRefresh: []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()},
+			},
+		},
+	)
+}
+
+// TestProtected refuses to destroy what is protected.
+func TestProtected(t *testing.T) {
+	w := newWorld(t, small)
+	protected := strings.Replace(w.config(small, ""), "deletion_protection = false", "", 1)
+	w.run(t,
+		resource.TestStep{Config: protected},
+		resource.TestStep{Config: protected, Destroy: true, ExpectError: regexp.MustCompile(`(?s)Cluster is protected.*set it to false|(?s)Cluster is protected.*Set it to\s+false`)},
+		resource.TestStep{Config: w.config(small, "")},
+	)
+}
+
+// TestTopology describes the cluster in the topology's own language.
+func TestTopology(t *testing.T) {
+	w := newWorld(t, small)
+	text := fleettest.Settings{Hosts: small}.HCL(w.fleet.Key.Recipient().String())
+	config := func(text string) string {
+		return fmt.Sprintf(`
+provider "trivet" {
+  ssh          = { user = "ops" }
+  age_identity = %q
+}
+resource "trivet_cluster" "main" {
+  name                = "main"
+  deletion_protection = false
+  topology            = <<EOT
+%s
+EOT
+}
+data "trivet_topology" "main" {
+  text = trivet_cluster.main.topology
+}
+`, w.fleet.Key.String(), text)
+	}
+	w.run(t,
+		resource.TestStep{Config: config(strings.Replace(text, `"worker"`, `"wrker"`, 1)), PlanOnly: true, ExpectError: regexp.MustCompile(`(?s)Unknown role.*topology:\d+`)},
+		resource.TestStep{
+			Config:           config(text),
+			ConfigPlanChecks: resource.ConfigPlanChecks{PostApplyPostRefresh: []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()}},
+			ConfigStateChecks: []statecheck.StateCheck{
+				statecheck.ExpectKnownValue("data.trivet_topology.main", at("hosts"), knownvalue.ListExact([]knownvalue.Check{knownvalue.StringExact("cp1"), knownvalue.StringExact("w1")})),
+			},
+		},
+	)
+}
+
+// TestSecretsStayOut looks for the secrets of the provider, and of the cluster, in the state.
+func TestSecretsStayOut(t *testing.T) {
+	w := newWorld(t, small)
+	const password = "planted-sudo-password"
+	w.run(t, resource.TestStep{
+		Config: strings.Replace(w.config(small, ""), `user = "ops"`, `user = "ops", sudo_password = "`+password+`"`, 1),
+		Check: func(s *tf.State) error {
+			text := s.String()
+			for _, secret := range []string{w.fleet.Key.String(), password, "PRIVATE KEY"} {
+				if strings.Contains(text, secret) {
+					return fmt.Errorf("the state has a secret: %.12s…", secret)
+				}
+			}
+			return nil
+		},
+	})
+}

@@ -1,0 +1,217 @@
+// Package terraform is the Terraform provider: its schema, and the way from configuration and state to the engine and back. What it knows of clusters it has from the engine, and what
+// it knows of the language from the topology's own tables.
+package terraform
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"os"
+	"strings"
+
+	"filippo.io/age"
+	"github.com/hashicorp/terraform-plugin-framework/datasource"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/ephemeral"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/provider"
+	"github.com/hashicorp/terraform-plugin-framework/provider/schema"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/trivet-dev/trivet/bootstrap"
+	"github.com/trivet-dev/trivet/bootstrap/identity"
+	"github.com/trivet-dev/trivet/bootstrap/supply"
+	"github.com/trivet-dev/trivet/bootstrap/topology"
+)
+
+// Provider is the provider.
+type Provider struct {
+	version string
+	adapt   func(*bootstrap.Options)
+}
+
+var (
+	_ provider.Provider                       = (*Provider)(nil)
+	_ provider.ProviderWithEphemeralResources = (*Provider)(nil)
+)
+
+// New makes the provider. adapt, which may be nil, has the last word on what the engine works with, so that tests can give it hosts of their own.
+func New(version string, adapt func(*bootstrap.Options)) func() provider.Provider {
+	return func() provider.Provider { return &Provider{version, adapt} }
+}
+
+// Metadata implements provider.Provider.
+func (p *Provider) Metadata(_ context.Context, _ provider.MetadataRequest, resp *provider.MetadataResponse) {
+	resp.TypeName, resp.Version = "trivet", p.version
+}
+
+// sshModel is the provider's ssh attribute.
+type sshModel struct {
+	User         types.String `tfsdk:"user"`
+	Port         types.Int64  `tfsdk:"port"`
+	PrivateKey   types.String `tfsdk:"private_key"`
+	Agent        types.Bool   `tfsdk:"agent"`
+	KnownHosts   types.String `tfsdk:"known_hosts"`
+	SudoPassword types.String `tfsdk:"sudo_password"`
+	Parallel     types.Int64  `tfsdk:"parallel"`
+}
+
+type providerModel struct {
+	SSH         types.Object `tfsdk:"ssh"`
+	AgeIdentity types.String `tfsdk:"age_identity"`
+	Artifacts   types.String `tfsdk:"artifacts"`
+	OnDestroy   types.String `tfsdk:"on_destroy"`
+	Unreachable types.String `tfsdk:"unreachable"`
+}
+
+// Schema implements provider.Provider.
+func (p *Provider) Schema(_ context.Context, _ provider.SchemaRequest, resp *provider.SchemaResponse) {
+	resp.Schema = schema.Schema{
+		MarkdownDescription: "Trivet brings up Kubernetes on bare-metal machines and VMs over SSH, from Linux, systemd and sshd to a cluster over several sites.",
+		Attributes: map[string]schema.Attribute{
+			"ssh": schema.SingleNestedAttribute{
+				Optional:            true,
+				MarkdownDescription: "How hosts are reached. Secrets here may be ephemeral values; they are never written to a plan or a state.",
+				Attributes: map[string]schema.Attribute{
+					"user":          schema.StringAttribute{Optional: true, MarkdownDescription: "The user to log in as; needs sudo unless it is root. Environment: `TRIVET_SSH_USER`."},
+					"port":          schema.Int64Attribute{Optional: true, MarkdownDescription: "The port of sshd. Default: 22."},
+					"private_key":   schema.StringAttribute{Optional: true, Sensitive: true, MarkdownDescription: "The private key itself, in the form of ssh-keygen. Environment: `TRIVET_SSH_PRIVATE_KEY`."},
+					"agent":         schema.BoolAttribute{Optional: true, MarkdownDescription: "Use the keys of the SSH agent. Default: only where there is no `private_key`."},
+					"known_hosts":   schema.StringAttribute{Optional: true, MarkdownDescription: "The public keys of hosts, as lines of a known_hosts file. A host whose `ssh_host_key` is given needs no line. Default: `~/.ssh/known_hosts`. Environment: `TRIVET_SSH_KNOWN_HOSTS`."},
+					"sudo_password": schema.StringAttribute{Optional: true, Sensitive: true, MarkdownDescription: "The password for sudo, where it asks for one. Environment: `TRIVET_SUDO_PASSWORD`."},
+					"parallel":      schema.Int64Attribute{Optional: true, MarkdownDescription: "Hosts worked on at once, 1 to 1024. Default: 32."},
+				},
+			},
+			"age_identity": schema.StringAttribute{Optional: true, Sensitive: true,
+				MarkdownDescription: "The age identity (`AGE-SECRET-KEY-1…`) that opens the cluster's CA keys. Only what issues certificates or rotates keys needs it: plans, refreshes, kubeconfigs and destroys do without. Environment: `TRIVET_AGE_IDENTITY`, the path of a file that holds it."},
+			"artifacts": schema.StringAttribute{Optional: true,
+				MarkdownDescription: "Where binaries and images come from: `auto`, `upstream`, `source` (built from Go modules), a folder, or the address of a mirror. Default: `auto`. Environment: `TRIVET_ARTIFACTS`."},
+			"on_destroy": schema.StringAttribute{Optional: true,
+				MarkdownDescription: "Takes the place of every resource's `on_destroy`. Here it can be changed when a host is dead and a change of the resource would need it."},
+			"unreachable": schema.StringAttribute{Optional: true,
+				MarkdownDescription: "Takes the place of every resource's `unreachable`."},
+		},
+	}
+}
+
+// client is what the provider block says, for resources.
+type client struct {
+	adapt        func(*bootstrap.Options)
+	ssh          topology.SSH
+	privateKey   string
+	knownHosts   string
+	sudoPassword string
+	ageIdentity  string
+	artifacts    string
+	onDestroy    string
+	unreachable  string
+	// unknown names what of the provider's configuration is not known yet. Then no host can be asked.
+	unknown string
+}
+
+// Configure implements provider.Provider.
+func (p *Provider) Configure(ctx context.Context, req provider.ConfigureRequest, resp *provider.ConfigureResponse) {
+	var m providerModel
+	resp.Diagnostics.Append(req.Config.Get(ctx, &m)...)
+	var s sshModel
+	if !m.SSH.IsNull() && !m.SSH.IsUnknown() {
+		resp.Diagnostics.Append(m.SSH.As(ctx, &s, objectOptions)...)
+	}
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	c := &client{adapt: p.adapt, ssh: topology.DefaultSSH()}
+	if m.SSH.IsUnknown() {
+		c.unknown = "ssh"
+	}
+	text := func(name string, v types.String, variable string) string {
+		if v.IsUnknown() {
+			c.unknown = cmp.Or(c.unknown, name)
+		}
+		if v.IsNull() && variable != "" {
+			return os.Getenv(variable)
+		}
+		return v.ValueString()
+	}
+	c.ssh.User = text("ssh.user", s.User, "TRIVET_SSH_USER")
+	c.privateKey = text("ssh.private_key", s.PrivateKey, "TRIVET_SSH_PRIVATE_KEY")
+	c.knownHosts = text("ssh.known_hosts", s.KnownHosts, "TRIVET_SSH_KNOWN_HOSTS")
+	c.sudoPassword = text("ssh.sudo_password", s.SudoPassword, "TRIVET_SUDO_PASSWORD")
+	c.artifacts = cmp.Or(text("artifacts", m.Artifacts, ""), supply.Environment(), "auto")
+	c.onDestroy = p.oneOf(&resp.Diagnostics, "on_destroy", text("on_destroy", m.OnDestroy, "TRIVET_ON_DESTROY"), onDestroyWords)
+	c.unreachable = p.oneOf(&resp.Diagnostics, "unreachable", text("unreachable", m.Unreachable, "TRIVET_UNREACHABLE"), unreachableWords)
+	if m.AgeIdentity.IsUnknown() {
+		c.ageIdentity = "" // only what issues needs it, and says so
+	} else if c.ageIdentity = m.AgeIdentity.ValueString(); m.AgeIdentity.IsNull() {
+		if file := os.Getenv("TRIVET_AGE_IDENTITY"); file != "" {
+			b, err := os.ReadFile(file)
+			if err != nil {
+				resp.Diagnostics.AddAttributeError(path.Root("age_identity"), "age identity not readable", fmt.Sprintf("The environment variable TRIVET_AGE_IDENTITY names a file that cannot be read: %v.", err))
+			}
+			c.ageIdentity = string(b)
+		}
+	}
+	for name, v := range map[string]types.Int64{"ssh.port": s.Port, "ssh.parallel": s.Parallel} {
+		if v.IsUnknown() {
+			c.unknown = cmp.Or(c.unknown, name)
+		}
+	}
+	if s.Agent.IsUnknown() {
+		c.unknown = cmp.Or(c.unknown, "ssh.agent")
+	}
+	c.ssh.Port = int(s.Port.ValueInt64())
+	if n := s.Parallel.ValueInt64(); !s.Parallel.IsNull() && !s.Parallel.IsUnknown() {
+		if n < 1 || n > 1024 {
+			resp.Diagnostics.AddAttributeError(path.Root("ssh").AtName("parallel"), "Wrong parallel", "It must be a whole number from 1 to 1024.")
+		}
+		c.ssh.Parallel = int(n)
+	}
+	if c.privateKey != "" {
+		c.ssh.PrivateKey, c.ssh.Agent = privateKeyName, false
+	}
+	if !s.Agent.IsNull() {
+		c.ssh.Agent, c.ssh.RequireAgent = s.Agent.ValueBool(), s.Agent.ValueBool()
+	}
+	resp.ResourceData, resp.DataSourceData, resp.EphemeralResourceData = c, c, c
+}
+
+func (p *Provider) oneOf(diags *diag.Diagnostics, name, value string, words []string) string {
+	if value == "" {
+		return ""
+	}
+	for _, w := range words {
+		if w == value {
+			return value
+		}
+	}
+	diags.AddAttributeError(path.Root(name), "Wrong "+name, fmt.Sprintf("%q is not one of %s.", value, strings.Join(words, " and ")))
+	return ""
+}
+
+// identities opens the age identity.
+func (c *client) identities() ([]age.Identity, error) {
+	if c.ageIdentity == "" {
+		return nil, fmt.Errorf("this needs the age identity that opens the cluster's keys: set age_identity in the provider block, or TRIVET_AGE_IDENTITY to the path of its file")
+	}
+	ids, err := identity.ParseIdentities(strings.NewReader(c.ageIdentity))
+	if err != nil {
+		return nil, fmt.Errorf("age_identity of the provider: %w", err)
+	}
+	return ids, nil
+}
+
+// Resources implements provider.Provider.
+func (p *Provider) Resources(context.Context) []func() resource.Resource {
+	return []func() resource.Resource{func() resource.Resource { return new(clusterResource) }}
+}
+
+// DataSources implements provider.Provider.
+func (p *Provider) DataSources(context.Context) []func() datasource.DataSource {
+	return []func() datasource.DataSource{func() datasource.DataSource { return new(topologyData) }}
+}
+
+// EphemeralResources implements provider.ProviderWithEphemeralResources.
+func (p *Provider) EphemeralResources(context.Context) []func() ephemeral.EphemeralResource {
+	return []func() ephemeral.EphemeralResource{func() ephemeral.EphemeralResource { return new(kubeconfig) }}
+}

@@ -1,0 +1,69 @@
+package terraform_test
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"os/exec"
+	"reflect"
+	"slices"
+
+	"github.com/hashicorp/terraform-plugin-testing/plancheck"
+
+	"github.com/trivet-dev/trivet/bootstrap/topology"
+)
+
+type topologyHost = topology.Host
+
+func lookTerraform() (string, error) { return exec.LookPath("terraform") }
+
+// changedNodes wants the elements of an attribute that a plan changes to be these.
+type changedNodes struct {
+	attribute string
+	want      []string
+}
+
+// CheckPlan implements plancheck.PlanCheck.
+func (c changedNodes) CheckPlan(_ context.Context, req plancheck.CheckPlanRequest, resp *plancheck.CheckPlanResponse) {
+	for _, rc := range req.Plan.ResourceChanges {
+		if rc.Address != main {
+			continue
+		}
+		side := func(v any) map[string]any {
+			o, _ := v.(map[string]any)
+			m, _ := o[c.attribute].(map[string]any)
+			return m
+		}
+		before, after, unknown := side(rc.Change.Before), side(rc.Change.After), side(rc.Change.AfterUnknown)
+		var got []string
+		for name := range union(before, after) {
+			if open, _ := unknown[name].(map[string]any); !reflect.DeepEqual(before[name], after[name]) || anyTrue(open) {
+				got = append(got, name)
+			}
+		}
+		slices.Sort(got)
+		if !slices.Equal(got, c.want) {
+			resp.Error = fmt.Errorf("the plan changes %v, want %v", got, c.want)
+		}
+		return
+	}
+	resp.Error = fmt.Errorf("%s is not in the plan", main)
+}
+
+func union(a, b map[string]any) map[string]any {
+	out := maps.Clone(a)
+	if out == nil {
+		out = map[string]any{}
+	}
+	maps.Copy(out, b)
+	return out
+}
+
+func anyTrue(m map[string]any) bool {
+	for _, v := range m {
+		if on, _ := v.(bool); on {
+			return true
+		}
+	}
+	return false
+}
