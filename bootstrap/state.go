@@ -25,6 +25,8 @@ import (
 const (
 	// compareTimeout bounds how long a plan waits for an API that does not answer.
 	compareTimeout = 15 * time.Second
+	// compareEach is the time for each manifest besides: every one takes a dry run.
+	compareEach = 50 * time.Millisecond
 	// lookTimeout bounds how long it waits for a host that is connected and went silent, as with a frozen disk or containerd.
 	lookTimeout = time.Minute
 )
@@ -185,13 +187,15 @@ func (e *Engine) askCluster(ctx context.Context, s *state) {
 	wg.Go(func() { e.compareObjects(ctx, s) })
 	if !s.asked {
 		s.asked = true
-		ctx, cancel := context.WithTimeout(ctx, compareTimeout)
-		defer cancel()
 		api := e.API(e, nil)
 		defer api.Close()
+		patient, end := context.WithTimeout(ctx, compareTimeout+time.Duration(len(s.desired.Manifests))*compareEach)
+		defer end()
+		wg.Go(func() { s.manifests, s.manifestsError = api.CompareManifests(patient, s.desired.Manifests) })
+		ctx, cancel := context.WithTimeout(ctx, compareTimeout)
+		defer cancel()
 		wg.Go(func() { s.members, s.membersError = membersOf(api.Membership(ctx)) })
 		wg.Go(func() { s.nodes, _ = api.Nodes(ctx) }) // the comparison of objects tells why not
-		wg.Go(func() { s.manifests, s.manifestsError = api.CompareManifests(ctx, s.desired.Manifests) })
 	}
 	wg.Wait()
 }

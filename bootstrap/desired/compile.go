@@ -143,4 +143,3 @@ func KernelBelow(kernel, least string) bool {
 	want, _ := release.ReadVersion(least)
 	return ok && have.Minor().Compare(want) < 0
 }
-

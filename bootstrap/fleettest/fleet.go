@@ -47,7 +47,7 @@ type Settings struct {
 	Kubernetes string            // 1.37.2 when empty
 	Parallel   int               // hosts at once; 1 when zero, so that runs are the same every time
 	Cluster    string            // more of the cluster block
-	Manifests  map[string]string // files by name
+	Manifests  map[string]string // files by name, which ends in .yaml
 }
 
 // HCL writes a topology: one region, a rack in each site, addresses counted up.
@@ -77,7 +77,7 @@ func (s Settings) HCL(recipient string) string {
 		b.WriteString("      }\n    }\n  }\n")
 	}
 	if len(s.Manifests) > 0 {
-		s.Cluster += "\n  manifests = [\"*\"]"
+		s.Cluster += "\n  manifests = [\"*.yaml\"]"
 	}
 	fmt.Fprintf(&b, "}\ncluster %q {\n  kubernetes     = %q\n  sites          = [\"%s\"]\n  pod_cidr       = \"10.128.0.0/12\"\n  service_cidr   = \"10.96.0.0/16\"\n  age_recipients = [%q]\n%s\n}\n",
 		cmp.Or(s.Name, "main"), cmp.Or(s.Kubernetes, "1.37.2"), strings.Join(sites, `", "`), recipient, s.Cluster)

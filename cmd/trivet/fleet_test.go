@@ -68,6 +68,11 @@ func (m *memoryFleet) write(s fleettest.Settings) {
 	if err := os.MkdirAll(m.dir, 0o755); err != nil {
 		m.t.Fatal(err)
 	}
+	for name, text := range s.Manifests {
+		if err := os.WriteFile(filepath.Join(m.dir, name), []byte(text), 0o600); err != nil {
+			m.t.Fatal(err)
+		}
+	}
 	if err := os.WriteFile(filepath.Join(m.dir, "main.hcl"), []byte(s.HCL(m.Key.Recipient().String())), 0o644); err != nil {
 		m.t.Fatal(err)
 	}
