@@ -6,8 +6,13 @@ import (
 	"strings"
 )
 
-// processExit is the id of systemd's message that the main process of a unit has ended (sd-messages.h, SD_MESSAGE_UNIT_PROCESS_EXIT).
-const processExit = "98e322203f7a4ed290d09fe03c09fe15"
+// Messages of systemd about a unit (sd-messages.h): that a run of it begins, that it is up, and that its main process has ended. Of a unit that has no start to wait for only the second
+// one comes first.
+const (
+	unitStarting = "7d4958e842da4a758f6c1cdc7b36dcc5"
+	unitStarted  = "39f53479d3a045ac8e11786248231fbf"
+	processExit  = "98e322203f7a4ed290d09fe03c09fe15"
+)
 
 // mostWords bounds what is kept of a run.
 const mostWords = 16 << 10
@@ -16,9 +21,9 @@ const mostWords = 16 << 10
 type journalEntry struct {
 	Message   journalText `json:"MESSAGE"`
 	MessageID string      `json:"MESSAGE_ID"`
-	// Run is the id of the unit's run that a process of it wrote in, Of of the one that systemd writes about.
-	Run string `json:"_SYSTEMD_INVOCATION_ID"`
-	Of  string `json:"INVOCATION_ID"`
+	// Of is the id of the run that systemd writes about; what processes write has none. Theirs of their own would be _SYSTEMD_INVOCATION_ID, which is missing where a process has
+	// ended before the journal's daemon looked at it (systemd 252).
+	Of string `json:"INVOCATION_ID"`
 }
 
 // journalText is a field's value: a text, or the bytes of one that is no UTF-8.
@@ -45,27 +50,27 @@ func (t *journalText) UnmarshalJSON(b []byte) error {
 
 // lastWords finds, in a unit's journal, what its processes wrote in the last run that systemd says has ended.
 func lastWords(journal []byte) string {
-	var entries []journalEntry
-	ended := ""
+	var run strings.Builder
+	last, ended := "", false
+	end := func() {
+		if ended {
+			last = run.String() // what was read later than the end came from the run all the same
+		}
+		run.Reset()
+		ended = false
+	}
 	for line := range bytes.Lines(journal) {
 		var e journalEntry
-		if json.Unmarshal(line, &e) != nil {
-			continue
-		}
-		entries = append(entries, e)
-		if e.MessageID == processExit && e.Of != "" {
-			ended = e.Of
-		}
-	}
-	if ended == "" {
-		return ""
-	}
-	var b strings.Builder
-	for _, e := range entries {
-		if e.Run == ended && e.Of == "" {
-			b.WriteString(string(e.Message) + "\n")
+		switch {
+		case json.Unmarshal(line, &e) != nil:
+		case e.MessageID == unitStarting, e.MessageID == unitStarted && ended:
+			end()
+		case e.MessageID == processExit:
+			ended = true
+		case e.Of == "":
+			run.WriteString(string(e.Message) + "\n")
 		}
 	}
-	words := b.String()
-	return words[max(0, len(words)-mostWords):]
+	end()
+	return last[max(0, len(last)-mostWords):]
 }

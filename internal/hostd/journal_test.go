@@ -1,6 +1,7 @@
 package hostd
 
 import (
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -8,34 +9,46 @@ import (
 
 // TestLastWords takes those of the last run that has ended, and of the processes alone.
 func TestLastWords(t *testing.T) {
-	const (
-		first, second, third = `"aaaa"`, `"bbbb"`, `"cccc"`
-		exit                 = `"MESSAGE_ID":"` + processExit + `"`
-	)
-	entry := func(message string, more ...string) string {
-		return `{"MESSAGE":` + message + `,` + strings.Join(more, ",") + `}` + "\n"
+	entry := func(message string) string {
+		return `{"MESSAGE":` + message + `,"_SYSTEMD_UNIT":"etcd.service"}` + "\n"
 	}
-	by := func(run string) string { return `"_SYSTEMD_INVOCATION_ID":` + run }
-	of := func(run string) string { return `"INVOCATION_ID":` + run }
-	ended := func(run string) string {
-		return entry(`"etcd.service: Main process exited, code=exited, status=2/INVALIDARGUMENT"`, exit, of(run), by(`"pid1"`))
+	systemd := func(id string) string {
+		return `{"MESSAGE":"etcd.service: something","MESSAGE_ID":"` + id + `","INVOCATION_ID":"aaaa"}` + "\n"
 	}
-	one := entry(`"old"`, by(first)) + ended(first)
-	two := entry(`"Starting etcd"`, of(second)) + entry(`"panic: one"`, by(second)) + entry(`[195,40,33]`, by(second)) + entry(`null`, by(second)) + ended(second)
+	begins, up, ended, other := systemd(unitStarting), systemd(unitStarted), systemd(processExit), systemd("be02cf6855d2428ba40df7e9d022f03d")
+	one := begins + entry(`"old"`) + ended + other
+	two := begins + entry(`"panic: one"`) + entry(`[195,40,33]`) + entry(`null`) + ended + other
+	const said = "panic: one\n?(!\n\n"
 	for name, c := range map[string]struct{ journal, want string }{
-		"nothing":              {"", ""},
-		"no run has ended":     {entry(`"hello"`, by(first)), ""},
-		"the last of two":      {one + two, "panic: one\n?(!\n\n"},
-		"another is under way": {one + two + entry(`"starting"`, by(third)), "panic: one\n?(!\n\n"},
-		"a line that is cut":   {one + `{"MESSAGE":"x`, "old\n"},
+		"nothing":                  {"", ""},
+		"no run has ended":         {begins + entry(`"hello"`), ""},
+		"the last of two":          {one + two, said},
+		"another is under way":     {one + two + begins + entry(`"starting"`), said},
+		"words that come late":     {one + begins + ended + entry(`"panic: late"`) + other, "panic: late\n"},
+		"it was up for a while":    {one + begins + entry(`"joining"`) + up + entry(`"panic: later"`) + ended, "joining\npanic: later\n"},
+		"no start to wait for":     {up + entry(`"old"`) + ended + up + entry(`"new"`) + ended + other, "new\n"},
+		"a line that is cut":       {one + `{"MESSAGE":"x`, "old\n"},
+		"the beginning is too old": {entry(`"panic: one"`) + ended, "panic: one\n"},
 	} {
 		if got := lastWords([]byte(c.journal)); got != c.want {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
 		}
 	}
-	long := lastWords([]byte(entry(`"`+strings.Repeat("x", 2*mostWords)+`end"`, by(first)) + ended(first)))
+	long := lastWords([]byte(entry(`"`+strings.Repeat("x", 2*mostWords)+`end"`) + ended))
 	if len(long) != mostWords || !strings.HasSuffix(long, "end\n") {
 		t.Errorf("%d bytes are kept of a long run", len(long))
+	}
+}
+
+// TestLastWordsOfRealJournal reads what systemd 252 and its journal have of a unit that fails at once, again and again: another run is under way at its end, and only some of what the
+// processes wrote has the id of their run.
+func TestLastWordsOfRealJournal(t *testing.T) {
+	journal, err := os.ReadFile("testdata/failing.journal")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := lastWords(journal); got != "one\ntwo\n" {
+		t.Errorf("%q", got)
 	}
 }
 
