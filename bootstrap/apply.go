@@ -106,7 +106,7 @@ func (e *Engine) Apply(ctx context.Context, p *plan.Plan) error {
 	if err := e.identityNeeded(s); err != nil {
 		return err
 	}
-	now, err := e.plan(ctx, s)
+	now, _, err := e.fit(ctx, s)
 	if err != nil {
 		return err
 	}

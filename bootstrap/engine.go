@@ -80,6 +80,8 @@ type Engine struct {
 	patience time.Duration
 	// preflight is what was seen of hosts that are new to the cluster, by this engine's first plan.
 	preflight *preflight.Input
+	// unfit are the new workers that are left out for what it found.
+	unfit map[string]error
 	// started is when each host's kubelet began, as the last look at the hosts told; hosts that were changed since are not in it.
 	started map[string]time.Time
 }

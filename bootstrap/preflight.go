@@ -2,11 +2,14 @@ package bootstrap
 
 import (
 	"context"
+	"fmt"
 	"maps"
+	"strings"
 
 	"github.com/trivet-dev/trivet/bootstrap/inventory"
 	"github.com/trivet-dev/trivet/bootstrap/plan"
 	"github.com/trivet-dev/trivet/bootstrap/preflight"
+	"github.com/trivet-dev/trivet/bootstrap/topology"
 	"github.com/trivet-dev/trivet/internal/hostapi"
 )
 
@@ -37,7 +40,86 @@ func (e *Engine) lookAtNew(ctx context.Context, s *sight) error {
 		}
 		e.preflight = &in
 	}
-	return e.checkNew(nil).Err()
+	return e.inTheWay(s, e.checkNew(nil))
+}
+
+// inTheWay fails where something is in the way that is not the matter of new workers alone: those are left out.
+func (e *Engine) inTheWay(s *sight, r preflight.Report) error {
+	for _, f := range r.Errors() {
+		if len(e.toBlame(s, f)) == 0 {
+			return r.Err() // with everything, also what would have been left out
+		}
+	}
+	return nil
+}
+
+// toBlame names the new workers that a finding is about; none where it is about anything else. Of two, either may be the one to blame.
+func (e *Engine) toBlame(s *sight, f preflight.Finding) []string {
+	var out []string
+	for _, h := range e.cluster.Hosts {
+		if h.Name != f.Host && h.Name != f.Peer || h.Has(topology.RoleControlPlane) || h.Has(topology.RoleEtcd) {
+			continue
+		}
+		if o := s.seen[h.Name]; e.unfit[h.Name] != nil || o != nil && o.Record == nil {
+			out = append(out, h.Name)
+		}
+	}
+	return out
+}
+
+// leaveOut leaves new workers out that are not fit for the cluster, as if they were away, and says whether there are more of them than before.
+func (e *Engine) leaveOut(s *state, r preflight.Report) (more bool, err error) {
+	found := map[string][]string{}
+	for _, f := range r.Errors() {
+		for _, name := range e.toBlame(&s.sight, f) {
+			text := fmt.Sprintf("%s (%s): %s", f.Message, f.Check, f.Remedy)
+			if f.Peer != "" {
+				text = f.String()
+			}
+			found[name] = append(found[name], text)
+		}
+	}
+	for name, texts := range found {
+		if e.unfit == nil {
+			e.unfit = map[string]error{}
+		}
+		if e.unfit[name] == nil {
+			e.unfit[name] = fmt.Errorf("host %s: it is not fit for the cluster: %s", name, strings.Join(texts, "; "))
+		}
+	}
+	for name, why := range e.unfit {
+		if s.seen[name] == nil {
+			continue
+		}
+		delete(s.seen, name)
+		s.away[name], more = why, true
+	}
+	if more {
+		err = s.allot(e.cluster)
+	}
+	return more, err
+}
+
+// fit makes the plan without the new workers that are not fit for the cluster: some are known to be only once it is known what they would get.
+func (e *Engine) fit(ctx context.Context, s *state) (*plan.Plan, preflight.Report, error) {
+	r := e.checkNew(nil)
+	if _, err := e.leaveOut(s, r); err != nil {
+		return nil, r, err
+	}
+	for {
+		p, err := e.plan(ctx, s)
+		if err != nil {
+			return nil, r, err
+		}
+		r = e.checkNew(needs(p))
+		if err := e.inTheWay(&s.sight, r); err != nil {
+			return nil, r, err
+		}
+		more, err := e.leaveOut(s, r)
+		if err != nil || !more {
+			return p, r, err
+		}
+	}
 }
 
 // checkNew judges what lookAtNew saw; needs are the bytes that hosts will get, where they are known.

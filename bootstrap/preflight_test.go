@@ -3,6 +3,7 @@ package bootstrap_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/trivet-dev/trivet/bootstrap"
 	"github.com/trivet-dev/trivet/bootstrap/fleettest"
 	"github.com/trivet-dev/trivet/bootstrap/inventory"
+	"github.com/trivet-dev/trivet/bootstrap/plan"
 	"github.com/trivet-dev/trivet/bootstrap/preflight"
 	"github.com/trivet-dev/trivet/internal/artifact"
 	"github.com/trivet-dev/trivet/internal/hostapi"
@@ -105,4 +107,73 @@ func TestPreflightKnowsWhatIsSent(t *testing.T) {
 	_, err := open(t, f, func(o *bootstrap.Options) { o.Artifacts = huge{f} }).Plan(t.Context())
 	wants(t, err, "w1: 100 GiB are free on", "for artifacts, images and containers (disk)", "GiB are needed", "--skip-preflight=disk")
 	unchanged(t, f, fresh)
+}
+
+// TestWorkerWithoutRoomIsLeftOut: that a disk is too small is known only once it is known what a host will get.
+func TestWorkerWithoutRoomIsLeftOut(t *testing.T) {
+	f := newFleet(t, small)
+	apply(t, open(t, f))
+	s := small
+	s.Hosts = append(slices.Clone(small.Hosts), fleettest.Host{Name: "w2", Site: "s1", Roles: []string{"worker"}})
+	if err := f.Change(s); err != nil {
+		t.Fatal(err)
+	}
+	e := open(t, f, func(o *bootstrap.Options) { o.Artifacts = huge{f} })
+	p := planOf(t, e)
+	if len(p.Skipped) != 1 || p.Skipped[0].Host != "w2" || !strings.Contains(p.Skipped[0].Reason, "GiB are needed") {
+		t.Fatalf("left out: %+v", p.Skipped)
+	}
+}
+
+// TestUnfitWorkerIsLeftOut: what the preflight finds on a new worker keeps that one out, with the reason, and nobody else.
+func TestUnfitWorkerIsLeftOut(t *testing.T) {
+	s := three
+	s.Hosts = append(slices.Clone(three.Hosts), fleettest.Host{Name: "w1", Site: "s1", Roles: []string{"worker"}}, fleettest.Host{Name: "w2", Site: "s1", Roles: []string{"worker"}})
+	f := newFleet(t, s)
+	late := func(name string, by time.Duration) {
+		f.Machines[name].Clock = func() time.Time { return fleettest.Now.Add(-by) }
+	}
+	late("w1", time.Minute)
+	f.Way = func(from, to string, p hostapi.ProbeTarget) hostapi.Reached {
+		return hostapi.Reached{State: hostapi.ReachOK, RTT: time.Millisecond, PacketSize: p.PacketSize}
+	}
+	leftOut := func(e *bootstrap.Engine, host string, words ...string) *plan.Plan {
+		t.Helper()
+		p := planOf(t, e)
+		if len(p.Skipped) != 1 || p.Skipped[0].Host != host || p.Inventory.Host(host) != nil {
+			t.Fatalf("left out: %+v", p.Skipped)
+		}
+		wants(t, errors.New(p.Skipped[0].Reason), words...)
+		return p
+	}
+	e := open(t, f)
+	p := leftOut(e, "w1", "it is not fit for the cluster: its clock is 1m0s behind", "(clock)")
+	saved := leftOut(open(t, f), "w1")
+	var partial *bootstrap.PartialError
+	if err := e.Apply(t.Context(), p); !errors.As(err, &partial) || len(partial.Skipped) != 1 {
+		t.Fatalf("apply: %v", err)
+	}
+	if objects := f.Objects(); objects["Node/w2"] == nil || objects["Node/w1"] != nil {
+		t.Error("w2 is no node, or w1 is one")
+	}
+	wants(t, open(t, f).Apply(t.Context(), saved), "stale")
+
+	// Nothing else is to be done: another process applies what is left once the worker is fit.
+	if p := leftOut(open(t, f), "w1"); !p.Empty() {
+		t.Errorf("there is more to do: %v", actions(p))
+	}
+	late("w1", 0)
+	apply(t, open(t, f))
+	if p := planOf(t, open(t, f)); !p.Empty() || !p.Complete() {
+		t.Errorf("afterwards: %v, %v", actions(p), p.Skipped)
+	}
+
+	// A control plane is not left out.
+	s.Hosts = append(s.Hosts, fleettest.Host{Name: "cp4", Site: "s1", Roles: []string{"control-plane"}})
+	if err := f.Change(s); err != nil {
+		t.Fatal(err)
+	}
+	late("cp4", time.Minute)
+	_, err := open(t, f).Plan(t.Context())
+	wants(t, err, "nothing was changed", "cp4: its clock is 1m0s behind")
 }

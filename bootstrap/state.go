@@ -16,6 +16,7 @@ import (
 	"github.com/trivet-dev/trivet/bootstrap/observe"
 	"github.com/trivet-dev/trivet/bootstrap/plan"
 	"github.com/trivet-dev/trivet/bootstrap/release"
+	"github.com/trivet-dev/trivet/bootstrap/topology"
 	"github.com/trivet-dev/trivet/internal/artifact"
 	"github.com/trivet-dev/trivet/internal/hostapi"
 	"github.com/trivet-dev/trivet/internal/remote"
@@ -147,12 +148,22 @@ func (e *Engine) state(ctx context.Context, contents bool) (*state, error) {
 		return nil, err
 	}
 	s := &state{sight: *sight}
-	if s.target, err = desired.Allot(s.documents.Inventory, e.cluster, s.facts()); err != nil {
-		return nil, err
+	return s, s.allot(e.cluster)
+}
+
+// allot brings the inventory up to the topology, as far as hosts were seen.
+func (s *state) allot(c *topology.Cluster) error {
+	target, err := desired.Allot(s.documents.Inventory, c, s.facts())
+	if err != nil {
+		return err
 	}
 	// Compiled as it will be once etcd has formed: that is the state in which a second plan finds nothing to do.
-	s.target.Initialised = true
-	return s, nil
+	target.Initialised = true
+	if s.target != nil {
+		target.Etcd = s.target.Etcd // as it was measured
+	}
+	s.target = target
+	return nil
 }
 
 func (s *sight) facts() map[string]hostapi.Facts {
@@ -242,12 +253,8 @@ func (e *Engine) Plan(ctx context.Context) (*plan.Plan, error) {
 		return nil, err
 	}
 	s.time(measured(e.checkNew(nil)))
-	p, err := e.plan(ctx, s)
+	p, r, err := e.fit(ctx, s)
 	if err != nil {
-		return nil, err
-	}
-	r := e.checkNew(needs(p))
-	if err := r.Err(); err != nil {
 		return nil, err
 	}
 	if len(r.Hosts) > 0 {

@@ -151,8 +151,8 @@ func (m *maker) groups(steps []Step) map[string]*group {
 		changes[s.Host] = true
 	}
 	for _, h := range m.Cluster.Nodes() {
-		if h.Has(topology.RoleControlPlane) {
-			continue
+		if _, node := m.Nodes[h.Name]; h.Has(topology.RoleControlPlane) || !node && m.Current.Host(h.Name) == nil {
+			continue // what has never been a node takes nothing away by not being there
 		}
 		key, name := m.Cluster.Upgrade.Per.In(h)
 		g := groups[key]
@@ -182,6 +182,10 @@ func (m *maker) budget(steps []Step) (map[string]int, []Step) {
 	var out []Step
 	for _, s := range steps {
 		g := groups[s.Group]
+		if g == nil { // none of them is a node yet
+			out = append(out, s)
+			continue
+		}
 		left := m.may(g)
 		if m.uncordons[s.Host] { // pods stay where nothing is drained
 			left -= len(g.broken)
