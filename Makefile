@@ -55,11 +55,12 @@ e2e: requirements build artifacts
 e2e-full: e2e
 	TRIVET_LAB_TESTS=1 go test -count=1 -timeout 15m -v -run 'TestLab|TestKilledUp|TestBaseBuildKilled' ./internal/lab
 
-# Trivet and its rivals doing the same on this machine. BENCH=one,five,ansible,scale,bytes chooses; the results are in bin/bench.json, too.
+# Trivet and its rivals doing the same on this machine. BENCH=one,five,ansible,scale,add,upgrade,bytes chooses; the results are in bin/bench.json, too.
 BENCH ?=
 bench: PACKAGES += ansible-core
 bench: requirements build
 	bin/trivet mirror --with kubectl,kubeadm > /dev/null
+	bin/trivet mirror --kubernetes 1.36.3 --with kubectl,kubeadm > /dev/null
 	CGO_ENABLED=0 go build -trimpath -o bin/bench ./test/bench
 	bin/bench -only '$(BENCH)' -json bin/bench.json
 

@@ -25,7 +25,10 @@ type Store struct {
 }
 
 // OpenStore opens the user's folder of artifacts.
-func OpenStore() (*Store, error) {
+func OpenStore() (*Store, error) { return OpenStoreOf(Kubernetes) }
+
+// OpenStoreOf opens it for another release.
+func OpenStoreOf(version string) (*Store, error) {
 	dir, err := artifact.UserDir("artifacts")
 	if err != nil {
 		return nil, err
@@ -34,7 +37,7 @@ func OpenStore() (*Store, error) {
 	if s.folder, err = artifact.CreateFolder(dir); err != nil {
 		return nil, err
 	}
-	s.Release, err = release.Lookup(Kubernetes)
+	s.Release, err = release.Lookup(version)
 	return s, err
 }
 
