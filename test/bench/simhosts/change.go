@@ -70,7 +70,7 @@ func Change(ctx context.Context, o bootstrap.Options) (*Changed, error) {
 
 // Add adds the spare host to the cluster of simulated hosts.
 func Add(ctx context.Context, f *Fleet, helper string, parallel int) (*Changed, error) {
-	t, err := f.Parse([]byte(settings(f.Hosts+1, parallel).HCL(f.Recipient)))
+	t, err := f.Parse([]byte(withSpare(f.Hosts, parallel).HCL(f.Recipient)))
 	if err != nil {
 		return nil, err
 	}
@@ -84,16 +84,10 @@ func Add(ctx context.Context, f *Fleet, helper string, parallel int) (*Changed, 
 		Identities: func() ([]age.Identity, error) { return []age.Identity{key}, nil },
 		API: func(e *bootstrap.Engine, _ func() (*identity.Identity, error)) bootstrap.API {
 			api.sameObjects = sameObjects{cluster: e.Cluster()}
-			api.spare = Spare(f.Hosts)
+			api.spare = spare
 			return api
 		},
 	})
-}
-
-// Spare names the host that a fleet has and its cluster does not.
-func Spare(hosts int) string {
-	all := settings(hosts+1, 1).Hosts
-	return all[hosts].Name
 }
 
 // growing is an API that has no Node of the spare host until it is given one. A node is Ready as soon as its kubelet was started, which the plan afterwards looks for on the host.

@@ -55,7 +55,7 @@ func Serve(ctx context.Context, dir string, n int, helper string, progress func(
 	if err := bringUp(ctx, sim, progress); err != nil {
 		return nil, err
 	}
-	if err := sim.Change(settings(n+1, 8)); err != nil {
+	if err := sim.Change(withSpare(n, 8)); err != nil {
 		return nil, err
 	}
 	for i, h := range sim.Cluster.Hosts {

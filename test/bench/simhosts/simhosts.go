@@ -42,6 +42,16 @@ func settings(n, parallel int) fleettest.Settings {
 	return s
 }
 
+// spare is the host that is there and no part of the cluster.
+const spare = "spare"
+
+// withSpare is the cluster with the spare host, in its last site.
+func withSpare(n, parallel int) fleettest.Settings {
+	s := settings(n, parallel)
+	s.Hosts = append(s.Hosts, fleettest.Host{Name: spare, Site: s.Hosts[n-1].Site, Roles: []string{"worker"}})
+	return s
+}
+
 // controlPlane picks the first host of each of the first three sites, or the first three hosts where there are fewer sites.
 func controlPlane(i, n int) bool {
 	if n < 3*perSite {
