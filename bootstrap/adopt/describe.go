@@ -31,6 +31,7 @@ type describer struct {
 	nodes    []*node
 	findings []Finding
 	unplaced map[string][]string // nodes without a label, by label
+	laid     map[place][]rack
 	net      network
 	api      api
 	etcd     etcdSettings
@@ -91,6 +92,7 @@ func Describe(found *Found, o Options) (*Description, error) {
 	d.o.Room, d.o.Rack = cmp.Or(o.Room, "room-1"), cmp.Or(o.Rack, "rack")
 	d.readVersion()
 	d.readNodes()
+	d.laid = d.racks()
 	d.readNetwork()
 	d.readAPI()
 	d.readEtcd()
@@ -180,6 +182,9 @@ func (d *describer) readNodes() {
 			n.name = fmt.Sprintf("%s-%d", n.name, i)
 		}
 		names[n.name] = k.Name
+		if !n.address.IsValid() {
+			d.find(Blocked, n.name, "the node has no IPv4 address of type InternalIP, so it is not in the topology", "write the host into its rack")
+		}
 		d.readHost(n)
 		n.place = d.placeOf(n)
 		d.nodes = append(d.nodes, n)

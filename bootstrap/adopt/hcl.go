@@ -70,6 +70,9 @@ func (d *describer) writeFleet(body *hclwrite.Body) {
 func (d *describer) places() (regions []string, sites map[string][]string) {
 	sites = map[string][]string{}
 	for _, n := range d.nodes {
+		if !n.address.IsValid() {
+			continue
+		}
 		if !slices.Contains(regions, n.place.region) {
 			regions = append(regions, n.place.region)
 		}
@@ -85,7 +88,6 @@ func (d *describer) places() (regions []string, sites map[string][]string) {
 }
 
 func (d *describer) writeRegions(body *hclwrite.Body) {
-	racks := d.racks()
 	regions, sites := d.places()
 	for _, r := range regions {
 		body.AppendNewline()
@@ -106,7 +108,7 @@ func (d *describer) writeRegions(body *hclwrite.Body) {
 			}
 			comment(site, "Rooms and racks are not known to Kubernetes: name them as they are.")
 			room := block(site, "room", d.o.Room)
-			for i, k := range racks[place{r, s}] {
+			for i, k := range d.laid[place{r, s}] {
 				d.writeRack(room, fmt.Sprintf("%s-%d", d.o.Rack, i+1), k)
 			}
 		}

@@ -108,12 +108,24 @@ func (d *describer) racks() map[place][]rack {
 				in = append(in, n)
 			}
 		}
+		before := racksIn(out)
 		d.split(out, r, in)
+		if n := racksIn(out) - before; n > 1 {
+			d.find(Note, "racks", fmt.Sprintf("the subnet %s is in %d racks of the topology: a rack is a range of one site, of %d hosts at most, whose first and last address are no host's", r, n, largestRack),
+				"lay the racks as they are: they become labels, and the limits of upgrades per rack")
+		}
 	}
 	for _, list := range out {
 		slices.SortFunc(list, func(a, b rack) int { return a.cidr.Addr().Compare(b.cidr.Addr()) })
 	}
 	return out
+}
+
+func racksIn(places map[place][]rack) (n int) {
+	for _, list := range places {
+		n += len(list)
+	}
+	return n
 }
 
 // split halves a range until the hosts in each part are of one site and fit a rack.
