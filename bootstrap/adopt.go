@@ -35,7 +35,8 @@ func Adopt(ctx context.Context, o AdoptOptions) (*adopt.Description, error) {
 	site := &topology.Site{Bastions: o.Bastions}
 	rack := &topology.Rack{Room: &topology.Room{Site: site}}
 	first := &topology.Host{Rack: rack}
-	e := &Engine{Options: o.Options, cluster: &topology.Cluster{Hosts: []*topology.Host{first}}}
+	c := &topology.Cluster{Hosts: []*topology.Host{first}}
+	e := &Engine{Options: o.Options, cluster: c, declared: c}
 	e.Topology = &topology.Topology{Fleet: topology.Fleet{SSH: o.SSH}}
 	connect := o.Connect
 	if connect == nil {

@@ -75,7 +75,7 @@ func TestAdopt(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "fleet")
 	report := o.must("adopt", "--write", dir, "--fleet", o.fleet, "10.89.1.11").stdout
 	t.Logf("trivet adopt:\n%s", report)
-	r := decode[adopted](t, o.must("--json", "adopt", "--write", dir, "--force", "10.89.1.11").stdout)
+	r := decode[adopted](t, o.must("--json", "adopt", "--write", dir, "--force", "--fleet", o.fleet, "10.89.1.11").stdout)
 	for h, was := range hosts {
 		if now := o.atRest([]string{h})[h]; now != was {
 			t.Errorf("host %s was changed:\n%s", h, strings.Join(changedLines(lines(was), lines(now)), "\n"))
