@@ -11,7 +11,6 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/util/validation"
 	"sigs.k8s.io/yaml"
 
 	"github.com/trivet-dev/trivet/bootstrap/release"
@@ -105,7 +104,7 @@ func (d *describer) readVersion() {
 	d.version = strings.TrimPrefix(d.config.KubernetesVersion, "v")
 	known := release.Supported()
 	name := known[0]
-	have, ok := versionOf(d.version)
+	have, ok := release.ReadVersion(d.version)
 	switch {
 	case !ok:
 		d.find(Blocked, "version", fmt.Sprintf("%q is no version of Kubernetes that Trivet can read", d.config.KubernetesVersion), "look at the ConfigMap kubeadm-config")
@@ -118,14 +117,14 @@ func (d *describer) readVersion() {
 }
 
 // nearestRelease picks the release to describe the cluster with, and says what lies between.
-func (d *describer) nearestRelease(have [3]int, known []string) string {
+func (d *describer) nearestRelease(have release.Version, known []string) string {
 	list := strings.Join(known, " and ")
 	for _, k := range known {
-		v, _ := versionOf(k)
-		if v[0] != have[0] || v[1] != have[1] {
+		v, _ := release.ReadVersion(k)
+		if v.Minor() != have.Minor() {
 			continue
 		}
-		if v[2] > have[2] {
+		if v.Compare(have) > 0 {
 			d.find(Risk, "version", fmt.Sprintf("the cluster runs %s, which this trivet does not know; it knows %s", d.version, list),
 				fmt.Sprintf("the topology names %s: upgrade to it first (kubeadm upgrade apply v%s), or taking over includes this patch upgrade", k, k))
 		} else {
@@ -134,9 +133,9 @@ func (d *describer) nearestRelease(have [3]int, known []string) string {
 		}
 		return k
 	}
-	oldest, _ := versionOf(known[0])
+	oldest, _ := release.ReadVersion(known[0])
 	newest := known[len(known)-1]
-	if have[0] > oldest[0] || have[1] > oldest[1] {
+	if have.Compare(oldest) > 0 {
 		d.find(Blocked, "version", fmt.Sprintf("the cluster runs %s, newer than all that this trivet knows (%s)", d.version, list), "use a trivet that knows it")
 		return newest
 	}
@@ -148,23 +147,6 @@ func (d *describer) nearestRelease(have [3]int, known []string) string {
 	d.find(Blocked, "version", fmt.Sprintf("the cluster runs %s, older than all that this trivet knows (%s)", d.version, list),
 		"upgrade it with kubeadm, one minor version at a time: "+strings.Join(way, " → "))
 	return known[0]
-}
-
-func versionOf(s string) (out [3]int, ok bool) {
-	parts := strings.SplitN(s, ".", 3)
-	if len(parts) != 3 {
-		return out, false
-	}
-	parts[2], _, _ = strings.Cut(parts[2], "-")
-	parts[2], _, _ = strings.Cut(parts[2], "+")
-	for i, p := range parts {
-		n, err := strconv.Atoi(p)
-		if err != nil {
-			return out, false
-		}
-		out[i] = n
-	}
-	return out, true
 }
 
 // readNodes puts nodes and hosts together.
@@ -445,6 +427,3 @@ func (d *describer) readEtcd() {
 		}
 	}
 }
-
-// validName tells whether a topology takes a name.
-func validName(s string) bool { return len(validation.IsDNS1123Label(s)) == 0 }

@@ -10,6 +10,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/trivet-dev/trivet/bootstrap/release"
 	"github.com/trivet-dev/trivet/bootstrap/topology"
 )
 
@@ -98,9 +99,9 @@ func (d *describer) lookAtMembers() {
 			d.find(Risk, "etcd", fmt.Sprintf("member %s: %s", s.Name, s.Error), "mend it before anything else")
 			continue
 		}
-		now, ok := versionOf(s.Version)
-		then, _ := versionOf(d.release.Etcd)
-		if ok && (now[0] > then[0] || now[1] > then[1]) {
+		now, ok := release.ReadVersion(s.Version)
+		then, _ := release.ReadVersion(d.release.Etcd)
+		if ok && now.Minor().Compare(then.Minor()) > 0 {
 			d.find(Blocked, "etcd", fmt.Sprintf("member %s runs %s, newer than the %s of the release %s: its data have no way back", s.Name, s.Version, d.release.Etcd, d.release.Kubernetes), "use a trivet with a newer release")
 		}
 	}

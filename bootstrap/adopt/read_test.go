@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"path"
 	"slices"
 	"strings"
 	"sync"
@@ -57,15 +56,15 @@ func (m *machine) note(what string) error {
 	return errors.New("this host is only to be read")
 }
 
-func (m *machine) Observe(_ context.Context, req hostapi.ObserveRequest) (*hostapi.Observation, error) {
-	o := &hostapi.Observation{Facts: m.host.Facts, Files: map[string]hostapi.FileFound{}}
+func (m *machine) Observe(ctx context.Context, req hostapi.ObserveRequest) (*hostapi.Observation, error) {
+	m.Files = m.host.Files
+	o, err := m.Handler.Observe(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	o.Facts = m.host.Facts
 	if m.host.Recorded != "" {
 		o.Record = &hostapi.Record{Cluster: m.host.Recorded}
-	}
-	for p, f := range m.host.Files {
-		if slices.ContainsFunc(req.Files, func(pattern string) bool { ok, _ := path.Match(pattern, p); return ok }) {
-			o.Files[p] = f
-		}
 	}
 	return o, nil
 }

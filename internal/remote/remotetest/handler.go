@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"path"
 	"runtime"
 	"slices"
 	"sync"
@@ -28,6 +29,8 @@ type Handler struct {
 	OnFetch   func(ctx context.Context, req *hostapi.Fetch, emit func(hostapi.Event)) error
 	OnProbe   func(ctx context.Context, req *hostapi.ProbeRequest) (*hostapi.ProbeResult, error)
 	OnListen  func(ctx context.Context, req *hostapi.ProbeListen, listening func(hostapi.ProbeListening)) error
+	// Files are those that Observe answers for when it is asked.
+	Files map[string]hostapi.FileFound
 	// DialContext replaces the dialling.
 	DialContext func(ctx context.Context, to *hostapi.Endpoint) (net.Conn, error)
 
@@ -48,7 +51,7 @@ func failed(code hostapi.Code, format string, args ...any) *hostapi.Error {
 }
 
 // Observe implements hostapi.Handler.
-func (h *Handler) Observe(ctx context.Context, _ hostapi.ObserveRequest) (*hostapi.Observation, error) {
+func (h *Handler) Observe(ctx context.Context, req hostapi.ObserveRequest) (*hostapi.Observation, error) {
 	if h.OnObserve != nil {
 		if err := h.OnObserve(ctx); err != nil {
 			return nil, err
@@ -60,6 +63,14 @@ func (h *Handler) Observe(ctx context.Context, _ hostapi.ObserveRequest) (*hosta
 		Facts:  hostapi.Facts{Hostname: "memory", Architecture: runtime.GOARCH, Kernel: "6.1.0", Init: "systemd", CPUs: 1, Time: time.Unix(1_700_000_000, 0)},
 		Blobs:  slices.Clone(h.blobs),
 		Holder: h.holder,
+	}
+	for p, f := range h.Files {
+		if slices.ContainsFunc(req.Files, func(pattern string) bool { ok, _ := path.Match(pattern, p); return ok }) {
+			if o.Files == nil {
+				o.Files = map[string]hostapi.FileFound{}
+			}
+			o.Files[p] = f
+		}
 	}
 	if h.record != nil {
 		r := *h.record
