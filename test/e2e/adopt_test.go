@@ -69,7 +69,13 @@ func TestAdopt(t *testing.T) {
 	kubectl("label node cp1 w1 topology.kubernetes.io/region=north topology.kubernetes.io/zone=north-a")
 	kubectl("label node w1 example.com/pool=search")
 	kubectl("taint node w1 example.com/dedicated=search:PreferNoSchedule")
+	// What the cluster has still to do would be taken for a change.
+	kubectl("-n kube-flannel rollout status daemonset kube-flannel-ds --timeout=5m")
+	kubectl("-n kube-system rollout status daemonset kube-proxy --timeout=5m")
 	kubectl("-n kube-system rollout status deployment coredns --timeout=5m")
+	for _, h := range []string{"cp1", "w1"} {
+		o.on(h, "timeout", "180", "sh", "-c", "until ip route | grep -q 'dev flannel.1' && nft list tables | grep -q kube-proxy; do sleep 0.2; done")
+	}
 
 	hosts, objects := o.atRest([]string{"cp1", "w1"}), o.objects()
 	dir := filepath.Join(t.TempDir(), "fleet")
