@@ -37,9 +37,13 @@ func (c *Client) CompareManifests(ctx context.Context, cluster string, objs []de
 	if out.Differences, err = r.compare(ctx, all); err != nil {
 		return nil, err
 	}
-	if out.Orphans, err = r.orphans(ctx, out.Recorded, all); err != nil {
+	var unknown []string
+	if out.Orphans, unknown, err = r.orphans(ctx, out.Recorded, all); err != nil {
 		return nil, err
 	}
+	wanted := desired.KindsOf(objs)
+	// Whether there are objects of a kind that is not known is not known, so that it stays in the record.
+	out.Recorded = slices.DeleteFunc(out.Recorded, func(k string) bool { return slices.Contains(unknown, k) && !slices.Contains(wanted, k) })
 	return out, nil
 }
 
@@ -80,7 +84,7 @@ func (r *manifests) parse(ctx context.Context, objs []desired.Object) ([]*manife
 			}
 		}
 		switch {
-		case notServed(err):
+		case notServed(err), silent(err):
 			m.problem = fmt.Errorf("%s: %w", m, err)
 		case err != nil:
 			return nil, err
@@ -235,7 +239,8 @@ func noDryRun(err error) bool {
 }
 
 // orphans lists what came from manifests of any kind, of those that were recorded and those of now, and is in none any more.
-func (r *manifests) orphans(ctx context.Context, recorded []string, all []*manifest) ([]desired.Object, error) {
+// unknown are kinds of which nobody can tell now.
+func (r *manifests) orphans(ctx context.Context, recorded []string, all []*manifest) (left []desired.Object, unknown []string, err error) {
 	var among []*kind
 	var keep []*object
 	have := map[schema.GroupKind]bool{}
@@ -264,12 +269,17 @@ func (r *manifests) orphans(ctx context.Context, recorded []string, all []*manif
 		if notServed(err) {
 			continue // its objects went with the kind
 		}
+		if silent(err) {
+			unknown = append(unknown, name)
+			continue
+		}
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		among = append(among, k)
 	}
-	return r.Client.orphans(ctx, r.owner, among, keep)
+	left, err = r.Client.orphans(ctx, r.owner, among, keep)
+	return left, unknown, err
 }
 
 // definition is what a CustomResourceDefinition says of its kind.

@@ -52,7 +52,7 @@ func (c *Client) awaitKind(ctx context.Context, o desired.Object, report func(st
 	deadline := time.Now().Add(grace)
 	err = retry(ctx, 200*time.Millisecond, 2*time.Second, func(err error) bool {
 		report(err.Error())
-		return temporary(err) || notServed(err) && time.Now().Before(deadline)
+		return temporary(err) || (notServed(err) || silent(err)) && time.Now().Before(deadline)
 	}, func(ctx context.Context) error {
 		k, err = c.mapper().kind(ctx, o.APIVersion, o.Kind)
 		return err

@@ -8,7 +8,9 @@ import (
 	"strings"
 
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/restmapper"
 )
 
@@ -46,6 +48,7 @@ func rankOf(gk schema.GroupKind) int {
 type mapper struct {
 	client *Client
 	rest   meta.RESTMapper
+	silent map[string]bool // groups that an extension API server should serve, which does not answer
 }
 
 func (c *Client) mapper() *mapper { return &mapper{client: c} }
@@ -69,6 +72,19 @@ func notServed(err error) bool {
 	return errors.As(err, &e)
 }
 
+// silentError says that nobody knows the kinds of a group now.
+type silentError struct{ group string }
+
+// Error implements error.
+func (e *silentError) Error() string {
+	return fmt.Sprintf("the extension API server of %s does not answer, so its kinds are not known: look at kubectl get apiservices, and apply again", e.group)
+}
+
+func silent(err error) bool {
+	var e *silentError
+	return errors.As(err, &e)
+}
+
 // kind finds a kind that the server serves in a version.
 func (m *mapper) kind(ctx context.Context, apiVersion, name string) (*kind, error) {
 	if k, err := lookup(apiVersion, name); err == nil {
@@ -84,6 +100,9 @@ func (m *mapper) kind(ctx context.Context, apiVersion, name string) (*kind, erro
 	found, err := m.rest.RESTMapping(gv.WithKind(name).GroupKind(), gv.Version)
 	if err == nil {
 		return asKind(found), nil
+	}
+	if m.silent[gv.Group] {
+		return nil, &silentError{gv.Group}
 	}
 	missing := &notServedError{apiVersion: apiVersion, kind: name}
 	others, _ := m.rest.RESTMappings(gv.WithKind(name).GroupKind())
@@ -102,6 +121,9 @@ func (m *mapper) anyVersion(ctx context.Context, gk schema.GroupKind) (*kind, er
 		return nil, err
 	}
 	found, err := m.rest.RESTMapping(gk)
+	if err != nil && m.silent[gk.Group] {
+		return nil, &silentError{gk.Group}
+	}
 	if err != nil {
 		return nil, &notServedError{apiVersion: gk.Group, kind: gk.Kind}
 	}
@@ -112,19 +134,37 @@ func asKind(found *meta.RESTMapping) *kind {
 	return &kind{GroupVersionKind: found.GroupVersionKind, resource: found.Resource.Resource, namespaced: found.Scope.Name() == meta.RESTScopeNameNamespace, rank: rankOf(found.GroupVersionKind.GroupKind())}
 }
 
-// discover asks the server for its kinds. An extension API server that does not answer hides its own alone.
+// askedGroups keeps which groups could not be looked at, which restmapper drops.
+type askedGroups struct {
+	discovery.DiscoveryInterfaceWithContext
+	failed error
+}
+
+// ServerGroupsAndResourcesWithContext implements discovery.ServerResourcesInterfaceWithContext.
+func (d *askedGroups) ServerGroupsAndResourcesWithContext(ctx context.Context) (groups []*metav1.APIGroup, resources []*metav1.APIResourceList, err error) {
+	groups, resources, d.failed = d.DiscoveryInterfaceWithContext.ServerGroupsAndResourcesWithContext(ctx)
+	return groups, resources, d.failed
+}
+
+// discover asks the server for its kinds.
 func (m *mapper) discover(ctx context.Context) error {
 	if m.rest != nil {
 		return nil
 	}
+	asked := &askedGroups{DiscoveryInterfaceWithContext: m.client.typed.Discovery()}
 	var groups []*restmapper.APIGroupResources
 	err := m.client.soon(ctx, func(ctx context.Context) (err error) {
-		groups, err = restmapper.GetAPIGroupResourcesWithContext(ctx, m.client.typed.Discovery())
+		groups, err = restmapper.GetAPIGroupResourcesWithContext(ctx, asked)
 		return err
 	})
 	if err != nil {
 		return fmt.Errorf("asking the API for its kinds: %w", err)
 	}
-	m.rest = restmapper.NewDiscoveryRESTMapper(groups)
+	m.rest, m.silent = restmapper.NewDiscoveryRESTMapper(groups), map[string]bool{}
+	if failed := (*discovery.ErrGroupDiscoveryFailed)(nil); errors.As(asked.failed, &failed) {
+		for gv := range failed.Groups {
+			m.silent[gv.Group] = true
+		}
+	}
 	return nil
 }

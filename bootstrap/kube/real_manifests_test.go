@@ -201,7 +201,41 @@ func TestRealManifests(t *testing.T) {
 	t.Run("mistakes", func(t *testing.T) { manifestsMistakes(t, c) })
 	t.Run("definitions", func(t *testing.T) { manifestsDefinitions(t, c) })
 	t.Run("adopted", func(t *testing.T) { manifestsAdopted(t, c) })
+	t.Run("silent group", func(t *testing.T) { manifestsSilent(t, c) })
 	t.Run("prune", func(t *testing.T) { manifestsPrune(t, c) })
+}
+
+// manifestsSilent: while an extension API server does not answer, its kinds are neither forgotten nor called mistakes.
+func manifestsSilent(t *testing.T, c *kube.Client) {
+	ctx := t.Context()
+	service := manifestsOf(t, `{apiVersion: apiregistration.k8s.io/v1, kind: APIService, metadata: {name: v1.silent.example.org}, spec: {group: silent.example.org, version: v1,
+  groupPriorityMinimum: 100, versionPriority: 10, insecureSkipTLSVerify: true, service: {name: nobody, namespace: shop}}}`)
+	if err := c.ApplyManifests(ctx, cluster, service, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.RecordKinds(ctx, []string{"Thing.silent.example.org", "Gone.example.net"}); err != nil {
+		t.Fatal(err)
+	}
+	thing := "{apiVersion: silent.example.org/v1, kind: Thing, metadata: {name: t, namespace: shop}}"
+	var err error
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); { // the list of groups is made anew from time to time
+		if err = problems(t, c, manifestsOf(t, thing)); err != nil && strings.Contains(err.Error(), "does not answer") {
+			break
+		}
+	}
+	if err == nil || !strings.Contains(err.Error(), "m.yaml:1: Thing shop/t: the extension API server of silent.example.org does not answer") {
+		t.Errorf("an object of the group: %v", err)
+	}
+	m, _ := look(t, c, service)
+	if slices.Contains(m.Recorded, "Thing.silent.example.org") || !slices.Contains(m.Recorded, "Gone.example.net") {
+		t.Errorf("kinds that may be forgotten: %v", m.Recorded)
+	}
+	if err := c.DeleteManifests(ctx, cluster, service, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.ForgetKinds(ctx, []string{"Thing.silent.example.org", "Gone.example.net"}); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // manifestsLife: what was applied compares as the same, objects of a kind of their own among it, in whatever order they are written.
