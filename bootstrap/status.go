@@ -43,6 +43,9 @@ type Status struct {
 	// From is the release that an upgrade began at which is not finished, Wanted that of the topology where the cluster is not on its way there.
 	From   string `json:"from,omitempty"`
 	Wanted string `json:"wanted,omitempty"`
+	// Progress is how far that upgrade has come; nil where the API was not asked. Paused is true where the topology has it paused.
+	Progress *Progress `json:"progress,omitempty"`
+	Paused   bool      `json:"paused,omitempty"`
 	// Leaving are hosts that the cluster has and the topology does not.
 	Leaving []string `json:"leaving,omitempty"`
 	// UnknownNodes are nodes of the API that are no host of the cluster.
@@ -142,9 +145,9 @@ type Expiry struct {
 }
 
 // Healthy reports whether every host answers as recorded, every node is Ready, every etcd member is healthy and known, the API holds what it should, snapshots are taken, no
-// certificate has expired, no hook is owed, and no upgrade is half done.
+// certificate has expired, no hook is owed, and no upgrade is half done, unless it is paused.
 func (s *Status) Healthy() bool {
-	if !s.Initialised || s.Destroying || s.From != "" || s.EtcdError != "" || s.APIError != "" || s.ObjectsError != "" || len(s.Objects) > 0 {
+	if !s.Initialised || s.Destroying || s.From != "" && !s.Paused || s.EtcdError != "" || s.APIError != "" || s.ObjectsError != "" || len(s.Objects) > 0 {
 		return false
 	}
 	if s.Snapshots != nil && len(s.Snapshots.Wrong) > 0 {

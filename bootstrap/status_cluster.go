@@ -124,7 +124,9 @@ func (e *Engine) statusOfNode(hs *HostStatus, n kube.NodeInfo) {
 
 // statusOfInventory compares the cluster's memory with the topology, and the API's nodes with it.
 func (e *Engine) statusOfInventory(s *Status, inv *inventory.Inventory, nodes map[string]kube.NodeInfo) {
-	s.From = inv.From
+	if s.From = inv.From; s.From != "" {
+		s.Progress, s.Paused = progress(e.cluster, inv, nodes), e.cluster.Upgrade.Paused
+	}
 	if e.cluster.Kubernetes != inv.Kubernetes {
 		s.Wanted = e.cluster.Kubernetes
 	}
@@ -144,6 +146,39 @@ func (e *Engine) statusOfInventory(s *Status, inv *inventory.Inventory, nodes ma
 		}
 	}
 	s.Rotations, s.Authorities = plan.Rotations(e.cluster, inv, s.Time), plan.AuthorityNotes(inv.Public, s.Time)
+}
+
+// Progress counts the nodes whose kubelet is of the release that an upgrade goes to.
+type Progress struct {
+	Workers         int `json:"workers"`
+	OfWorkers       int `json:"ofWorkers"`
+	ControlPlanes   int `json:"controlPlanes"`
+	OfControlPlanes int `json:"ofControlPlanes"`
+}
+
+// progress leaves out hosts that are there for the time of the upgrade.
+func progress(c *topology.Cluster, inv *inventory.Inventory, nodes map[string]kube.NodeInfo) *Progress {
+	if nodes == nil {
+		return nil
+	}
+	p := &Progress{}
+	for _, h := range c.Nodes() {
+		has := nodes[h.Name].KubeletVersion == "v"+inv.Kubernetes
+		switch {
+		case h.Surge:
+		case h.Has(topology.RoleControlPlane):
+			p.OfControlPlanes++
+			if has {
+				p.ControlPlanes++
+			}
+		default:
+			p.OfWorkers++
+			if has {
+				p.Workers++
+			}
+		}
+	}
+	return p
 }
 
 // SnapshotState sums up what hosts keep of etcd.

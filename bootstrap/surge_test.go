@@ -94,6 +94,10 @@ func TestSurgeHostUnderWay(t *testing.T) {
 	wants(t, e.Apply(t.Context(), planOf(t, e)), "host w1", errDrain.Error())
 	names, s := hostsOf(t, open(t, f))
 	same(t, "under way", []string{"cp1", "w1", "x1"}, names)
+	same(t, "how far", &bootstrap.Progress{OfWorkers: 1, ControlPlanes: 1, OfControlPlanes: 1}, s.Progress)
+	if s.Paused || s.Healthy() || len(s.Leaving) > 0 || len(s.UnknownNodes) > 0 {
+		t.Errorf("%+v", s)
+	}
 	if x1 := s.Hosts[2]; x1.Node != "Ready" || !x1.Managed || x1.Error != "" {
 		t.Errorf("%+v", x1)
 	}
@@ -152,6 +156,9 @@ func TestPausedUpgrade(t *testing.T) {
 	var partial *bootstrap.PartialError
 	if err := e.Apply(t.Context(), planOf(t, e)); !errors.As(err, &partial) || partial.Paused == nil || len(partial.Skipped) > 0 {
 		t.Fatalf("paused, it ended with %v", err)
+	}
+	if _, st := hostsOf(t, e); !st.Paused || st.From != "1.36.3" || st.Progress.Workers != 0 || !st.Healthy() {
+		t.Errorf("status: %+v", st)
 	}
 	wants(t, partial, "the upgrade is paused: 0 of 1 worker and 0 of 1 control plane on Kubernetes 1.37.2", "set paused = false")
 	e = open(t, f)

@@ -3,9 +3,11 @@ package fleettest
 import (
 	"context"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 
+	"github.com/trivet-dev/trivet/bootstrap/desired"
 	"github.com/trivet-dev/trivet/bootstrap/kube"
 	"github.com/trivet-dev/trivet/bootstrap/plan"
 )
@@ -25,10 +27,10 @@ func (a *API) Nodes(context.Context) (map[string]kube.NodeInfo, error) {
 	if err := a.answers(); err != nil {
 		return nil, err
 	}
-	states := map[string]string{}
+	states, versions := map[string]string{}, map[string]string{}
 	for name := range a.fleet.Objects() {
 		node, _ := strings.CutPrefix(name, "Node/")
-		states[node] = "Ready"
+		states[node], versions[node] = "Ready", a.fleet.kubelet(node)
 		if a.fleet.Machines[node] == nil || a.running("kubelet.service", []string{node}) != nil {
 			states[node] = "the kubelet stopped posting its status"
 		}
@@ -39,10 +41,28 @@ func (a *API) Nodes(context.Context) (map[string]kube.NodeInfo, error) {
 	for name := range a.fleet.api.objects {
 		if node, ok := strings.CutPrefix(name, "Node/"); ok {
 			cordoned := a.fleet.api.cordoned[node]
-			out[node] = kube.NodeInfo{Name: node, State: states[node], Unschedulable: cordoned, CordonedByTrivet: cordoned, NetworkReady: !a.fleet.api.silent[node]}
+			out[node] = kube.NodeInfo{Name: node, State: states[node], KubeletVersion: versions[node], Unschedulable: cordoned, CordonedByTrivet: cordoned, NetworkReady: !a.fleet.api.silent[node]}
 		}
 	}
 	return out, nil
+}
+
+// kubelet is the version of the program on a host, "" where there is none.
+func (f *Fleet) kubelet(host string) string {
+	m := f.Machines[host]
+	if m == nil {
+		return ""
+	}
+	blob, err := os.Readlink(m.Path(desired.KubeletProgram))
+	if err != nil {
+		return ""
+	}
+	program, err := os.ReadFile(m.Path(blob))
+	fields := strings.Fields(string(program)) // as artifacts.of writes it
+	if err != nil || len(fields) < 2 {
+		return ""
+	}
+	return "v" + fields[1]
 }
 
 // Drain implements execute.Cluster.

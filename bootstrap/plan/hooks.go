@@ -59,7 +59,7 @@ const (
 
 // hookedPhases are those whose steps on hosts change what runs there. The others bring artifacts, images and documents, which nobody notices, or what is down and must not wait for
 // anybody's command.
-var hookedPhases = []string{"members", "control-planes", "surge", "control-plane-nodes", "workers", "nodes", "leave", "leave-workers"}
+var hookedPhases = []string{"members", "control-planes", phaseSurge, "control-plane-nodes", "workers", "nodes", "leave", "leave-workers"}
 
 // stepOn says what the plan does to a host, as hooks tell it apart. A host is being installed until its kubelet has been started, or its etcd where it is no node.
 func (m *maker) stepOn(h *topology.Host) topology.HookStep {

@@ -59,7 +59,7 @@ func (m *maker) images() (old []Step) {
 	var come []Step
 	for _, h := range m.hosts {
 		images, rest := split(m.actions[h.Name], func(a Action) bool { return kindOf(a) == hostapi.KindImage })
-		if m.unborn(h) || !recordsUnit(m.Seen[h.Name].Record, "containerd.service") {
+		if m.unborn(h) || !m.imports(h) {
 			continue // containerd comes with the rest
 		}
 		m.actions[h.Name] = rest
@@ -69,6 +69,12 @@ func (m *maker) images() (old []Step) {
 	}
 	m.phase(Phase{Name: "images", Title: "Images of the release, on all nodes", Steps: come})
 	return old
+}
+
+// imports says whether images can be brought to a host now: its containerd was set up, and no run was killed while it did that, or restarted it.
+func (m *maker) imports(h *topology.Host) bool {
+	r := m.Seen[h.Name].Record
+	return r != nil && slices.ContainsFunc(r.Items, func(i hostapi.RecordedItem) bool { return i.Item.ID() == unitID("containerd.service") && !i.Pending })
 }
 
 // setAside takes what control planes do as such out of their actions, for later.

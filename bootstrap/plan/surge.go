@@ -9,6 +9,8 @@ import (
 	"github.com/trivet-dev/trivet/bootstrap/topology"
 )
 
+const phaseSurge = "surge"
+
 // standsIn says whether a surge host makes up for a node that is away: it is Ready, or will be before others change.
 func (m *maker) standsIn(h *topology.Host) bool {
 	n, registered := m.Nodes[h.Name]
@@ -63,7 +65,7 @@ func (m *maker) surgeComes(workers []*topology.Host) (others []*topology.Host) {
 		return others
 	}
 	m.plan.Surge = ready
-	m.plan.Phases = append(m.plan.Phases, Phase{Name: "surge", Title: "Surge hosts, for the time of the upgrade", Steps: withActions(steps), Gates: []Gate{{Kind: GateNodes, Hosts: ready}}})
+	m.plan.Phases = append(m.plan.Phases, Phase{Name: phaseSurge, Title: "Surge hosts, for the time of the upgrade", Steps: withActions(steps), Gates: []Gate{{Kind: GateNodes, Hosts: ready}}})
 	return others
 }
 

@@ -50,10 +50,14 @@ func TestStatusReport(t *testing.T) {
 	whole.Hosts[0].Cordoned, whole.Hosts[1].Cordoned, whole.Hosts[1].NoNetwork = "others", "trivet", true
 	whole.Hosts[1].Owed = []hostapi.Owed{{Hook: "balancer-in", Step: "upgrade"}}
 	whole.Etcd = append(slices.Clone(well.Etcd), etcd.Status{Name: "gone", ID: 8, Unknown: true, Error: "it is in the member list"}, etcd.Status{Name: "intruder", ID: 9, Unknown: true, Error: "it is in the member list"})
+	whole.Progress = &bootstrap.Progress{Workers: 3, OfWorkers: 40, ControlPlanes: 1, OfControlPlanes: 1}
 	whole.From, whole.Wanted, whole.Leaving, whole.UnknownNodes = "1.36.3", "1.38.0", []string{"gone"}, []string{"guest"}
 	whole.Rotations = []plan.RotationState{{Name: "etcd_ca", Text: "etcd_ca 2, stage \"trust\": both are accepted"}}
 	whole.Authorities = []string{"the authority \"online\" ends soon"}
 	whole.Snapshots = &bootstrap.SnapshotState{Count: 12, Newest: now.Add(-62 * time.Minute), Wrong: []bootstrap.SnapshotWrong{{Host: "a", Site: "n1", Detail: "the run brought no copy"}, {Site: "s1", Detail: "it has no snapshot"}}}
+
+	paused := *well
+	paused.Hosts, paused.From, paused.Paused, paused.Progress = []bootstrap.HostStatus{host("north", "n1", "a", ends(year))}, "1.36.3", true, whole.Progress
 
 	for _, c := range []struct {
 		name   string
@@ -122,12 +126,24 @@ Snapshots of etcd: 12, the newest taken 62 min 00 s ago.
 ✗ etcd member intruder: it is in the member list (trivet apply removes it, or goes on with it where an apply added it)
 ✗ snapshots of etcd: host a: the run brought no copy (see trivet snapshots)
 ✗ snapshots of etcd: site s1: it has no snapshot (see trivet snapshots)
-✗ the upgrade from Kubernetes 1.36.3 to 1.37.2 is not finished (trivet apply goes on)
+✗ the upgrade from Kubernetes 1.36.3 to 1.37.2 is not finished: 3 of 40 workers and 1 of 1 control plane have its kubelet (trivet apply goes on)
 ! the topology has Kubernetes 1.38.0, the cluster 1.37.2 (trivet plan shows the upgrade)
-! host gone is no longer in the topology and still in the cluster (trivet apply takes it out)
+! host gone is still in the cluster, and not to be any more (trivet apply takes it out)
 ! node guest is no host of the topology, and not Trivet's: kubectl delete node guest, unless somebody wants it
 ! etcd_ca 2, stage "trust": both are accepted
 ! the authority "online" ends soon
+`},
+		{"paused", &paused, `Cluster "main", Kubernetes 1.37.2, id c1
+
+REGION  SITE  HOST  ADDRESS   ROLES   UNITS  NODE   CERTIFICATES  DRIFT
+north   n1    a     10.0.0.1  worker  2/2    Ready  365 d left    none
+
+ETCD MEMBER  VERSION  ROLE    DATABASE  QUOTA    RAFT INDEX  ALARMS
+a            3.7.3    leader  3.0 MiB   8.0 GiB  5           -
+
+! the upgrade from Kubernetes 1.36.3 to 1.37.2 is paused: 3 of 40 workers and 1 of 1 control plane have its kubelet (without paused = true in the upgrade block trivet apply goes on)
+
+✓ All is well: 1 host as recorded, 1 node Ready, 1 etcd member healthy.
 `},
 		{"overridden", &overridden, `Cluster "main", Kubernetes 1.37.2, id c1
 

@@ -125,14 +125,17 @@ func (r *statusReport) clusterTroubles() []trouble {
 			bad("snapshots of etcd: %s%s (see trivet snapshots)", where, r.once(w.Detail))
 		}
 	}
-	if r.From != "" {
-		bad("the upgrade from Kubernetes %s to %s is not finished (trivet apply goes on)", r.From, r.Kubernetes)
+	switch far := r.howFar(); {
+	case r.From != "" && r.Paused:
+		mild("the upgrade from Kubernetes %s to %s is paused%s (without paused = true in the upgrade block trivet apply goes on)", r.From, r.Kubernetes, far)
+	case r.From != "":
+		bad("the upgrade from Kubernetes %s to %s is not finished%s (trivet apply goes on)", r.From, r.Kubernetes, far)
 	}
 	if r.Wanted != "" {
 		mild("the topology has Kubernetes %s, the cluster %s (trivet plan shows the upgrade)", r.Wanted, r.Kubernetes)
 	}
 	for _, name := range r.Leaving {
-		mild("host %s is no longer in the topology and still in the cluster (trivet apply takes it out)", name)
+		mild("host %s is still in the cluster, and not to be any more (trivet apply takes it out)", name)
 	}
 	for _, name := range r.UnknownNodes {
 		mild("node %s is no host of the topology, and not Trivet's: kubectl delete node %s, unless somebody wants it", name, name)
@@ -144,6 +147,15 @@ func (r *statusReport) clusterTroubles() []trouble {
 		mild("%s", text)
 	}
 	return out
+}
+
+// howFar says how many nodes an upgrade has come to.
+func (r *statusReport) howFar() string {
+	p := r.Progress
+	if p == nil {
+		return ""
+	}
+	return fmt.Sprintf(": %d of %s and %d of %s have its kubelet", p.Workers, count(p.OfWorkers, "worker"), p.ControlPlanes, count(p.OfControlPlanes, "control plane"))
 }
 
 // once leaves out of a text what was said of hosts that do not answer.
