@@ -148,6 +148,7 @@ func TestUpgrade(t *testing.T) {
 	f.step("an unknown release is refused", func(f *fleet) {
 		f.wants(versions{kubernetes: "1.38.0"})
 		f.says(f.exits(1, "plan").stderr, "1.38.0", "main.hcl:", newRelease.kubernetes)
+		f.wants(oldRelease)
 	})
 	f.step("half done and back", func(f *fleet) {
 		f.during(func() []event.Event {
