@@ -164,6 +164,8 @@ func (m *maker) groups(steps []Step) map[string]*group {
 		case h.Surge && m.standsIn(h):
 			g.surge++
 		case h.Surge:
+		case m.unknown(h):
+			// what has never been a node takes nothing away by not being there
 		default:
 			g.nodes++
 			if !changes[h.Name] && m.broken(h.Name) {
@@ -172,6 +174,12 @@ func (m *maker) groups(steps []Step) map[string]*group {
 		}
 	}
 	return groups
+}
+
+// unknown says whether a host has never been a node of the cluster.
+func (m *maker) unknown(h *topology.Host) bool {
+	_, node := m.Nodes[h.Name]
+	return !node && m.Current.Host(h.Name) == nil
 }
 
 // budget is how many nodes of each group may be away at once, by the group's key. Where pods have to leave, a node that is not Ready for other reasons uses it up, and one that is to change
