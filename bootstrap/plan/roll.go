@@ -121,7 +121,7 @@ func (m *maker) controlPlanes(voters []*topology.Host) (later []*topology.Host) 
 		if first, rest := split(steps[i].Actions, guard); hasMember(m.Seen[steps[i].Host].Record) { // of a member that a killed run had just made
 			steps[i].Actions = slices.Concat(first, rest)
 		}
-		steps[i].Actions = m.stopFirst(voters[i], steps[i].Actions)
+		steps[i].Actions = m.balancerFirst(voters[i], m.stopFirst(voters[i], steps[i].Actions))
 		up[steps[i].Host] = true
 		steps[i].Gates = m.controlPlaneGates(up)
 	}
