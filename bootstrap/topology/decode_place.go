@@ -12,8 +12,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 )
 
-// hostsInRack is how many machines one access switch serves.
-const hostsInRack = 48
+// HostsInRack is how many machines one access switch serves.
+const HostsInRack = 48
 
 func (d *decoder) decodeRegion(b *block, around SSH) *Region {
 	r := &Region{Name: b.label, Range: b.rng}
@@ -67,13 +67,13 @@ func (d *decoder) decodeRack(b *block, room *Room) *Rack {
 	r.Taints = d.decodeTaints(b, nil)
 	full := false
 	for _, child := range d.machines(b) {
-		room := hostsInRack - len(r.Hosts)
+		room := HostsInRack - len(r.Hosts)
 		hosts := d.decodeHosts(child, r)
 		if len(hosts) > room && !full {
 			full = true
 			d.errorf(child.crowd(), child.rng, "More hosts than the rack holds",
 				"Rack %s has %s up to here; one access switch serves at most %d. Put the others into another rack.",
-				r.Name, count(len(r.Hosts)+len(hosts), "host"), hostsInRack)
+				r.Name, count(len(r.Hosts)+len(hosts), "host"), HostsInRack)
 		}
 		r.Hosts = append(r.Hosts, hosts...)
 	}
@@ -128,7 +128,7 @@ func (d *decoder) decodeHosts(b *block, rack *Rack) []*Host {
 
 // decodeSeries makes the hosts of a hosts block. Faults of many hosts with one cause are reported once.
 func (d *decoder) decodeSeries(b *block, rack *Rack, alike Host) []*Host {
-	n, ok := b.integer("count", 0, 0, hostsInRack, "One access switch serves no more; put the others into another rack.")
+	n, ok := b.integer("count", 0, 0, HostsInRack, "One access switch serves no more; put the others into another rack.")
 	first, _ := b.address("first_address")
 	number, _ := b.integer("first_number", 1, 0, 1_000_000)
 	if !ok {
