@@ -151,8 +151,8 @@ func (m *maker) groups(steps []Step) map[string]*group {
 		changes[s.Host] = true
 	}
 	for _, h := range m.Cluster.Nodes() {
-		if _, node := m.Nodes[h.Name]; h.Has(topology.RoleControlPlane) || !node && m.Current.Host(h.Name) == nil {
-			continue // what has never been a node takes nothing away by not being there
+		if h.Has(topology.RoleControlPlane) {
+			continue
 		}
 		key, name := m.Cluster.Upgrade.Per.In(h)
 		g := groups[key]
@@ -190,7 +190,7 @@ func (m *maker) budget(steps []Step) (map[string]int, []Step) {
 	var out []Step
 	for _, s := range steps {
 		g := groups[s.Group]
-		if g == nil { // none of them is a node yet
+		if g.nodes+g.surge == 0 { // none of them is a node yet
 			out = append(out, s)
 			continue
 		}
