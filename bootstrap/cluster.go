@@ -402,9 +402,9 @@ func summary(states map[string]string, what string) string {
 	return fmt.Sprintf("%d %ss: %s", n, what, strings.Join(out, "; "))
 }
 
-// Destroy gives the hosts back by their ownership records. Hosts that do not answer fail it before anything is done.
+// Destroy gives the hosts back by their ownership records. Hosts that do not answer fail it before anything is done, unless they are to be forgotten.
 func (e *Engine) Destroy(ctx context.Context) error {
-	held, err := e.lock(ctx, "destroy")
+	held, err := e.lock(ctx, purposeDestroy)
 	if err != nil {
 		return err
 	}

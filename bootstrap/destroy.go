@@ -19,13 +19,13 @@ func (e *Engine) PlanDestroy(ctx context.Context) (*plan.Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := e.awayErrors(s); err != nil {
+	if err := e.awayErrors(s); err != nil && !e.ForgetUnreachable {
 		return nil, err // what they hold would stay there
 	}
 	if err := e.ours(s.seen); err != nil {
 		return nil, err
 	}
-	return plan.Destroy(e.cluster, e.everyone(), s.documents.Inventory, s.seen), nil
+	return plan.Destroy(e.cluster, e.everyone(), s.documents.Inventory, s.seen, reasons(s.away)), nil
 }
 
 // ours refuses hosts that belong to another cluster: a destroy gives back its own hosts only.

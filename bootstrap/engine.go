@@ -56,6 +56,8 @@ type Options struct {
 	GateTimeout time.Duration // 10 minutes when zero
 	// SkipPreflight names checks of the preflight whose errors a plan of new hosts goes on in spite of, as preflight.Known has them.
 	SkipPreflight []string
+	// ForgetUnreachable has a destroy go on without hosts that do not answer; what is on them stays there. Its run lock is then content with the control planes that answer.
+	ForgetUnreachable bool
 	// Renew has plans issue certificates anew that are not due; nil for none.
 	Renew  *plan.Renewal
 	Events event.Sink

@@ -555,3 +555,55 @@ func TestMajority(t *testing.T) {
 		t.Errorf("%+v, %v", s, err)
 	}
 }
+
+// TestDestroyForgets goes on without hosts that do not answer, where that is asked for, and leaves them as they are, even where they are most control planes.
+func TestDestroyForgets(t *testing.T) {
+	f := newFleet(t, three)
+	fresh := trees(t, f)
+	first := open(t, f)
+	apply(t, first)
+	if err := first.Close(); err != nil { // takes the folder for uploads along
+		t.Fatal(err)
+	}
+	whole := trees(t, f)
+	f.Unreachable["cp2"], f.Unreachable["cp3"] = true, true
+	second := open(t, f)
+	wants(t, second.Destroy(t.Context()), "of the control planes, 2 of 3", "host cp2", "no route to host")
+	if err := second.Close(); err != nil {
+		t.Fatal(err)
+	}
+
+	e := open(t, f, func(o *bootstrap.Options) { o.ForgetUnreachable = true })
+	p, err := e.PlanDestroy(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(p.Skipped) != 2 || p.Skipped[0].Host != "cp2" || !strings.Contains(p.Skipped[0].Reason, "install it anew") || len(p.Notes) > 0 {
+		t.Errorf("skipped: %+v, notes: %q", p.Skipped, p.Notes)
+	}
+	if err := e.Destroy(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Close(); err != nil {
+		t.Fatal(err)
+	}
+	after := trees(t, f)
+	if d := cmp.Diff(fresh["cp1"], after["cp1"]); d != "" {
+		t.Errorf("cp1 is not as it was (-before +after):\n%s", d)
+	}
+	if d := cmp.Diff(whole["cp2"], after["cp2"]); d != "" {
+		t.Errorf("cp2 was changed:\n%s", d)
+	}
+
+	// Whoever holds the lock on a control plane that answers is not passed over.
+	f = newFleet(t, three)
+	apply(t, open(t, f))
+	held, err := open(t, f).Hold(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held()
+	f.Unreachable["cp2"], f.Unreachable["cp3"] = true, true
+	err = open(t, f, func(o *bootstrap.Options) { o.ForgetUnreachable = true }).Destroy(t.Context())
+	wants(t, err, "the run lock of cluster \"main\" is held")
+}

@@ -34,3 +34,12 @@ func NodesReady(ctx context.Context, e *Engine, nodes []string, report func(stri
 	defer c.Close()
 	return c.NodesReady(ctx, nodes, report)
 }
+
+// Hold takes the run lock, until the function that it gives is called.
+func (e *Engine) Hold(ctx context.Context) (release func(), err error) {
+	l, err := e.lock(ctx, "apply")
+	if err != nil {
+		return nil, err
+	}
+	return l.release, nil
+}

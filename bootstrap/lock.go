@@ -109,6 +109,9 @@ func (l *lock) release() {
 	})
 }
 
+// purposeDestroy is what a destroy takes the lock for.
+const purposeDestroy = "destroy"
+
 // lock takes the run lock on every control plane that answers; a majority is needed. Then it raises the epoch on every host that answers and has a record, which waits for
 // steps of an earlier run that are still under way there.
 func (e *Engine) lock(ctx context.Context, purpose string) (*lock, error) {
@@ -255,6 +258,9 @@ func (l *lock) enough(voters []string, errs []error) error {
 		return nil
 	}
 	var held *HeldError
+	if l.forgets() && have == len(l.engine.connectedVoters()) && !slices.ContainsFunc(errs, isHeld) {
+		return nil
+	}
 	if i := slices.IndexFunc(errs, func(err error) bool { return errors.As(err, &held) }); i >= 0 {
 		return errors.Join(held, errors.Join(errs[:i]...)) // those before it did not answer, or would have been taken
 	}
@@ -300,9 +306,12 @@ func (l *lock) fence(ctx context.Context) error {
 	}
 }
 
+// forgets says whether the run does without a majority: it gives back what answers, and nothing depends on the rest.
+func (l *lock) forgets() bool { return l.purpose == purposeDestroy && l.engine.ForgetUnreachable }
+
 // recorded fails unless the lock is held on a majority of the control planes that the cluster itself remembers: the topology may have others.
 func (l *lock) recorded(inv *inventory.Inventory) error {
-	if inv == nil {
+	if inv == nil || l.forgets() {
 		return nil
 	}
 	all := inv.With(topology.RoleControlPlane)

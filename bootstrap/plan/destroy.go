@@ -1,21 +1,28 @@
 package plan
 
 import (
+	"slices"
+
 	"github.com/trivet-dev/trivet/bootstrap/inventory"
 	"github.com/trivet-dev/trivet/bootstrap/topology"
 	"github.com/trivet-dev/trivet/internal/hostapi"
 )
 
 // Destroy makes the plan that gives hosts back: everything that their records own is removed, the last made first, and then the records. Hosts without control plane go
-// first, so that the inventory, which says that the cluster is being destroyed, outlives them.
-func Destroy(c *topology.Cluster, hosts []*topology.Host, current *inventory.Inventory, seen map[string]*hostapi.Observation) *Plan {
+// first, so that the inventory, which says that the cluster is being destroyed, outlives them. Hosts that are away are left as they are.
+func Destroy(c *topology.Cluster, hosts []*topology.Host, current *inventory.Inventory, seen map[string]*hostapi.Observation, away map[string]string) *Plan {
 	p := &Plan{Format: Format, Cluster: c.Name, Kubernetes: c.Kubernetes, Facts: map[string]string{}}
 	m := &maker{Input: Input{Cluster: c, Seen: seen}, plan: p}
 	if current != nil {
 		marked := *current
 		marked.Destroying = true
 		p.Inventory, p.ClusterID, p.Generation = &marked, current.ClusterID, current.Generation
-		p.Notes = leftBehind(current, seen)
+		p.Notes = leftBehind(c, current, seen)
+	}
+	for _, h := range c.Hosts {
+		if why, ok := away[h.Name]; ok && seen[h.Name] == nil {
+			m.skip(h, bare(h.Name, why)+"; what is on it stays, and it must not come back as it is: install it anew")
+		}
 	}
 	var mark, workers, stop, controlPlanes []Step
 	for _, h := range hosts {
@@ -52,11 +59,12 @@ func Destroy(c *topology.Cluster, hosts []*topology.Host, current *inventory.Inv
 }
 
 // leftBehind tells of hosts of the cluster that a destroy does not clean.
-func leftBehind(current *inventory.Inventory, seen map[string]*hostapi.Observation) []string {
+func leftBehind(c *topology.Cluster, current *inventory.Inventory, seen map[string]*hostapi.Observation) []string {
 	var out []string
 	for _, h := range current.Hosts {
 		o := seen[h.Name]
 		switch {
+		case o == nil && slices.ContainsFunc(c.Hosts, func(x *topology.Host) bool { return x.Name == h.Name }): // it is among the hosts that are skipped
 		case o == nil:
 			out = append(out, "host "+h.Name+" is in the cluster and no longer in the topology, and does not answer: what it holds stays there, and nobody will know of it; bring it back first, unless it is gone")
 		case o.Record == nil && current.Initialised && !current.Destroying: // one that goes on has given hosts back already

@@ -224,5 +224,5 @@ func TestHooksOfHostsThatLeave(t *testing.T) {
 		"workers w2: owe note, out(before remove), note(before remove), …, note(after remove), forget",
 		"stop cp1: owe note, note(before remove), …", "stop cp2: owe note, note(before remove), …", "stop cp3: owe note, note(before remove), …",
 		"control-planes cp1: …, note(after remove), forget", "control-planes cp2: …, note(after remove), forget", "control-planes cp3: …, note(after remove), forget",
-	}, steps(plan.Destroy(w.fleet.Cluster, w.fleet.Cluster.Hosts, w.current, w.seen)))
+	}, steps(plan.Destroy(w.fleet.Cluster, w.fleet.Cluster.Hosts, w.current, w.seen, nil)))
 }

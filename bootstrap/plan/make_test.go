@@ -316,9 +316,9 @@ func TestFacts(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			w := newWorld(t, threeSites)
 			w.settle()
-			before := plan.Destroy(w.fleet.Cluster, w.fleet.Cluster.Hosts, w.current, w.seen).Facts["w1"]
+			before := plan.Destroy(w.fleet.Cluster, w.fleet.Cluster.Hosts, w.current, w.seen, nil).Facts["w1"]
 			c.change(w.seen["w1"])
-			if after := plan.Destroy(w.fleet.Cluster, w.fleet.Cluster.Hosts, w.current, w.seen).Facts["w1"]; (after != before) != c.stale {
+			if after := plan.Destroy(w.fleet.Cluster, w.fleet.Cluster.Hosts, w.current, w.seen, nil).Facts["w1"]; (after != before) != c.stale {
 				t.Errorf("stale: %t, want %t", after != before, c.stale)
 			}
 		})
@@ -327,18 +327,18 @@ func TestFacts(t *testing.T) {
 
 func TestDestroy(t *testing.T) {
 	w := newWorld(t, threeSites)
-	if p := plan.Destroy(w.fleet.Cluster, w.fleet.Cluster.Hosts, nil, w.seen); !p.Empty() {
+	if p := plan.Destroy(w.fleet.Cluster, w.fleet.Cluster.Hosts, nil, w.seen, nil); !p.Empty() {
 		t.Errorf("hosts that nobody touched: %v", outline(p))
 	}
 	w.seen["w1"].Blobs = []hostapi.Blob{{SHA256: "aa", Size: 1}}
-	same(t, "a host that has been sent artifacts only", []string{"workers: w1"}, outline(plan.Destroy(w.fleet.Cluster, w.fleet.Cluster.Hosts, nil, w.seen)))
+	same(t, "a host that has been sent artifacts only", []string{"workers: w1"}, outline(plan.Destroy(w.fleet.Cluster, w.fleet.Cluster.Hosts, nil, w.seen, nil)))
 
 	w.settle()
-	p := plan.Destroy(w.fleet.Cluster, w.fleet.Cluster.Hosts, w.current, w.seen)
+	p := plan.Destroy(w.fleet.Cluster, w.fleet.Cluster.Hosts, w.current, w.seen, nil)
 	same(t, "notes", []string(nil), p.Notes)
 	more := *w.current
 	more.Hosts = append(slices.Clone(more.Hosts), inventory.Host{Name: "w9"})
-	same(t, "notes of a host that left the topology", true, strings.Contains(strings.Join(plan.Destroy(w.fleet.Cluster, w.fleet.Cluster.Hosts, &more, w.seen).Notes, "\n"), "host w9 "))
+	same(t, "notes of a host that left the topology", true, strings.Contains(strings.Join(plan.Destroy(w.fleet.Cluster, w.fleet.Cluster.Hosts, &more, w.seen, nil).Notes, "\n"), "host w9 "))
 	blank, err := w.fleet.Observe("w2")
 	if err != nil {
 		t.Fatal(err)
@@ -346,7 +346,7 @@ func TestDestroy(t *testing.T) {
 	blank.Documents = w.seen["cp1"].Documents
 	forgetful := maps.Clone(w.seen)
 	forgetful["w2"] = blank
-	q := plan.Destroy(w.fleet.Cluster, w.fleet.Cluster.Hosts, w.current, forgetful)
+	q := plan.Destroy(w.fleet.Cluster, w.fleet.Cluster.Hosts, w.current, forgetful, nil)
 	same(t, "notes of a host without a record", true, strings.Contains(strings.Join(q.Notes, "\n"), "host w2 "))
 	same(t, "its documents go", true, slices.Contains(outline(q), "workers: w1 w2"))
 	same(t, "phases", []string{"mark: cp1 cp2 cp3", "workers: w1 w2", "stop: cp1 cp2 cp3", "control-planes: cp1 cp2 cp3"}, outline(p))
@@ -383,5 +383,5 @@ func TestDestroy(t *testing.T) {
 	keep("cp2", *w.current)
 	w.current.Destroying, w.current.Epoch = true, 9
 	keep("cp1", *w.current)
-	same(t, "phases of a destroy that goes on", "mark: cp2 cp3", outline(plan.Destroy(w.fleet.Cluster, w.fleet.Cluster.Hosts, w.current, w.seen))[0])
+	same(t, "phases of a destroy that goes on", "mark: cp2 cp3", outline(plan.Destroy(w.fleet.Cluster, w.fleet.Cluster.Hosts, w.current, w.seen, nil))[0])
 }

@@ -26,7 +26,7 @@ func TestJSON(t *testing.T) {
 	drifted.settle()
 	drifted.drift("cp1", hostapi.KindFile, "/etc/kubernetes/kubelet.yaml", "content differs")
 	drifted.objects[0].Fields = []string{"spec"}
-	for name, p := range map[string]*plan.Plan{"bring-up": fresh.plan(), "drift": drifted.plan(), "destroy": plan.Destroy(drifted.fleet.Cluster, drifted.fleet.Cluster.Hosts, drifted.current, drifted.seen)} {
+	for name, p := range map[string]*plan.Plan{"bring-up": fresh.plan(), "drift": drifted.plan(), "destroy": plan.Destroy(drifted.fleet.Cluster, drifted.fleet.Cluster.Hosts, drifted.current, drifted.seen, nil)} {
 		b, err := json.Marshal(p)
 		if err != nil {
 			t.Fatal(err)
@@ -70,7 +70,7 @@ func TestNoSecretInPlans(t *testing.T) {
 			}
 		}
 	}
-	plans = append(plans, w.plan(), plan.Destroy(w.fleet.Cluster, w.fleet.Cluster.Hosts, w.current, w.seen))
+	plans = append(plans, w.plan(), plan.Destroy(w.fleet.Cluster, w.fleet.Cluster.Hosts, w.current, w.seen, nil))
 	for _, p := range plans {
 		b, err := json.MarshalIndent(p, "", " ")
 		if err != nil {

@@ -7,17 +7,21 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/trivet-dev/trivet/bootstrap"
 	"github.com/trivet-dev/trivet/bootstrap/plan"
 )
 
 func newDestroy(g *global) *cobra.Command {
 	var name string
-	var full bool
+	var full, forget bool
 	cmd := &cobra.Command{
 		Use:   "destroy [FOLDER]",
 		Short: "Give the hosts back as they were, with everything of the cluster gone",
 		Long: `Remove what the hosts' records say is Trivet's, bring back what was there before, and forget the cluster.
-All data of the cluster is lost. The name of the cluster must be typed, or given with --confirm.`,
+All data of the cluster is lost. The name of the cluster must be typed, or given with --confirm.
+
+Hosts that do not answer keep it from beginning, since what is on them would stay. With --forget-unreachable they are left as they are, and named: they must be installed anew.
+Where most control planes are among them, nothing keeps another run on their side out.`,
 		Args: g.folder,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			start := time.Now()
@@ -32,7 +36,12 @@ All data of the cluster is lost. The name of the cluster must be typed, or given
 			if name != "" && name != s.cluster.Name {
 				return fmt.Errorf("--confirm %s is not the name of the cluster, which is %s: nothing was done", name, s.cluster.Name)
 			}
-			e, err := s.connect(cmd.Context())
+			connect := s.connect
+			if forget {
+				s.adapt = forgetting(s.adapt)
+				connect = s.connectAny
+			}
+			e, err := connect(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -56,13 +65,27 @@ All data of the cluster is lost. The name of the cluster must be typed, or given
 			if err := s.change(func() error { return e.Destroy(cmd.Context()) }); err != nil {
 				return err
 			}
+			if n := len(p.Skipped); n > 0 {
+				s.say("Cluster %q is gone; %s left as they are, the others are as they were before (%s).", s.cluster.Name, count(n, "host"), time.Since(start).Round(100*time.Millisecond))
+				return s.destroyed(p, start)
+			}
 			s.say("Cluster %q is gone; its hosts are as they were before (%s).", s.cluster.Name, time.Since(start).Round(100*time.Millisecond))
 			return s.destroyed(p, start)
 		},
 	}
 	cmd.Flags().StringVar(&name, "confirm", "", "the cluster's name, instead of typing it")
 	cmd.Flags().BoolVar(&full, "full", false, "list every item")
+	cmd.Flags().BoolVar(&forget, "forget-unreachable", false, "go on without hosts that do not answer, and leave them as they are")
 	return cmd
+}
+
+// forgetting has the engine do without hosts that do not answer.
+func forgetting(adapt func(*bootstrap.Options)) func(*bootstrap.Options) {
+	return func(o *bootstrap.Options) {
+		if o.ForgetUnreachable = true; adapt != nil {
+			adapt(o)
+		}
+	}
 }
 
 // destroyed writes the result of a destroy where that is asked for.
@@ -70,5 +93,5 @@ func (s *session) destroyed(p *plan.Plan, start time.Time) error {
 	if !s.json {
 		return nil
 	}
-	return writeResult(s.out, "destroy", applied{Cluster: s.cluster.Name, Actions: p.Actions(), Elapsed: time.Since(start)})
+	return writeResult(s.out, "destroy", applied{Cluster: s.cluster.Name, Actions: p.Actions(), Skipped: p.Skipped, Elapsed: time.Since(start)})
 }

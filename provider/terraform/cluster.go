@@ -567,14 +567,18 @@ func (r *clusterResource) Delete(ctx context.Context, req resource.DeleteRequest
 	if resp.Diagnostics.Append(diags...); diags.HasError() {
 		return
 	}
-	e, err := r.client.connect(ctx, f, nil)
+	forget := r.policyUnreachable(state) == unreachableForget
+	e, err := r.client.connect(ctx, f, nil, func(o *bootstrap.Options) { o.ForgetUnreachable = forget })
 	if err != nil {
 		resp.Diagnostics.AddError("Cluster not destroyed", err.Error())
 		return
 	}
 	defer e.Close()
+	if err := e.Unreachable(); err != nil && forget {
+		resp.Diagnostics.AddWarning("Hosts are left as they are", "These hosts do not answer. What is on them stays, and they must not come back as they are: install them anew.\n"+err.Error())
+	}
 	if err := e.Destroy(ctx); err != nil {
-		resp.Diagnostics.AddError("Cluster not destroyed", err.Error()+"\n\nHosts that are gone for good keep nothing from being destroyed once they are out of the cluster: set unreachable = \"forget\" in the provider block.")
+		resp.Diagnostics.AddError("Cluster not destroyed", err.Error()+"\n\nTo destroy it without hosts that do not answer, and leave those as they are, set unreachable = \"forget\" in the provider block.")
 	}
 }
 
