@@ -157,6 +157,7 @@ func (o *operator) storedUnder(host string) map[string]int {
 
 // TestRotation replaces every authority and key of a cluster of three control planes, one of the runs being killed, while somebody reads and writes through the API all the time.
 func TestRotation(t *testing.T) {
+	inFull(t)
 	o := newOperator(t, "e2e-rotation", level(3, ""))
 	o.must("apply", "--yes")
 	o.must("verify")
@@ -235,6 +236,7 @@ func (o *operator) ended() {
 
 // TestCertificatesEnd has all certificates of a host end, and lets apply bring the cluster back.
 func TestCertificatesEnd(t *testing.T) {
+	inFull(t)
 	o := newOperator(t, "e2e-ends", level(1, ""))
 	o.must("apply", "--yes")
 	o.write(level(1, "  certificates {\n    leaf_lifetime = \"2m\"\n    renew_before = \"1s\"\n  }"))

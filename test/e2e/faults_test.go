@@ -23,6 +23,7 @@ import (
 // TestFaults breaks things, one after the other, in one lab with the example topology: before there is a cluster, during its bring-up, and once it runs. Each fault has to end
 // in a clear error or in a whole cluster, and the next apply in a whole cluster.
 func TestFaults(t *testing.T) {
+	inFull(t)
 	o := newOperator(t, "e2e-faults", example(t, "two-places-three-centres"))
 	step := func(name string, fn func(*operator)) {
 		t.Run(name, func(t *testing.T) {

@@ -49,6 +49,7 @@ func (l snapshotList) count(host, member string) int {
 
 // TestSnapshots has members take snapshots by their units, and looks at what arrives where, what stays, and what is told when it goes wrong; then databases are defragmented.
 func TestSnapshots(t *testing.T) {
+	inFull(t)
 	o := newOperator(t, "e2e-snapshots", example(t, "two-places-three-centres"))
 	before := o.inspectAll(exampleHosts)
 	o.write(o.edited("    accept_loss =", "    snapshots {\n      keep = 2\n    }\n    accept_loss ="))

@@ -144,6 +144,7 @@ func (f *fleet) step(name string, do func(*fleet)) {
 
 // TestUpgrade takes a cluster in use from one minor release to the next, after it was half way there and went back.
 func TestUpgrade(t *testing.T) {
+	inFull(t)
 	f := newOldFleet(t, "e2e-upgrade")
 	f.step("an unknown release is refused", func(f *fleet) {
 		f.wants(versions{kubernetes: "1.38.0"})
