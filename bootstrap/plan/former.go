@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/trivet-dev/trivet/bootstrap/desired"
 	"github.com/trivet-dev/trivet/bootstrap/topology"
@@ -20,6 +21,14 @@ type Former struct {
 // FormerName is what a machine goes by whose name another one has. No host of a topology can be called so.
 func FormerName(name string, address netip.Addr) string { return name + "@" + address.String() }
 
+// nameOf is the name that a host, or the machine that it was, has in the topology.
+func nameOf(h *topology.Host) string {
+	name, _, _ := strings.Cut(h.Name, "@")
+	return name
+}
+
+const phaseFormer = "former"
+
 const superseded = "another machine has its name"
 
 // compareFormers finds the machines that are to be given back before others take their names. Where that cannot be now, the others are left out, too.
@@ -32,6 +41,7 @@ func (m *maker) compareFormers() {
 		case m.Seen[f.Host.Name] == nil:
 			m.plan.Notes = append(m.plan.Notes, fmt.Sprintf("host %s is another machine than before; the one before, at %s, does not answer (%s), and what is on it stays. It must not come back as it is: install it anew, or bring it back now and plan again",
 				f.Of, f.Host.Address, bare(f.Host.Name, cmp.Or(m.Away[f.Host.Name], "it was not observed"))))
+			m.hooksLeftOut(f.Host)
 			return true
 		case m.Nodes == nil && f.Host.IsNode():
 			m.leaveMemberOut(m.hosts[i], fmt.Sprintf("it is another machine than before, and the one before, at %s, cannot be drained while the API does not answer", f.Host.Address))
@@ -48,7 +58,7 @@ func (m *maker) giveBackFormers() {
 	for _, f := range m.Formers {
 		steps = append(steps, m.formerStep(f))
 	}
-	m.phase(Phase{Name: "former", Title: "Machines whose names others have", Serial: true, Steps: steps})
+	m.phase(Phase{Name: phaseFormer, Title: "Machines whose names others have", Serial: true, Steps: steps})
 }
 
 func (m *maker) formerStep(f Former) Step {

@@ -59,11 +59,11 @@ const (
 
 // hookedPhases are those whose steps on hosts change what runs there. The others bring artifacts, images and documents, which nobody notices, or what is down and must not wait for
 // anybody's command.
-var hookedPhases = []string{"members", "control-planes", phaseSurge, "control-plane-nodes", "workers", "nodes", "leave", "leave-workers"}
+var hookedPhases = []string{phaseFormer, "members", "control-planes", phaseSurge, "control-plane-nodes", "workers", "nodes", "leave", "leave-workers"}
 
 // stepOn says what the plan does to a host, as hooks tell it apart. A host is being installed until its kubelet has been started, or its etcd where it is no node.
 func (m *maker) stepOn(h *topology.Host) topology.HookStep {
-	if slices.ContainsFunc(m.Departing, func(d *topology.Host) bool { return d.Name == h.Name }) {
+	if slices.ContainsFunc(m.goers(), func(d *topology.Host) bool { return d.Name == h.Name }) {
 		return topology.StepRemove
 	}
 	unit := kubeletUnit
@@ -116,7 +116,7 @@ func (m *maker) runOf(k *topology.Hook, h *topology.Host, when When, step topolo
 		Name: k.Name, When: when, Step: step, Command: k.Command, Timeout: k.Timeout,
 		Environment: []string{
 			"TRIVET_CLUSTER=" + m.Cluster.Name, "TRIVET_KUBERNETES=" + m.Cluster.Kubernetes,
-			"TRIVET_HOST=" + h.Name, "TRIVET_ADDRESS=" + h.Address.String(), "TRIVET_SITE=" + h.Site().Name, "TRIVET_ROLES=" + strings.Join(roles, ","),
+			"TRIVET_HOST=" + nameOf(h), "TRIVET_ADDRESS=" + h.Address.String(), "TRIVET_SITE=" + h.Site().Name, "TRIVET_ROLES=" + strings.Join(roles, ","),
 			"TRIVET_HOOK=" + k.Name, "TRIVET_WHEN=" + string(when), "TRIVET_STEP=" + string(step),
 		},
 	}}
@@ -229,7 +229,9 @@ func (m *maker) hooks() {
 	m.plan.Phases = nil
 	m.phase(Phase{Name: phaseBeforeInstall, Title: "Hooks before hosts are installed", Steps: first})
 	// A host that owes a hook may be away for those who use it: it comes back before any other goes. Where its node is not Ready, nothing else waits for that.
-	at := slices.IndexFunc(phases, func(ph Phase) bool { return ph.Name != "members" && slices.Contains(hookedPhases, ph.Name) })
+	at := slices.IndexFunc(phases, func(ph Phase) bool {
+		return ph.Name != phaseFormer && ph.Name != "members" && slices.Contains(hookedPhases, ph.Name)
+	})
 	if at < 0 {
 		at = len(phases)
 	}
@@ -241,8 +243,17 @@ func (m *maker) hooks() {
 	m.hookNotes()
 }
 
+// goers are the hosts and machines that are given back.
+func (m *maker) goers() []*topology.Host {
+	out := slices.Clone(m.Departing)
+	for _, f := range m.Formers {
+		out = append(out, f.Host)
+	}
+	return out
+}
+
 func (m *maker) hostNamed(name string) *topology.Host {
-	for _, h := range slices.Concat(m.hosts, m.Departing) {
+	for _, h := range slices.Concat(m.hosts, m.goers()) {
 		if h.Name == name && m.Seen[name] != nil {
 			return h
 		}
@@ -312,18 +323,22 @@ func surroundRemoval(steps []*Step, before, after []Action) {
 // hookNotes tells of hosts that are taken out without their hooks.
 func (m *maker) hookNotes() {
 	for _, h := range m.Departing {
-		if m.Seen[h.Name] != nil || m.skipped(h.Name) {
-			continue
+		if m.Seen[h.Name] == nil && !m.skipped(h.Name) {
+			m.hooksLeftOut(h)
 		}
-		before, after := m.hooksOf(h, topology.StepRemove)
-		var names []string
-		for _, a := range slices.Concat(before, after) {
-			if !slices.Contains(names, a.Hook.Name) {
-				names = append(names, a.Hook.Name)
-			}
+	}
+}
+
+// hooksLeftOut tells of the hooks that a host would run if it answered.
+func (m *maker) hooksLeftOut(h *topology.Host) {
+	before, after := m.hooksOf(h, topology.StepRemove)
+	var names []string
+	for _, a := range slices.Concat(before, after) {
+		if !slices.Contains(names, a.Hook.Name) {
+			names = append(names, a.Hook.Name)
 		}
-		if len(names) > 0 {
-			m.plan.Notes = append(m.plan.Notes, fmt.Sprintf("host %s does not answer: %s of its removal %s not run (%s)", h.Name, verb(len(names), "the hook", "the hooks"), verb(len(names), "is", "are"), strings.Join(names, ", ")))
-		}
+	}
+	if len(names) > 0 {
+		m.plan.Notes = append(m.plan.Notes, fmt.Sprintf("host %s does not answer: %s of its removal %s not run (%s)", h.Name, verb(len(names), "the hook", "the hooks"), verb(len(names), "is", "are"), strings.Join(names, ", ")))
 	}
 }
