@@ -81,7 +81,7 @@ func (m *maker) refuseMembers() error {
 	if slices.Equal(was, is) || !slices.ContainsFunc(m.Cluster.Hosts, func(h *topology.Host) bool { return m.Seen[h.Name] != nil && hasMember(m.Seen[h.Name].Record) }) {
 		return nil
 	}
-	return fmt.Errorf("cluster %q: its first bring-up is not finished and began with the etcd members %s, the topology has %s: this version of trivet does not change the members of etcd; set the roles back, or give the hosts back with `trivet destroy`, then apply",
+	return fmt.Errorf("cluster %q: its first bring-up is not finished and began with the etcd members %s, the topology has %s: the members of etcd change only once it is finished; set the roles back and apply, then change them, or give the hosts back with `trivet destroy`, then apply",
 		m.Current.Cluster, strings.Join(was, ", "), strings.Join(is, ", "))
 }
 

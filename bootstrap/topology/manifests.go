@@ -280,7 +280,7 @@ func (r *manifestReader) head(body map[string]any, at manifestNode) (*Manifest, 
 		case string:
 			return v
 		default:
-			wrong(field, "%s must be text.", strings.Join(field, "."))
+			wrong(field, "%s must be text: put it in quotes.", strings.Join(field, "."))
 		}
 		return ""
 	}

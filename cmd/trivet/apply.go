@@ -22,15 +22,17 @@ func newApply(g *global) *cobra.Command {
 		Long: `Show the plan, ask, and carry it out. Interrupted anywhere, by Ctrl-C, a lost link or a dead host, the same
 command goes on where it stopped.
 
-Authorities and keys that the rotation block asks for anew are replaced in stages, each a plan of its own, and so do surge hosts leave at the end of an upgrade: what follows on
+Authorities and keys that the rotation block asks for anew are replaced in stages, each a plan of its own, and surge hosts leave by a plan of their own at the end of an upgrade: what follows on
 the first plan is shown and carried out without asking again, until all is done or has to rest.
 
 Hosts that do not answer, and those that cannot be changed safely while others are away, are skipped and named with the reason: run the
 same command when they are back.
 
-Hosts that are new to the cluster are looked at as by "trivet preflight" first; with something in their way nothing is changed.
+Hosts that are new to the cluster are looked at as by "trivet preflight" first; with something in the way of control planes, etcd members or the whole nothing is changed, and
+workers that are not fit are skipped.
 
-Exit codes: 0 done or nothing to do, 1 failed, 3 the saved plan is stale, 4 something is in the way of hosts that are new, 5 done but hosts were skipped, or wait while the upgrade is paused, 130 interrupted.`,
+Exit codes: 0 done or nothing to do, 1 failed, 3 the saved plan is stale, 4 something is in the way of hosts that are new, 5 done but hosts were skipped, or wait while the
+upgrade is paused, or manifests cannot be applied, 6 done but on workers that failed, as max_failed allows, 130 interrupted.`,
 		Args: g.folder,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if !yes && planFile == "" && !canAsk() {

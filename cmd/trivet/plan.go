@@ -17,7 +17,7 @@ func newPlan(g *global) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "plan [FOLDER]",
 		Short: "Show what apply would do, changing nothing",
-		Long:  "Show what apply would do, by site and host. Nothing on a host is changed.\n\nHosts that do not answer, and those that cannot be changed safely while others are away, are left out\nand named with the reason.\n\nHosts that are new to the cluster are looked at as by \"trivet preflight\" first.\n\nExit codes: 0 no changes, 2 changes, 4 something is in the way of hosts that are new, 5 no changes but hosts were skipped, or wait while the upgrade is paused, 1 failed.",
+		Long:  "Show what apply would do, by site and host. Nothing on a host is changed.\n\nHosts that do not answer, and those that cannot be changed safely while others are away, are left out\nand named with the reason.\n\nHosts that are new to the cluster are looked at as by \"trivet preflight\" first.\n\nExit codes: 0 no changes, 2 changes, 4 something is in the way of hosts that are new, 5 no changes but hosts were skipped, or wait while the upgrade is paused, or manifests cannot be applied, 1 failed.",
 		Args:  g.folder,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s, err := g.open(cmd)

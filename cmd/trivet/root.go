@@ -41,7 +41,7 @@ rooms and racks as an HCL topology says, and keeps it that way. What was applied
 there is no state file to lose.
 
 Exit codes: 0 done; 1 failed; 2 plan found changes; 3 the plan is stale; 4 a check of verify or of the preflight failed; 5 done, but hosts were skipped that do not
-answer or cannot be changed safely now, or wait while an upgrade is paused; 130 interrupted. kubectl and lab exec end with the code of the command that they ran.`,
+answer or cannot be changed safely now, or wait while an upgrade is paused, or manifests cannot be applied; 6 done but on workers that failed, as max_failed allows; 130 interrupted. kubectl and lab exec end with the code of the command that they ran.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
