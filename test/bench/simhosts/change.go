@@ -97,8 +97,8 @@ type growing struct {
 	joined map[string]bool
 }
 
-func (g *growing) NodeInfos(ctx context.Context) (map[string]kube.NodeInfo, error) {
-	out, err := g.sameObjects.NodeInfos(ctx)
+func (g *growing) Nodes(ctx context.Context) (map[string]kube.NodeInfo, error) {
+	out, err := g.sameObjects.Nodes(ctx)
 	if !g.joined[g.spare] {
 		delete(out, g.spare)
 	}

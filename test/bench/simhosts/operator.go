@@ -99,7 +99,7 @@ func (o sameObjects) Membership(context.Context) (*etcd.Membership, error) {
 	return out, nil
 }
 
-func (o sameObjects) NodeInfos(context.Context) (map[string]kube.NodeInfo, error) {
+func (o sameObjects) Nodes(context.Context) (map[string]kube.NodeInfo, error) {
 	out := map[string]kube.NodeInfo{}
 	for _, h := range o.cluster.Nodes() {
 		out[h.Name] = kube.NodeInfo{Name: h.Name, State: "Ready", NetworkReady: true}
@@ -113,6 +113,14 @@ func (sameObjects) Compare(_ context.Context, objects []desired.Object) ([]plan.
 		out[i] = plan.ObjectState{Object: &objects[i], Exists: true}
 	}
 	return out, nil
+}
+
+func (sameObjects) Orphans(context.Context, []desired.Object) ([]desired.Object, error) {
+	return nil, nil
+}
+
+func (sameObjects) CompareManifests(context.Context, []desired.Object) (*plan.Manifests, error) {
+	return &plan.Manifests{}, nil
 }
 
 func (sameObjects) Close() {}
