@@ -46,8 +46,8 @@ func (m *maker) pause() error {
 		voter := h.Has(topology.RoleEtcd) || h.Has(topology.RoleControlPlane)
 		switch waits := control[h.Name] || node[h.Name]; {
 		case first && voter && (m.unborn(h) || m.members.joins[h.Name] != nil):
-			return fmt.Errorf("%s: the upgrade of cluster %q is paused, and host %s is to become a control plane or a member of etcd, which it cannot while others are of another release: set paused = false, or leave the host out for now",
-				m.Cluster.Upgrade.Range, m.Cluster.Name, h.Name)
+			return fmt.Errorf("%s: the upgrade of cluster %q is paused, and host %s is to become a control plane or a member of etcd, which it cannot while others are of another release: %s",
+				m.Cluster.Upgrade.Range, m.Cluster.Name, h.Name, m.unpause(h))
 		case first && !back && !voter && m.isNew(h): // no kubelet may be newer than an API server
 			m.leaveOut(h)
 			p.Waiting = append(p.Waiting, h.Name)
@@ -67,6 +67,14 @@ func (m *maker) pause() error {
 		m.plan.Paused = p
 	}
 	return nil
+}
+
+// unpause says what to do about a host that is to become a control plane or a member of etcd during a pause. One that was there before cannot be left out without a loss.
+func (m *maker) unpause(h *topology.Host) string {
+	if m.Current.Host(h.Name) == nil {
+		return "set paused = false, or leave the host out for now"
+	}
+	return fmt.Sprintf("it was there before, so it is to be repaired; set paused = false, or go back with kubernetes = %q, and apply", m.Target.From)
 }
 
 // programs are those that come with the release: true has those of control planes.

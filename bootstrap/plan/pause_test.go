@@ -128,3 +128,35 @@ func TestPausedText(t *testing.T) {
 	same(t, "text", "Cluster \"main\": Kubernetes 1.37.2, from 1.36.3. No changes while the upgrade is paused: w4, w5 wait.\n", out.String())
 	same(t, "how far", "paused: 3 of 40 workers and 3 of 3 control planes on Kubernetes 1.37.2", p.Paused.String())
 }
+
+// TestPausedRepair wants to be told how an etcd member is repaired that loses its data in a pause, and the way that is told to be one.
+func TestPausedRepair(t *testing.T) {
+	s := threeSites
+	s.Kubernetes, s.Cluster = "1.36.3", "  upgrade {\n paused = true\n }"
+	w := newWorld(t, s)
+	w.settle()
+	s.Kubernetes = "1.37.2"
+	for _, c := range []struct{ kubernetes, fault string }{
+		{"1.37.2", `host cp2 is to become a control plane or a member of etcd, which it cannot while others are of another release: it was there before, so it is to be repaired; set paused = false, or go back with kubernetes = "1.36.3", and apply`},
+		{"1.36.3", ""},
+	} {
+		s.Kubernetes = c.kubernetes
+		if err := w.fleet.Change(s); err != nil {
+			t.Fatal(err)
+		}
+		w.observe()
+		w.drift("cp2", hostapi.KindDirectory, "/var/lib/etcd", "its data is gone", hostapi.DriftDataGone)
+		w.current.Kubernetes, w.current.From = "1.37.2", "1.36.3" // as the first apply of the upgrade left it
+		p, err := plan.Make(w.input())
+		switch {
+		case c.fault != "":
+			if err == nil || !strings.Contains(err.Error(), c.fault) {
+				t.Errorf("with %s: %v", c.kubernetes, err)
+			}
+		case err != nil:
+			t.Errorf("with %s: %v", c.kubernetes, err)
+		case phaseOf(p, "members").Name == "":
+			t.Errorf("with %s no member is made again: %q", c.kubernetes, outline(p))
+		}
+	}
+}
