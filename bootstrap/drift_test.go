@@ -42,7 +42,7 @@ var driftKinds = []struct {
 	{"sysctl edited", func(t *testing.T, f *fleettest.Fleet) { write(t, f, "w1", "/proc/sys/net/ipv4/ip_forward", "0\n") },
 		[]string{"w1: sysctl:net.ipv4.ip_forward: value 0"}, []string{"w1: mend sysctl:net.ipv4.ip_forward"}},
 	{"Node deleted", func(_ *testing.T, f *fleettest.Fleet) { f.ForgetObject("Node/w1") },
-		[]string{"Node w1: missing"}, []string{": create Node w1"}},
+		[]string{"Node w1: missing"}, []string{": create Node w1", "w1: restart unit:kubelet.service", "w1: restart unit:flanneld.service"}},
 	{"Node without a label", func(_ *testing.T, f *fleettest.Fleet) { f.EditObject("Node/w1", "trivet.dev/rack") },
 		[]string{"Node w1: differs in spec"}, []string{": apply Node w1"}},
 	{"object deleted", func(_ *testing.T, f *fleettest.Fleet) { f.ForgetObject("Deployment/kube-system/coredns") },

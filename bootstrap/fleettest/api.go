@@ -54,6 +54,9 @@ func (f *Fleet) ForgetObject(name string) {
 	f.api.mu.Lock()
 	defer f.api.mu.Unlock()
 	delete(f.api.objects, name)
+	if node, ok := strings.CutPrefix(name, "Node/"); ok {
+		f.api.silent[node] = true // flanneld says that the network is up when it starts, and a Node that is made anew knows nothing of it
+	}
 }
 
 // EditObject takes a word out of the manifest of an object of the API, as kubectl edit would.
@@ -178,7 +181,7 @@ func (a *API) NodesReady(ctx context.Context, nodes []string, report func(string
 
 // NetworksReady wants the network plugin to run on every node.
 func (a *API) NetworksReady(ctx context.Context, nodes []string, _ func(string)) error {
-	return errors.Join(a.gate(ctx, plan.GateNetworks), a.running("flanneld.service", nodes))
+	return errors.Join(a.gate(ctx, plan.GateNetworks), a.running("flanneld.service", nodes), a.said(nodes))
 }
 
 // EtcdSpare counts the members that run on hosts that answer.

@@ -2,6 +2,7 @@ package fleettest
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"os"
 	"slices"
@@ -119,6 +120,18 @@ func (f *Fleet) SilenceNetwork(node string) {
 	f.api.mu.Lock()
 	defer f.api.mu.Unlock()
 	f.api.silent[node] = true
+}
+
+// said fails for nodes whose network plugin says nothing: nobody would wait for one that will not speak.
+func (a *API) said(nodes []string) error {
+	a.fleet.api.mu.Lock()
+	defer a.fleet.api.mu.Unlock()
+	for _, n := range nodes {
+		if a.fleet.api.silent[n] {
+			return fmt.Errorf("node %s: the network plugin has not reported yet", n)
+		}
+	}
+	return nil
 }
 
 // Cordoned lists the nodes that are cordoned.

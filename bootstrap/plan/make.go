@@ -116,6 +116,7 @@ func Make(in Input) (*Plan, error) {
 	}
 	if !m.fresh {
 		m.wakeNetworks()
+		m.register()
 		m.holdBack()
 		if err := m.pause(); err != nil {
 			return nil, err

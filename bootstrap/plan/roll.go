@@ -284,6 +284,23 @@ func (m *maker) wakeNetworks() {
 	}
 }
 
+// register restarts the kubelet, and flanneld, of a host whose Node somebody deleted: the kubelet labels its Node, and flanneld notes its address there and says that the network is up, as
+// they begin and never again (kubelet_node_status.go of Kubernetes 1.37, main.go of flannel 0.28.10). What waits for the node would wait in vain.
+func (m *maker) register() {
+	for _, h := range m.hosts {
+		if _, known := m.Nodes[h.Name]; known || m.Nodes == nil || !h.IsNode() {
+			continue
+		}
+		for _, unit := range []struct{ name, part string }{{kubeletUnit, desired.PartKubelet}, {desired.FlannelUnit, desired.PartNetwork}} {
+			id := unitID(unit.name)
+			acted := slices.ContainsFunc(m.actions[h.Name], func(a Action) bool { return a.ID == id })
+			if !acted && recordsUnit(m.Seen[h.Name].Record, unit.name) && m.wanted(h.Name, id) != nil {
+				m.actions[h.Name] = append(m.actions[h.Name], Action{Verb: Restart, ID: id, Part: unit.part, Reason: "the host's Node is gone, and is made anew"})
+			}
+		}
+	}
+}
+
 // uncordon lets pods on nodes again that an interrupted run took them off.
 func (m *maker) uncordon() {
 	var out []Action
