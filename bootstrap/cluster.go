@@ -43,9 +43,10 @@ func (e *Engine) apiAt(port int) hostapi.Endpoint {
 	}}
 }
 
-// connectedFirst lists the hosts with a role, those that are connected first.
+// connectedFirst lists the hosts that have a role, or still run what goes with it, those that are connected first. A member on a host that is to be none any more answers like the
+// others until it is taken out: who does not ask it takes it for dead, and has it leave before another one has come.
 func (e *Engine) connectedFirst(r topology.Role) []*topology.Host {
-	hosts := e.allWith(r)
+	hosts := slices.DeleteFunc(e.everyone(), func(h *topology.Host) bool { return !h.Has(r) && !slices.Contains(e.runs[h.Name], r) })
 	slices.SortStableFunc(hosts, func(a, b *topology.Host) int {
 		switch here, there := e.hosts[a.Name] != nil, e.hosts[b.Name] != nil; {
 		case here == there:

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/trivet-dev/trivet/bootstrap/desired"
 	"github.com/trivet-dev/trivet/bootstrap/inventory"
 	"github.com/trivet-dev/trivet/bootstrap/topology"
 	"github.com/trivet-dev/trivet/internal/hostapi"
@@ -20,6 +21,24 @@ func (e *Engine) everyone() []*topology.Host {
 // allWith lists those of everyone with a role.
 func (e *Engine) allWith(r topology.Role) []*topology.Host {
 	return slices.DeleteFunc(e.everyone(), func(h *topology.Host) bool { return !h.Has(r) })
+}
+
+// rememberRoles keeps which hosts run a member of etcd or an API server, whatever the topology says.
+func (e *Engine) rememberRoles(seen map[string]*hostapi.Observation) {
+	e.runs = map[string][]topology.Role{}
+	for name, o := range seen {
+		if o.Record == nil {
+			continue
+		}
+		for _, i := range o.Record.Items {
+			switch i.Item.ID() {
+			case hostapi.ID{Kind: hostapi.KindUnit, Name: desired.EtcdUnit}:
+				e.runs[name] = append(e.runs[name], topology.RoleEtcd)
+			case hostapi.ID{Kind: hostapi.KindUnit, Name: "kube-apiserver.service"}:
+				e.runs[name] = append(e.runs[name], topology.RoleControlPlane)
+			}
+		}
+	}
 }
 
 // lookAtDeparting looks at the hosts that the inventory has and the cluster is not to have, connecting to those that nobody has met; one of them may know of more.

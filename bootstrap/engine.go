@@ -84,6 +84,8 @@ type Engine struct {
 	preflight *preflight.Input
 	// unfit are the new workers that are left out for what it found.
 	unfit map[string]error
+	// runs has, by host, the roles of which the last look at the hosts found the unit in the record.
+	runs map[string][]topology.Role
 	// started is when each host's kubelet began, as the last look at the hosts told; hosts that were changed since are not in it.
 	started map[string]time.Time
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/trivet-dev/trivet/bootstrap/topology"
 	"github.com/trivet-dev/trivet/internal/hostapi"
 )
 
@@ -42,4 +43,12 @@ func (e *Engine) Hold(ctx context.Context) (release func(), err error) {
 		return nil, err
 	}
 	return l.release, nil
+}
+
+// Asked lists the hosts that are asked as members of etcd, or as API servers.
+func (e *Engine) Asked(r topology.Role) (names []string) {
+	for _, h := range e.connectedFirst(r) {
+		names = append(names, h.Name)
+	}
+	return names
 }

@@ -86,6 +86,7 @@ func (e *Engine) look(ctx context.Context, contents bool) (*sight, error) {
 		return nil, err
 	}
 	e.rememberStarts(s.seen)
+	e.rememberRoles(s.seen)
 	for _, h := range e.everyone() {
 		if e.hosts[h.Name] == nil {
 			s.away[h.Name] = e.away(h.Name)
