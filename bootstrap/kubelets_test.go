@@ -137,6 +137,13 @@ func TestKubeletStarts(t *testing.T) {
 	if d := cmp.Diff([]string{"w1"}, probed()); d != "" {
 		t.Errorf("asked after a restart on w1 (-want +got):\n%s", d)
 	}
+
+	if err := f.Machines["w1"].Units.Stop(t.Context(), "kubelet.service", true); err != nil {
+		t.Fatal(err)
+	}
+	if got := e.KubeletStarts(t.Context(), nodes)["w1"]; !got.Equal(fleettest.Now) { // what stands in the API is not the word of one that is to come
+		t.Errorf("the kubelet on w1, which does not run, began at %s, want now, %s", got, fleettest.Now)
+	}
 }
 
 // nodesAPI serves nodes that are Ready by the word of kubelets as of heartbeat; watches give the reports of later.

@@ -70,7 +70,8 @@ const (
 type UnitFound struct {
 	Active string `json:"active"` // active, inactive, failed, …
 	Load   string `json:"load"`   // loaded, masked, …
-	// Started is when the main process of a service that runs began, by the host's clock; zero when that is not known.
+	// Started is when the main process of a service that runs began, by the host's clock; zero when that is not known. Of one that does not run it is the time of the answer: what
+	// it may say later, it has not said before.
 	Started time.Time `json:"started,omitzero"`
 }
 

@@ -80,6 +80,9 @@ func (h *Host) unitsFound(ctx context.Context, names []string) map[string]hostap
 	out := map[string]hostapi.UnitFound{}
 	for name, s := range states {
 		if s.Load != "not-found" && s.Load != "" {
+			if s.Started.IsZero() && s.Active != "active" {
+				s.Started = h.Clock().UTC()
+			}
 			out[name] = hostapi.UnitFound{Active: s.Active, Load: s.Load, Started: s.Started}
 		}
 	}

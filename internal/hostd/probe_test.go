@@ -152,10 +152,12 @@ func TestProbeHost(t *testing.T) {
 		"/etc/systemd/system/ufw.service": "[Service]\n", "/etc/systemd/system/docker.service": "[Service]\n",
 	})
 	m.Units.Active["docker.service"] = "active"
+	now := time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC)
+	m.Clock = func() time.Time { return now }
 	got := probe(t, m, hostapi.ProbeRequest{Units: []string{"docker.service", "firewalld.service", "ufw.service"}})
 	want := &hostapi.ProbeResult{
 		Container: "systemd-nspawn", SELinux: "enforcing",
-		Units: map[string]hostapi.UnitFound{"docker.service": {Active: "active", Load: "loaded"}, "ufw.service": {Active: "inactive", Load: "loaded"}},
+		Units: map[string]hostapi.UnitFound{"docker.service": {Active: "active", Load: "loaded"}, "ufw.service": {Active: "inactive", Load: "loaded", Started: now}},
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
