@@ -150,12 +150,15 @@ func (m *maker) tell() {
 	m.plan.GoesOn = m.goesOn() || m.surgeLeaves()
 }
 
-// routed says whether routes to other nodes are to be expected on a host: flanneld makes one to each node on which it was up. Restarting it where no other node was seen that runs
-// it brings none, and would be done again at each apply.
+// routed says whether routes to other nodes are to be expected on a host: flanneld makes one to each node on which it was up, and takes it away with the Node. Restarting it where no
+// other node was seen that runs it brings none, and would be done again at each apply.
 func (m *maker) routed(host string) bool {
 	id := hostapi.ID{Kind: hostapi.KindUnit, Name: desired.FlannelUnit}
 	return slices.ContainsFunc(m.hosts, func(h *topology.Host) bool {
 		o := m.Seen[h.Name]
+		if _, known := m.Nodes[h.Name]; !known && m.Nodes != nil {
+			return false
+		}
 		return h.Name != host && o.Record != nil &&
 			slices.ContainsFunc(o.Record.Items, func(i hostapi.RecordedItem) bool { return i.Item.ID() == id && !i.Pending }) &&
 			!slices.ContainsFunc(o.Drift, func(d hostapi.Drift) bool { return d.ID == id && d.Code == hostapi.DriftDown })

@@ -109,6 +109,14 @@ func (o *operator) says(text string, want ...string) {
 	}
 }
 
+// saysNot checks that a text lacks something.
+func (o *operator) saysNot(text, unwanted string) {
+	o.t.Helper()
+	if strings.Contains(text, unwanted) {
+		o.t.Errorf("%q is in:\n%s", unwanted, text)
+	}
+}
+
 // shutOut makes every host refuse the operator, each for a reason of its own. One plan tells them all, and no host is touched.
 func (o *operator) shutOut() {
 	l, err := lab.Open(o.fleet)
