@@ -21,6 +21,7 @@ build:
 	CGO_ENABLED=0 GOOS=linux GOARCH=amd64 go build $(GOFLAGS_HELPER) -buildvcs=false -o bin/trivet-snapshot-linux-amd64 ./cmd/trivet-snapshot
 	CGO_ENABLED=0 GOOS=linux GOARCH=arm64 go build $(GOFLAGS_HELPER) -buildvcs=false -o bin/trivet-snapshot-linux-arm64 ./cmd/trivet-snapshot
 	go build -trimpath -o bin/trivet ./cmd/trivet
+	CGO_ENABLED=0 go build -trimpath -o bin/terraform-provider-trivet ./cmd/terraform-provider-trivet
 
 # Installs what is missing, and only that. A service that a package starts is none of ours: policy-rc.d keeps it from starting.
 requirements:
