@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -37,6 +38,23 @@ func leaderOf(ctx context.Context, t *testing.T, c *etcd.Client) string {
 	}
 	t.Fatal("no member leads")
 	return ""
+}
+
+// awaitLeader waits until these members answer with one of them in the lead.
+func awaitLeader(ctx context.Context, t *testing.T, c *etcd.Client, names ...string) {
+	t.Helper()
+	for ctx.Err() == nil {
+		led, healthy := false, 0
+		for _, s := range c.Status(ctx) {
+			if slices.Contains(names, s.Name) && s.Error == "" && s.Leader != 0 {
+				led, healthy = led || s.IsLeader(), healthy+1
+			}
+		}
+		if led && healthy == len(names) {
+			return
+		}
+	}
+	t.Fatalf("none of %v leads", names)
 }
 
 // listed gives the members as "name", with "(learner)" behind a learner.
@@ -139,6 +157,7 @@ func TestMemberJoinsAndLeaderLeaves(t *testing.T) {
 func TestNeverBelowQuorum(t *testing.T) {
 	members, c, ctx := running(t, 3)
 	members[2].Stop()
+	awaitLeader(ctx, t, c, "m1", "m2") // it may have been the one
 	refuses(ctx, t, "adding", func(ctx context.Context, _ func(string)) error {
 		_, err := c.AddLearner(ctx, "m4", "http://127.0.0.1:1")
 		return err
