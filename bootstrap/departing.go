@@ -27,15 +27,9 @@ func (e *Engine) allWith(r topology.Role) []*topology.Host {
 func (e *Engine) rememberRoles(seen map[string]*hostapi.Observation) {
 	e.runs = map[string][]topology.Role{}
 	for name, o := range seen {
-		if o.Record == nil {
-			continue
-		}
-		for _, i := range o.Record.Items {
-			switch i.Item.ID() {
-			case hostapi.ID{Kind: hostapi.KindUnit, Name: desired.EtcdUnit}:
-				e.runs[name] = append(e.runs[name], topology.RoleEtcd)
-			case hostapi.ID{Kind: hostapi.KindUnit, Name: "kube-apiserver.service"}:
-				e.runs[name] = append(e.runs[name], topology.RoleControlPlane)
+		for role, unit := range map[topology.Role]string{topology.RoleEtcd: desired.EtcdUnit, topology.RoleControlPlane: "kube-apiserver.service"} {
+			if o.Record.Has(hostapi.ID{Kind: hostapi.KindUnit, Name: unit}) {
+				e.runs[name] = append(e.runs[name], role)
 			}
 		}
 	}
@@ -50,22 +44,27 @@ func (e *Engine) lookAtDeparting(ctx context.Context, s *sight, req hostapi.Obse
 		if looked = len(e.departing); len(hosts) == 0 {
 			return e.lookAtFormers(ctx, s, req)
 		}
-		seen, failed := e.observe(ctx, e.connected(hosts), req)
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		maps.Copy(s.away, failed)
-		for name, o := range seen {
-			if why := e.stranger(name, o, s.documents.Inventory); why != "" {
-				e.disown(s, name, why)
-			} else {
-				s.seen[name] = o
-			}
-		}
-		if err := e.documents(s); err != nil {
+		if err := e.lookAtRemembered(ctx, s, hosts, req); err != nil {
 			return err
 		}
 	}
+}
+
+// lookAtRemembered looks at machines that are known by the inventory alone, and lets go of what answers in their place.
+func (e *Engine) lookAtRemembered(ctx context.Context, s *sight, hosts []*topology.Host, req hostapi.ObserveRequest) error {
+	seen, failed := e.observe(ctx, e.connected(hosts), req)
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	maps.Copy(s.away, failed)
+	for name, o := range seen {
+		if why := e.stranger(name, o, s.documents.Inventory); why != "" {
+			e.disown(s, name, why)
+		} else {
+			s.seen[name] = o
+		}
+	}
+	return e.documents(s)
 }
 
 // disown ends the connection to something that is not the cluster's.

@@ -2,7 +2,6 @@ package bootstrap
 
 import (
 	"context"
-	"maps"
 	"slices"
 
 	"github.com/trivet-dev/trivet/bootstrap/inventory"
@@ -21,24 +20,15 @@ func (e *Engine) lookAtFormers(ctx context.Context, s *sight, req hostapi.Observ
 	for _, f := range e.formers {
 		hosts = append(hosts, f.Host)
 	}
-	seen, failed := e.observe(ctx, e.connected(hosts), req)
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	maps.Copy(s.away, failed)
-	for name, o := range seen {
-		if why := e.stranger(name, o, s.documents.Inventory); why != "" {
-			e.disown(s, name, why)
-		} else {
-			s.seen[name] = o
-		}
+	if err := e.lookAtRemembered(ctx, s, hosts, req); err != nil {
+		return err
 	}
 	for _, h := range hosts {
 		if e.hosts[h.Name] == nil {
 			s.away[h.Name] = e.away(h.Name)
 		}
 	}
-	return e.documents(s)
+	return nil
 }
 
 // meetFormers connects to those that nobody has met. An address that the topology gives to another host is not tried: whoever answers there is looked at as that host.

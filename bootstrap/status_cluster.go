@@ -216,9 +216,7 @@ func (e *Engine) statusOfSnapshots(ctx context.Context, inv *inventory.Inventory
 
 // keepsSnapshots says whether a host that was seen has been set up to.
 func keepsSnapshots(o *hostapi.Observation) bool {
-	return o != nil && o.Record != nil && slices.ContainsFunc(o.Record.Items, func(i hostapi.RecordedItem) bool {
-		return i.Item.ID() == hostapi.ID{Kind: hostapi.KindUnit, Name: desired.SnapshotReceiver} && !i.Pending
-	})
+	return o != nil && o.Record.Made(hostapi.ID{Kind: hostapi.KindUnit, Name: desired.SnapshotReceiver})
 }
 
 // born is when the cluster's etcd was given its authority, or has a new one since.

@@ -159,8 +159,7 @@ func (m *maker) routed(host string) bool {
 		if _, known := m.Nodes[h.Name]; !known && m.Nodes != nil {
 			return false
 		}
-		return h.Name != host && o.Record != nil &&
-			slices.ContainsFunc(o.Record.Items, func(i hostapi.RecordedItem) bool { return i.Item.ID() == id && !i.Pending }) &&
+		return h.Name != host && o.Record.Made(id) &&
 			!slices.ContainsFunc(o.Drift, func(d hostapi.Drift) bool { return d.ID == id && d.Code == hostapi.DriftDown })
 	})
 }

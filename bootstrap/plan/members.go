@@ -187,7 +187,7 @@ func leftOfMember(r *hostapi.Record) []hostapi.ID {
 		{Kind: hostapi.KindFile, Name: desired.InitialClusterFile},
 		{Kind: hostapi.KindDirectory, Name: desired.EtcdData},
 	} {
-		if records(r, id) {
+		if r.Has(id) {
 			out = append(out, id)
 		}
 	}

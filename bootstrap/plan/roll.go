@@ -73,8 +73,7 @@ func (m *maker) images() (old []Step) {
 
 // imports says whether images can be brought to a host now: its containerd was set up, and no run was killed while it did that, or restarted it.
 func (m *maker) imports(h *topology.Host) bool {
-	r := m.Seen[h.Name].Record
-	return r != nil && slices.ContainsFunc(r.Items, func(i hostapi.RecordedItem) bool { return i.Item.ID() == unitID("containerd.service") && !i.Pending })
+	return m.Seen[h.Name].Record.Made(unitID("containerd.service"))
 }
 
 // setAside takes what control planes do as such out of their actions, for later.
@@ -162,14 +161,7 @@ func (m *maker) up() map[string]bool {
 	return out
 }
 
-func recordsUnit(r *hostapi.Record, unit string) bool {
-	return records(r, hostapi.ID{Kind: hostapi.KindUnit, Name: unit})
-}
-
-// records says whether a record has an item.
-func records(r *hostapi.Record, id hostapi.ID) bool {
-	return r != nil && slices.ContainsFunc(r.Items, func(i hostapi.RecordedItem) bool { return i.Item.ID() == id })
-}
+func recordsUnit(r *hostapi.Record, unit string) bool { return r.Has(unitID(unit)) }
 
 // revive brings back etcd members and API servers that do not run, with what they read, on all hosts at once: they have nothing to lose, and the gates between control planes
 // wait for all of them.

@@ -117,7 +117,7 @@ func (m *maker) leaveOutAway() {
 
 // hasMember says whether a member of etcd was set up on a host.
 func hasMember(r *hostapi.Record) bool {
-	return records(r, hostapi.ID{Kind: hostapi.KindDirectory, Name: desired.EtcdData})
+	return r.Has(hostapi.ID{Kind: hostapi.KindDirectory, Name: desired.EtcdData})
 }
 
 func (m *maker) skip(h *topology.Host, reason string) {

@@ -269,10 +269,7 @@ func (in *Input) concerns(host string) bool { return !in.OnlyNew || !in.member(h
 
 // recorded reports whether Trivet made an item of a host.
 func recorded(o *hostapi.Observation, kind hostapi.Kind, name string) bool {
-	if o.Record == nil {
-		return false
-	}
-	return slices.ContainsFunc(o.Record.Items, func(r hostapi.RecordedItem) bool { return r.Item.ID() == hostapi.ID{Kind: kind, Name: name} })
+	return o.Record.Has(hostapi.ID{Kind: kind, Name: name})
 }
 
 // sortFindings puts errors first, then what is about the fleet, then host by host.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -138,6 +139,16 @@ type Record struct {
 	Generation uint64         `json:"generation"` // counts changes of this record
 	Items      []RecordedItem `json:"items"`      // in the order in which they were made
 	Owed       []Owed         `json:"owed,omitempty"`
+}
+
+// Has reports whether the record has an item, be it made or begun. A host without a record has none.
+func (r *Record) Has(id ID) bool { return r.has(id, func(RecordedItem) bool { return true }) }
+
+// Made reports whether the record has an item, and the end of its last operation.
+func (r *Record) Made(id ID) bool { return r.has(id, func(i RecordedItem) bool { return !i.Pending }) }
+
+func (r *Record) has(id ID, wanted func(RecordedItem) bool) bool {
+	return r != nil && slices.ContainsFunc(r.Items, func(i RecordedItem) bool { return i.Item.ID() == id && wanted(i) })
 }
 
 // RecordedItem is an item as it was applied, without content.
