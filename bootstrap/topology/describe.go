@@ -1,6 +1,9 @@
 package topology
 
-import "slices"
+import (
+	"slices"
+	"sync"
+)
 
 // BlockType describes a kind of block, for those who build a schema from the language or write topologies.
 type BlockType struct {
@@ -23,8 +26,8 @@ type Argument struct {
 	Required         bool
 }
 
-// Language describes the blocks that stand at the top of a topology, and what is in them.
-func Language() []*BlockType {
+// language is the description, made once: whoever writes a topology asks for it at every block.
+var language = sync.OnceValue(func() []*BlockType {
 	described := map[*blockType]*BlockType{}
 	var describe func(*blockType) *BlockType
 	describe = func(t *blockType) *BlockType {
@@ -42,11 +45,11 @@ func Language() []*BlockType {
 		return b
 	}
 	return describe(document).Blocks
-}
+})
 
-// Describe finds the description of a block by the names of the blocks that it stands in, and its own. It is nil for one that the language does not have.
+// Describe finds the description of a block by the names of the blocks that it stands in, and its own. It is not to be changed. It is nil for one that the language does not have.
 func Describe(path ...string) *BlockType {
-	found := &BlockType{Blocks: Language()}
+	found := &BlockType{Blocks: language()}
 	for _, name := range path {
 		i := slices.IndexFunc(found.Blocks, func(b *BlockType) bool { return b.Name == name })
 		if i < 0 {

@@ -3,6 +3,7 @@
 package input
 
 import (
+	"cmp"
 	"maps"
 	"math/big"
 	"regexp"
@@ -198,7 +199,7 @@ func (w *writer) places(attributes Object) bool {
 	}
 	for _, key := range slices.Sorted(maps.Keys(racks)) {
 		part := append(strings.SplitN(key, "/", 3), "", "")
-		add(part[0], orDefault(part[1], DefaultRoom), orDefault(part[2], DefaultRack))
+		add(part[0], cmp.Or(part[1], DefaultRoom), cmp.Or(part[2], DefaultRack))
 	}
 	for _, name := range slices.Sorted(maps.Keys(hosts)) {
 		o, known := object(hosts[name])
@@ -217,7 +218,7 @@ func (w *writer) places(attributes Object) bool {
 				at[0] = only
 			}
 		}
-		r := add(at[0], orDefault(at[1], DefaultRoom), orDefault(at[2], DefaultRack))
+		r := add(at[0], cmp.Or(at[1], DefaultRoom), cmp.Or(at[2], DefaultRack))
 		r.hosts = append(r.hosts, name)
 	}
 	return true
@@ -249,13 +250,6 @@ func find[T any](list *[]*T, is func(*T) bool, otherwise func() *T) *T {
 	x := otherwise()
 	*list = append(*list, x)
 	return x
-}
-
-func orDefault(s, otherwise string) string {
-	if s == "" {
-		return otherwise
-	}
-	return s
 }
 
 // object takes nothing for an empty one. known is false for an unknown one.

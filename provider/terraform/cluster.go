@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sort"
 	"strings"
@@ -66,9 +67,8 @@ func (r *clusterResource) ValidateConfig(_ context.Context, req resource.Validat
 	_, diags := r.client.fleet(o)
 	resp.Diagnostics.Append(diags...)
 	for name, words := range map[string][]string{"on_destroy": onDestroyWords, "unreachable": unreachableWords} {
-		if s, ok := o[name].(string); ok && !slices.Contains(words, s) {
-			resp.Diagnostics.AddAttributeError(path.Root(name), "Wrong "+name, fmt.Sprintf("%q is not one of %s.", s, strings.Join(words, " and ")))
-		}
+		s, _ := o[name].(string)
+		oneOf(&resp.Diagnostics, name, s, words)
 	}
 }
 
@@ -104,29 +104,22 @@ func (r *clusterResource) ModifyPlan(ctx context.Context, req resource.ModifyPla
 	refuseEtcd(f, prior, &resp.Diagnostics)
 	open := map[string]bool{}
 	hosts, _ := config["hosts"].(input.Object)
-	rest := input.Object{}
-	for k, v := range config {
-		if k != "hosts" {
-			rest[k] = v
-		}
-	}
+	rest := without(config, "hosts")
+	common := unknown(rest)
 	for _, h := range f.cluster.Hosts {
-		open[h.Name] = unknown(rest) || unknown(withoutAddresses(hosts[h.Name]))
+		// Its setup does not follow from where a host is.
+		own, _ := hosts[h.Name].(input.Object)
+		open[h.Name] = common || unknown(without(own, "address", "ssh_address", "ssh_host_key"))
 	}
 	set(ctx, &resp.Plan, &resp.Diagnostics, "nodes", nodesValue(planNodes(f, open, prior), true))
 	id, _ := state["id"].(string)
 	set(ctx, &resp.Plan, &resp.Diagnostics, "access", connectionValue(f, id))
 }
 
-// withoutAddresses leaves out what says where a host is: its setup does not follow from that.
-func withoutAddresses(v any) any {
-	o, _ := v.(input.Object)
-	out := input.Object{}
-	for k, x := range o {
-		if k != "address" && k != "ssh_address" && k != "ssh_host_key" {
-			out[k] = x
-		}
-	}
+// without leaves attributes out.
+func without(o input.Object, names ...string) input.Object {
+	out := maps.Clone(o)
+	maps.DeleteFunc(out, func(name string, _ any) bool { return slices.Contains(names, name) })
 	return out
 }
 
@@ -174,18 +167,21 @@ func refuseBlind(config input.Object, prior map[string]node, diags *diag.Diagnos
 		}
 	}
 	if _, unknown := config["hosts"].(input.Unknown); unknown && members > 1 {
-		tooMany(members, []string{"which hosts there will be is not known yet", "none of the members is certain to stay"}, diags)
+		diags.AddAttributeError(path.Root("hosts"), tooManySummary, fmt.Sprintf("Which hosts there will be is not known yet, so that none of the %d etcd members is certain to stay, and writes need a quorum of %d. "+
+			"Terraform destroys machines before the cluster can do without them: have the map's keys and addresses known, or apply what they depend on first, with -target. Nothing was changed.", members, topology.Majority(members)))
 	}
 }
+
+const tooManySummary = "Too many etcd members change at once"
 
 func tooMany(members int, gone []string, diags *diag.Diagnostics) {
 	if len(gone) < 2 {
 		return
 	}
 	sort.Strings(gone)
-	diags.AddAttributeError(path.Root("hosts"), "Too many etcd members change at once",
-		fmt.Sprintf("Of %d etcd members, %s need a quorum of %d. This plan changes %d of them: %s. Terraform destroys machines before the cluster can do without them, so change one, apply, and then the next. Nothing was changed.",
-			members, "writes", topology.Majority(members), len(gone), strings.Join(gone, "; ")))
+	diags.AddAttributeError(path.Root("hosts"), tooManySummary,
+		fmt.Sprintf("Of %d etcd members, writes need a quorum of %d. This plan changes %d of them: %s. Terraform destroys machines before the cluster can do without them, so change one, apply, and then the next. Nothing was changed.",
+			members, topology.Majority(members), len(gone), strings.Join(gone, "; ")))
 }
 
 // policy is what holds of a setting: the provider's own goes before the resource's.
@@ -299,7 +295,7 @@ func converge(ctx context.Context, e *session, unreachable string) (left []strin
 		return e.Apply(ctx, p)
 	}, func(*bootstrap.StaleError) {})
 	var partial *bootstrap.PartialError
-	if errors.As(err, &partial) && unreachable == unreachableForget {
+	if errors.As(err, &partial) && unreachable == unreachableForget && len(partial.Blocked) == 0 && partial.Paused == nil {
 		for _, s := range partial.Skipped {
 			left = append(left, s.Host)
 		}
@@ -371,6 +367,11 @@ func (r *clusterResource) store(ctx context.Context, e *session, f *fleet, attri
 	}
 	nodes := seenNodes(f, s, inv, prior)
 	asPlanned(nodes, attributes["nodes"])
+	write(ctx, f, inv, nodes, left, state, p, diags)
+}
+
+// write writes what a cluster is into the state and beside it.
+func write(ctx context.Context, f *fleet, inv *inventory.Inventory, nodes map[string]node, left []string, state *tfsdk.State, p privateState, diags *diag.Diagnostics) {
 	for name, v := range map[string]any{"id": inv.ClusterID, "nodes": nodesValue(nodes, false), "access": connectionValue(f, inv.ClusterID)} {
 		diags.Append(state.SetAttribute(ctx, path.Root(name), v)...)
 	}
@@ -457,14 +458,9 @@ func (r *clusterResource) Read(ctx context.Context, req resource.ReadRequest, re
 	if err := e.Unreachable(); err != nil {
 		resp.Diagnostics.AddWarning("Hosts do not answer", "What the state has of them is kept:\n"+err.Error())
 	}
-	resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root("id"), inv.ClusterID)...)
-	nodes, was := seenNodes(f, s, inv, nodesOf(state["nodes"])), private{}
-	if was, _ = privateOf(ctx, req.Private); len(was.Left) > 0 {
-		was.Left = behind(was.Left, nodes, s)
-	}
-	resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root("nodes"), nodesValue(nodes, false))...)
-	resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root("access"), connectionValue(f, inv.ClusterID))...)
-	resp.Diagnostics.Append(resp.Private.SetKey(ctx, privateKey, private{recordOf(inv), was.Left}.marshal())...)
+	nodes := seenNodes(f, s, inv, nodesOf(state["nodes"]))
+	was, _ := privateOf(ctx, req.Private)
+	write(ctx, f, inv, nodes, behind(was.Left, nodes, s), &resp.State, resp.Private, &resp.Diagnostics)
 	setIdentity(ctx, resp.Identity, f, &resp.Diagnostics)
 }
 

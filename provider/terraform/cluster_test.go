@@ -274,6 +274,30 @@ func TestTooManyMembers(t *testing.T) {
 	)
 }
 
+// TestUnknownHosts refuses, at plan, to go on where nobody knows which hosts there will be.
+func TestUnknownHosts(t *testing.T) {
+	w := newWorld(t, three)
+	known := w.config(three, "")
+	at := strings.Index(known, "  hosts = {")
+	end := at + strings.Index(known[at:], "\n  }\n") + len("\n  }\n")
+	unknown := known[:at] + "  hosts = terraform_data.vms.output\n" + known[end:] + "resource \"terraform_data\" \"vms\" {\n  input = " + strings.TrimPrefix(known[at:end], "  hosts = ") + "}\n"
+	w.run(t,
+		resource.TestStep{Config: known},
+		resource.TestStep{Config: unknown, PlanOnly: true, ExpectError: regexp.MustCompile(`(?s)Too many etcd members.*is not known\s+yet.*3 etcd\s+members.*quorum of\s+2`)},
+	)
+}
+
+// TestForgetsOnlyHosts: what may be left out is hosts that are away. An upgrade that is paused is told all the same.
+func TestForgetsOnlyHosts(t *testing.T) {
+	w := newWorld(t, small)
+	before := strings.Replace(w.config(small, ""), "1.37.2", "1.36.3", 1)
+	w.run(t,
+		resource.TestStep{Config: before},
+		resource.TestStep{Config: w.configWith(small, "upgrade = { paused = true }", `unreachable = "forget"`), ExpectError: regexp.MustCompile(`(?s)Cluster not changed as planned.*paused`)},
+		resource.TestStep{Config: w.config(small, ""), ConfigPlanChecks: resource.ConfigPlanChecks{PostApplyPostRefresh: []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()}}},
+	)
+}
+
 // TestUnknown plans for machines that do not exist yet, host by host, and brings them up once they do.
 func TestUnknown(t *testing.T) {
 	w := newWorld(t, small)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"strings"
 
@@ -55,10 +56,7 @@ func (c *client) fleet(attributes input.Object) (*fleet, diag.Diagnostics) {
 	if attributes["topology"] != nil {
 		return c.fleetOfText(attributes, name)
 	}
-	rest := input.Object{}
-	for k, v := range attributes {
-		rest[k] = v
-	}
+	rest := maps.Clone(attributes)
 	for _, k := range languageAttributes {
 		delete(rest, k)
 	}
@@ -97,12 +95,11 @@ func (c *client) fleetOfText(attributes input.Object, name string) (*fleet, diag
 	if _, none := attributes["variables"].(input.Unknown); diags.HasError() || !known || none || unknown(variables) {
 		return &fleet{}, diags
 	}
-	o := c.options()
-	o.Variables = map[string]string{}
+	given := map[string]string{}
 	for k, v := range variables {
-		o.Variables[k], _ = v.(string)
+		given[k], _ = v.(string)
 	}
-	top, _, found := topology.Parse(map[string][]byte{"topology": []byte(source)}, o)
+	top, found := c.parse(source, given)
 	diags.Append(diagnostics(nil, path.Root("topology"), found)...)
 	if top == nil {
 		return &fleet{}, diags
@@ -136,8 +133,8 @@ func unknown(v any) bool {
 	return false
 }
 
-// parseOnly gives a topology's diagnostics; it is for texts that no resource has.
-func (c *client) parseOnly(source string, variables map[string]string) (*topology.Topology, hcl.Diagnostics) {
+// parse reads a topology in its own language.
+func (c *client) parse(source string, variables map[string]string) (*topology.Topology, hcl.Diagnostics) {
 	o := c.options()
 	o.Variables = variables
 	top, _, diags := topology.Parse(map[string][]byte{"topology": []byte(source)}, o)

@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"math/bits"
+	"net"
 	"net/netip"
 
+	cidrs "github.com/apparentlymart/go-cidr/cidr"
 	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/function"
 	"github.com/hashicorp/terraform-plugin-framework/types"
@@ -164,21 +166,21 @@ func (racksFunction) Run(ctx context.Context, req function.RunRequest, resp *fun
 	}
 	out := []attr.Value{}
 	for _, r := range racks {
-		out = append(out, types.ObjectValueMust(rackTypes, map[string]attr.Value{"cidr": types.StringValue(r.cidr.String()), "hosts": types.Int64Value(r.hosts)}))
+		out = append(out, types.ObjectValueMust(rackTypes, map[string]attr.Value{"cidr": types.StringValue(r.cidr), "hosts": types.Int64Value(r.hosts)}))
 	}
 	resp.Error = resp.Result.Set(ctx, types.ListValueMust(types.ObjectType{AttrTypes: rackTypes}, out))
 }
 
 type laidRack struct {
-	cidr  netip.Prefix
+	cidr  string
 	hosts int64
 }
 
 // layRacks fills racks one after the other.
 func layRacks(cidr string, hosts int64) (racks []laidRack, argument int64, err error) {
-	site, err := netip.ParsePrefix(cidr)
-	if err != nil || !site.Addr().Is4() || site != site.Masked() {
-		return nil, 0, fmt.Errorf("%q is not an IPv4 range such as \"10.11.0.0/16\"", cidr)
+	site, err := rangeOf(cidr, "10.11.0.0/16")
+	if err != nil {
+		return nil, 0, err
 	}
 	if hosts < 0 || hosts > 100_000 {
 		return nil, 1, fmt.Errorf("hosts must be a whole number from 0 to 100000")
@@ -187,25 +189,29 @@ func layRacks(cidr string, hosts int64) (racks []laidRack, argument int64, err e
 	if n == 0 {
 		return nil, 0, nil
 	}
-	size := max(24, site.Bits()+bits.Len64(uint64(n-1)))
+	have, _ := site.Mask.Size()
+	size := max(24, have+bits.Len64(uint64(n-1)))
 	least := min(hosts, hostsInRack) + 2 // with the network's own address and the broadcast address
 	if size > 30 || int64(1)<<(32-size) < least {
 		return nil, 0, fmt.Errorf("%s has no room for %d racks with %d addresses each: %d hosts need a larger range", cidr, n, least, hosts)
 	}
-	at := site.Addr()
-	for left := hosts; left > 0; left -= hostsInRack {
-		racks = append(racks, laidRack{netip.PrefixFrom(at, size), min(left, hostsInRack)})
-		at = after(at, 1<<(32-size))
+	for i := range n {
+		rack, err := cidrs.Subnet(site, size-have, int(i))
+		if err != nil {
+			return nil, 0, err
+		}
+		racks = append(racks, laidRack{rack.String(), min(hosts-i*hostsInRack, hostsInRack)})
 	}
 	return racks, 0, nil
 }
 
-// after is the address n further on.
-func after(a netip.Addr, n uint32) netip.Addr {
-	b := a.As4()
-	v := uint32(b[0])<<24 | uint32(b[1])<<16 | uint32(b[2])<<8 | uint32(b[3])
-	v += n
-	return netip.AddrFrom4([4]byte{byte(v >> 24), byte(v >> 16), byte(v >> 8), byte(v)})
+// rangeOf reads an IPv4 range.
+func rangeOf(text, example string) (*net.IPNet, error) {
+	p, err := netip.ParsePrefix(text)
+	if err != nil || !p.Addr().Is4() || p != p.Masked() {
+		return nil, fmt.Errorf("%q is not an IPv4 range such as %q", text, example)
+	}
+	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), 32)}, nil
 }
 
 // addressesFunction is addresses(cidr, first, count).
@@ -237,19 +243,25 @@ func (addressesFunction) Run(ctx context.Context, req function.RunRequest, resp 
 	if resp.Error = req.Arguments.Get(ctx, &cidr, &first, &count); resp.Error != nil {
 		return
 	}
-	rack, err := netip.ParsePrefix(cidr)
-	if err != nil || !rack.Addr().Is4() || rack != rack.Masked() {
-		resp.Error = function.NewArgumentFuncError(0, fmt.Sprintf("%q is not an IPv4 range such as \"10.11.1.0/24\"", cidr))
+	rack, err := rangeOf(cidr, "10.11.1.0/24")
+	if err != nil {
+		resp.Error = function.NewArgumentFuncError(0, err.Error())
 		return
 	}
-	size := int64(1) << (32 - rack.Bits())
+	have, _ := rack.Mask.Size()
+	size := int64(1) << (32 - have)
 	if first < 1 || count < 0 || first+count > size-1 {
 		resp.Error = function.NewArgumentFuncError(1, fmt.Sprintf("%s has addresses for hosts from 1 to %d; %d from %d on are not among them", cidr, size-2, count, first))
 		return
 	}
 	out := []string{}
 	for i := range count {
-		out = append(out, after(rack.Addr(), uint32(first+i)).String())
+		a, err := cidrs.Host(rack, int(first+i))
+		if err != nil {
+			resp.Error = function.NewArgumentFuncError(1, err.Error())
+			return
+		}
+		out = append(out, a.String())
 	}
 	resp.Error = resp.Result.Set(ctx, out)
 }

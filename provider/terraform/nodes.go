@@ -1,6 +1,7 @@
 package terraform
 
 import (
+	"cmp"
 	"encoding/json"
 	"slices"
 	"sort"
@@ -149,7 +150,10 @@ func withoutPlaces(v any) any {
 // seenNodes says what the nodes are, by a look at the cluster. Of hosts that did not answer it has what the prior state had.
 func seenNodes(f *fleet, s *bootstrap.Status, inv *inventory.Inventory, prior map[string]node) map[string]node {
 	out := map[string]node{}
-	drift := objectDrift(s)
+	drift, described := objectDrift(s), map[string]*topology.Host{}
+	for _, h := range f.cluster.Hosts {
+		described[h.Name] = h
+	}
 	for i := range s.Hosts {
 		h := &s.Hosts[i]
 		rec := inv.Host(h.Name)
@@ -173,13 +177,8 @@ func seenNodes(f *fleet, s *bootstrap.Status, inv *inventory.Inventory, prior ma
 			n.Drift = append(n.Drift, "not set up")
 		}
 		sort.Strings(n.Drift)
-		for _, th := range f.cluster.Hosts {
-			if th.Name == h.Name {
-				n.Configuration = configuration(f.cluster, th)
-				if n.HostKey == "" {
-					n.HostKey = th.HostKey
-				}
-			}
+		if th := described[h.Name]; th != nil {
+			n.Configuration, n.HostKey = configuration(f.cluster, th), cmp.Or(n.HostKey, th.HostKey)
 		}
 		out[h.Name] = n
 	}

@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"filippo.io/age"
@@ -141,8 +142,8 @@ func (p *Provider) Configure(ctx context.Context, req provider.ConfigureRequest,
 	c.knownHosts = text("ssh.known_hosts", s.KnownHosts, "TRIVET_SSH_KNOWN_HOSTS")
 	c.sudoPassword = text("ssh.sudo_password", s.SudoPassword, "TRIVET_SUDO_PASSWORD")
 	c.artifacts = cmp.Or(text("artifacts", m.Artifacts, ""), supply.Environment(), "auto")
-	c.onDestroy = p.oneOf(&resp.Diagnostics, "on_destroy", text("on_destroy", m.OnDestroy, "TRIVET_ON_DESTROY"), onDestroyWords)
-	c.unreachable = p.oneOf(&resp.Diagnostics, "unreachable", text("unreachable", m.Unreachable, "TRIVET_UNREACHABLE"), unreachableWords)
+	c.onDestroy = oneOf(&resp.Diagnostics, "on_destroy", text("on_destroy", m.OnDestroy, "TRIVET_ON_DESTROY"), onDestroyWords)
+	c.unreachable = oneOf(&resp.Diagnostics, "unreachable", text("unreachable", m.Unreachable, "TRIVET_UNREACHABLE"), unreachableWords)
 	if m.AgeIdentity.IsUnknown() {
 		c.ageIdentity = "" // only what issues needs it, and says so
 	} else if c.ageIdentity = m.AgeIdentity.ValueString(); m.AgeIdentity.IsNull() {
@@ -178,17 +179,13 @@ func (p *Provider) Configure(ctx context.Context, req provider.ConfigureRequest,
 	resp.ResourceData, resp.DataSourceData, resp.EphemeralResourceData = c, c, c
 }
 
-func (p *Provider) oneOf(diags *diag.Diagnostics, name, value string, words []string) string {
-	if value == "" {
+// oneOf gives a value that has to be one of some words, or nothing.
+func oneOf(diags *diag.Diagnostics, name, value string, words []string) string {
+	if value != "" && !slices.Contains(words, value) {
+		diags.AddAttributeError(path.Root(name), "Wrong "+name, fmt.Sprintf("%q is not one of %s.", value, strings.Join(words, " and ")))
 		return ""
 	}
-	for _, w := range words {
-		if w == value {
-			return value
-		}
-	}
-	diags.AddAttributeError(path.Root(name), "Wrong "+name, fmt.Sprintf("%q is not one of %s.", value, strings.Join(words, " and ")))
-	return ""
+	return value
 }
 
 // identities opens the age identity.

@@ -77,7 +77,7 @@ func (d *topologyData) Read(ctx context.Context, req datasource.ReadRequest, res
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	top, found := d.client.parseOnly(m.Text.ValueString(), variables)
+	top, found := d.client.parse(m.Text.ValueString(), variables)
 	resp.Diagnostics.Append(diagnostics(nil, path.Root("text"), found)...)
 	if top == nil {
 		return
