@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -91,11 +92,7 @@ func (l *labHosts) identities() ([]age.Identity, error) {
 }
 
 func addByTrivet(ctx context.Context, e *env, s *kubeadm.Store, r *Result) (t took, err error) {
-	source, err := example(fiveTopology)
-	if err != nil {
-		return t, err
-	}
-	l, err := e.bringUp(ctx, "bench-add", source)
+	l, err := e.bringUpFive(ctx, "bench-add")
 	if err != nil {
 		return t, err
 	}
@@ -132,19 +129,12 @@ func (r *Result) changePhases(of string, c *simhosts.Changed) {
 }
 
 func addByKubeadm(ctx context.Context, e *env, s *kubeadm.Store, r *Result) (t took, err error) {
-	source, err := example(fiveTopology)
-	if err != nil {
-		return t, err
-	}
-	if source, err = withWorker(source); err != nil {
-		return t, err
-	}
-	l, err := e.bringUp(ctx, "bench-add", source)
+	l, err := e.bringUpFive(ctx, "bench-add", withWorker)
 	if err != nil {
 		return t, err
 	}
 	defer l.cleanUp(&err)
-	k, err := kubeadm.New(ctx, l.Lab, s, l.dir, []string{"bj1-cp1", "bj2-cp1", "sh1-cp1", "bj1-w1", "sh1-w1", newWorker})
+	k, err := kubeadm.New(ctx, l.Lab, s, l.dir, append(slices.Clone(fiveHosts), newWorker))
 	if err != nil {
 		return t, err
 	}

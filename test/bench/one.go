@@ -165,12 +165,25 @@ func runFive(ctx context.Context, e *env, r *Result) error {
 
 const fiveTopology = "two-places-three-centres"
 
-func fiveByTrivet(ctx context.Context, e *env, s *kubeadm.Store, r *Result) (t took, err error) {
+// fiveHosts are its hosts in the order in which they join.
+var fiveHosts = []string{"bj1-cp1", "bj2-cp1", "sh1-cp1", "bj1-w1", "sh1-w1"}
+
+// bringUpFive makes a lab of the example topology with changes.
+func (e *env) bringUpFive(ctx context.Context, fleet string, changes ...func([]byte) ([]byte, error)) (*labHosts, error) {
 	source, err := example(fiveTopology)
-	if err != nil {
-		return t, err
+	for _, change := range changes {
+		if err == nil {
+			source, err = change(source)
+		}
 	}
-	l, err := e.bringUp(ctx, "bench-five", source)
+	if err != nil {
+		return nil, err
+	}
+	return e.bringUp(ctx, fleet, source)
+}
+
+func fiveByTrivet(ctx context.Context, e *env, s *kubeadm.Store, r *Result) (t took, err error) {
+	l, err := e.bringUpFive(ctx, "bench-five")
 	if err != nil {
 		return t, err
 	}
@@ -230,16 +243,12 @@ func (l *labHosts) noop(ctx context.Context, s *kubeadm.Store, r *Result) error 
 }
 
 func fiveByKubeadm(ctx context.Context, e *env, s *kubeadm.Store, r *Result) (t took, err error) {
-	source, err := example(fiveTopology)
-	if err != nil {
-		return t, err
-	}
-	l, err := e.bringUp(ctx, "bench-five", source)
+	l, err := e.bringUpFive(ctx, "bench-five")
 	if err != nil {
 		return t, err
 	}
 	defer l.cleanUp(&err)
-	k, err := kubeadm.New(ctx, l.Lab, s, l.dir, []string{"bj1-cp1", "bj2-cp1", "sh1-cp1", "bj1-w1", "sh1-w1"})
+	k, err := kubeadm.New(ctx, l.Lab, s, l.dir, fiveHosts)
 	if err != nil {
 		return t, err
 	}

@@ -45,14 +45,7 @@ func at(release string) func([]byte) ([]byte, error) {
 }
 
 func upgradeByTrivet(ctx context.Context, e *env, s *kubeadm.Store, r *Result) (t took, err error) {
-	source, err := example(fiveTopology)
-	if err != nil {
-		return t, err
-	}
-	if source, err = at(formerly)(source); err != nil {
-		return t, err
-	}
-	l, err := e.bringUp(ctx, "bench-upgrade", source)
+	l, err := e.bringUpFive(ctx, "bench-upgrade", at(formerly))
 	if err != nil {
 		return t, err
 	}
@@ -91,16 +84,12 @@ func upgradeByKubeadm(ctx context.Context, e *env, s *kubeadm.Store, r *Result) 
 	if err != nil {
 		return t, err
 	}
-	source, err := example(fiveTopology)
-	if err != nil {
-		return t, err
-	}
-	l, err := e.bringUp(ctx, "bench-upgrade", source)
+	l, err := e.bringUpFive(ctx, "bench-upgrade")
 	if err != nil {
 		return t, err
 	}
 	defer l.cleanUp(&err)
-	k, err := kubeadm.New(ctx, l.Lab, before, l.dir, []string{"bj1-cp1", "bj2-cp1", "sh1-cp1", "bj1-w1", "sh1-w1"})
+	k, err := kubeadm.New(ctx, l.Lab, before, l.dir, fiveHosts)
 	if err != nil {
 		return t, err
 	}
