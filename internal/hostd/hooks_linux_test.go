@@ -77,8 +77,8 @@ func TestHookProgram(t *testing.T) {
 
 // TestHookEnded holds that a hook is ended with all that it started: when its time is over, and when the step is cancelled, as it is when the connection is lost.
 func TestHookEnded(t *testing.T) {
-	// The child does not care for SIGTERM.
-	const script = `sh -c 'trap "" TERM; echo $$ >$PIDS; echo started; while :; do sleep 1; done' & trap 'echo ending; exit 1' TERM; wait`
+	// The child does not care for SIGTERM. It says "started", at which the step is cancelled, when both have set what they do then.
+	const script = `trap 'echo ending; exit 1' TERM; sh -c 'trap "" TERM; echo $$ >$PIDS; echo started; while :; do sleep 1; done' & wait`
 	for name, c := range map[string]struct {
 		timeout time.Duration
 		cancel  bool
