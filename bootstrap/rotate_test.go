@@ -14,6 +14,7 @@ import (
 
 	"github.com/trivet-dev/trivet/bootstrap"
 	"github.com/trivet-dev/trivet/bootstrap/certs"
+	"github.com/trivet-dev/trivet/bootstrap/desired"
 	"github.com/trivet-dev/trivet/bootstrap/fleettest"
 	"github.com/trivet-dev/trivet/bootstrap/identity"
 	"github.com/trivet-dev/trivet/bootstrap/inventory"
@@ -284,6 +285,39 @@ func TestRotationRests(t *testing.T) {
 	}
 	if p := planOf(t, open(t, f, after(26*time.Hour))); !p.Empty() || !strings.Contains(strings.Join(p.Notes, " "), "an old one does not come back") {
 		t.Errorf("back to an old one: %d actions, notes %q", p.Actions(), p.Notes)
+	}
+}
+
+// TestRotationRollsCoreDNS makes CoreDNS's pods anew after the API servers sign with a new service account key, and before the old key goes: a kubelet gives a running pod a token of
+// the new key only when most of the old one's time is over.
+func TestRotationRollsCoreDNS(t *testing.T) {
+	f := newFleet(t, rotating(""))
+	apply(t, open(t, f))
+	if err := f.Change(rotating("    service_account_key = 2\n    rest = \"0s\"")); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // the key is made, and accepted
+		apply(t, open(t, f))
+	}
+	p := planOf(t, open(t, f))
+	if len(p.Turns) != 1 || p.Turns[0].Stage != inventory.StageSign {
+		t.Fatalf("the third plan turns %v", p.Turns)
+	}
+	var order []string
+	for _, phase := range p.Phases {
+		for _, step := range phase.Steps {
+			for _, a := range step.Actions {
+				switch {
+				case a.Verb == plan.Restart && a.ID.Name == "kube-apiserver.service":
+					order = append(order, step.Host)
+				case a.Object != nil && a.Object.Name == desired.DNSName && a.Object.Kind == "Deployment":
+					order = append(order, "CoreDNS")
+				}
+			}
+		}
+	}
+	if want := []string{"cp1", "cp2", "cp3", "CoreDNS"}; !slices.Equal(order, want) {
+		t.Errorf("order %q, want %q", order, want)
 	}
 }
 

@@ -203,6 +203,8 @@ type CoreDNS struct {
 	Address  netip.Addr
 	// Authority counts the authorities of Kubernetes: its pods begin anew with each, since they read it when they start. 0: no matter which.
 	Authority int
+	// TokenKey counts the keys that sign tokens of service accounts: its pods begin anew with each, so that none is left with a token of a key that goes. 0: no matter which.
+	TokenKey int
 }
 
 // RBAC is the bindings that Trivet needs.

@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/trivet-dev/trivet/bootstrap/desired"
+	"github.com/trivet-dev/trivet/bootstrap/inventory"
 	"github.com/trivet-dev/trivet/bootstrap/topology"
 	"github.com/trivet-dev/trivet/internal/hostapi"
 )
@@ -243,4 +244,40 @@ func TestRemovalOrder(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestCoreDNSBeginsAnew: its pods are made anew with what they read but once, when that is there to be read, and not before.
+func TestCoreDNSBeginsAnew(t *testing.T) {
+	type rotations = map[string]inventory.Rotation
+	for name, c := range map[string]struct {
+		rotations rotations
+		want      map[string]string
+	}{
+		"first":           {nil, nil},
+		"authority":       {rotations{"kubernetes_ca": {Generation: 2, Stage: inventory.StageTrust}}, map[string]string{"trivet.dev/kubernetes-ca": "2"}},
+		"key accepted":    {rotations{"service_account_key": {Generation: 2, Stage: inventory.StageTrust}}, nil},
+		"key signs":       {rotations{"service_account_key": {Generation: 2, Stage: inventory.StageSign}}, map[string]string{"trivet.dev/service-account-key": "2"}},
+		"third accepted":  {rotations{"service_account_key": {Generation: 3, Stage: inventory.StageTrust}}, map[string]string{"trivet.dev/service-account-key": "2"}},
+		"both, at an end": {rotations{"kubernetes_ca": {Generation: 4}, "service_account_key": {Generation: 2}}, map[string]string{"trivet.dev/kubernetes-ca": "4", "trivet.dev/service-account-key": "2"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			in := singleHost(t, "1.37.2").input()
+			in.Inventory.Rotations = c.rotations
+			objects, err := desired.Objects(in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			i := slices.IndexFunc(objects, func(o desired.Object) bool { return o.Kind == "Deployment" && o.Name == desired.DNSName })
+			if i < 0 {
+				t.Fatal("no Deployment")
+			}
+			var d appsv1.Deployment
+			if err := yaml.UnmarshalStrict(objects[i].Manifest, &d); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(c.want, d.Spec.Template.Annotations); diff != "" {
+				t.Errorf("annotations (-want +got):\n%s", diff)
+			}
+		})
+	}
 }

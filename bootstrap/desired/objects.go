@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/trivet-dev/trivet/bootstrap/certs"
+	"github.com/trivet-dev/trivet/bootstrap/identity"
 	"github.com/trivet-dev/trivet/bootstrap/inventory"
 	"github.com/trivet-dev/trivet/bootstrap/release"
 	"github.com/trivet-dev/trivet/bootstrap/topology"
@@ -72,13 +73,26 @@ func objects(in *Input) ([]Object, error) {
 		return nil, err
 	}
 	dns := in.Cluster.DNS
-	return out, add(templates.CoreDNS{Domain: dns.Domain, Forward: forward, Replicas: dns.Replicas, Image: coreDNSImage(in), Address: dns.Address, Authority: authorityOfPods(in.Inventory)})
+	return out, add(templates.CoreDNS{Domain: dns.Domain, Forward: forward, Replicas: dns.Replicas, Image: coreDNSImage(in), Address: dns.Address,
+		Authority: authorityOfPods(in.Inventory), TokenKey: tokenKey(in.Inventory)})
 }
 
 // authorityOfPods counts the authorities of Kubernetes, from the second on.
 func authorityOfPods(inv *inventory.Inventory) int {
 	if n := inv.Rotation("kubernetes_ca").Generation; n > 1 {
 		return n
+	}
+	return 0
+}
+
+// tokenKey counts the service account keys that have signed, from the second on. Objects are applied after the API servers, which sign with the newest by then.
+func tokenKey(inv *inventory.Inventory) int {
+	r := inv.Rotation(identity.RotateServiceAccount)
+	if r.Stage == inventory.StageTrust {
+		r.Generation--
+	}
+	if r.Generation > 1 {
+		return r.Generation
 	}
 	return 0
 }
