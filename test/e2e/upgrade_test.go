@@ -190,8 +190,7 @@ func TestUpgradeInterrupted(t *testing.T) {
 		f.during(func() []event.Event { return f.killUntil(seen, starts("nodes")) })
 	})
 	f.step("a worker that does not come back", func(f *fleet) {
-		const dropIn = "/etc/systemd/system/kubelet.service.d/99-broken.conf"
-		f.on("w1", "sh", "-ec", "mkdir -p "+dropIn[:strings.LastIndex(dropIn, "/")]+"; printf '[Service]\\nExecStartPre=/bin/false\\n' > "+dropIn+"; systemctl daemon-reload")
+		mend := f.kubeletBreaks("w1")
 		f.during(func() []event.Event {
 			r := f.begin("apply", "--yes")
 			res := r.end()
@@ -207,7 +206,7 @@ func TestUpgradeInterrupted(t *testing.T) {
 			}
 			return r.events()
 		})
-		f.on("w1", "sh", "-ec", "rm "+dropIn+"; systemctl daemon-reload")
+		mend()
 	})
 	f.step("killed until the end", func(f *fleet) {
 		f.during(func() []event.Event { return f.killUntil(seen, never) })
@@ -217,11 +216,17 @@ func TestUpgradeInterrupted(t *testing.T) {
 }
 
 // killUntil kills applies at points that none before them was killed at, until one is at an event that is waited for, where it is killed as well, or comes to its end.
-func (f *fleet) killUntil(seen map[string]bool, stop func(event.Event) bool) (all []event.Event) {
+func (f *fleet) killUntil(seen map[string]bool, stop func(event.Event) bool) []event.Event {
+	f.t.Helper()
+	return f.commandKilled(seen, stop, "apply", "--yes")
+}
+
+// commandKilled does so with any subcommand.
+func (f *fleet) commandKilled(seen map[string]bool, stop func(event.Event) bool, args ...string) (all []event.Event) {
 	f.t.Helper()
 	for range 80 {
 		at, stopped := "", false
-		r := f.begin("apply", "--yes")
+		r := f.begin(args...)
 		killed := r.until(func(e event.Event) bool {
 			stopped = stop(e)
 			at = point(e)
@@ -232,7 +237,7 @@ func (f *fleet) killUntil(seen map[string]bool, stop func(event.Event) bool) (al
 			r.kill()
 			seen[at] = true
 		} else if res := r.end(); res.code != 0 {
-			f.t.Fatalf("after %d kills an apply ends with exit code %d: %s\n%s", len(seen), res.code, res.message(), r.phases())
+			f.t.Fatalf("after %d kills trivet %s ends with exit code %d: %s\n%s", len(seen), args[0], res.code, res.message(), r.phases())
 		}
 		all = slices.Concat(all, r.events())
 		if stopped || !killed {
@@ -240,6 +245,6 @@ func (f *fleet) killUntil(seen map[string]bool, stop func(event.Event) bool) (al
 			return all
 		}
 	}
-	f.t.Fatal("no apply comes to its end: each meets a point that none before it had")
+	f.t.Fatalf("no trivet %s comes to its end: each meets a point that none before it had", args[0])
 	return nil
 }
