@@ -293,21 +293,49 @@ func (m *maker) register() {
 	}
 }
 
-// uncordon lets pods on nodes again that an interrupted run took them off.
+// uncordon lets pods on nodes again that an interrupted run took them off, or that are drained for another machine of their name. Those that are Ready take them before any node goes,
+// since pods have to go somewhere; the others at the end of the step that brings them back, or last where none does.
 func (m *maker) uncordon() {
-	var out []Action
-	for _, name := range m.drained {
-		if !m.uncordons[name] && !m.skipped(name) {
-			out = append(out, Action{Verb: Uncordon, Node: name, Reason: "the machine that it was has been drained"})
-		}
-	}
+	var early, late []Action
 	for _, h := range m.hosts {
-		if slices.Contains(m.drained, h.Name) {
+		n, drained := m.Nodes[h.Name], slices.Contains(m.drained, h.Name)
+		a := Action{Verb: Uncordon, Node: h.Name, Reason: "an earlier run took its pods off and did not end"}
+		switch {
+		case m.uncordons[h.Name] || !drained && !(h.IsNode() && n.CordonedByTrivet) || drained && m.skipped(h.Name):
+			continue
+		case drained:
+			a.Reason = "the machine that it was has been drained"
+		case n.Ready():
+			early = append(early, a)
 			continue
 		}
-		if n, ok := m.Nodes[h.Name]; ok && h.IsNode() && n.CordonedByTrivet && !m.uncordons[h.Name] {
-			out = append(out, Action{Verb: Uncordon, Node: h.Name, Reason: "an earlier run took its pods off and did not end"})
+		if s := m.waking(h); s != nil {
+			s.Actions = slices.Concat(s.Actions, awaits(nodeReady(h, s.Actions)), []Action{a})
+		} else {
+			late = append(late, a)
 		}
 	}
-	m.phase(Phase{Name: "uncordon", Title: "Nodes that may take pods again", Steps: []Step{{Actions: out}}})
+	phases := m.plan.Phases
+	at := slices.IndexFunc(phases, func(ph Phase) bool { return slices.Contains(hookedPhases, ph.Name) })
+	if at < 0 {
+		at = len(phases)
+	}
+	m.plan.Phases = slices.Clone(phases[:at])
+	m.phase(Phase{Name: "uncordon", Title: "Nodes that may take pods again", Steps: []Step{{Actions: early}}})
+	m.plan.Phases = append(m.plan.Phases, phases[at:]...)
+	m.phase(Phase{Name: "uncordon-late", Title: "Nodes that were not Ready and may take pods again", Steps: []Step{{Actions: late}}})
+}
+
+// waking is the last step of a host after which its node is back: one that starts its kubelet, or restarts what its pods depend on; nil where there is none.
+func (m *maker) waking(h *topology.Host) *Step {
+	var out *Step
+	for i := range m.plan.Phases {
+		for j := range m.plan.Phases[i].Steps {
+			s := &m.plan.Phases[i].Steps[j]
+			if s.Host == h.Name && (takesAway(s.Actions) || slices.ContainsFunc(s.Actions, func(a Action) bool { return a.ID == unitID(kubeletUnit) })) {
+				out = s
+			}
+		}
+	}
+	return out
 }
