@@ -4,10 +4,8 @@ package supply
 
 import (
 	"context"
-	"errors"
 	"io"
 	"os"
-	"slices"
 	"strings"
 
 	"github.com/trivet-dev/trivet/bootstrap"
@@ -17,9 +15,7 @@ import (
 // Options choose where artifacts come from.
 type Options struct {
 	// Source is "auto", "upstream", "source" (built from Go modules), a folder, or the http(s) address of a mirror.
-	Source string
-	// Lock pins digests; what is used is added to it, and it is saved.
-	Lock     *artifact.Lock
+	Source   string
 	Progress func(artifact.Event) // of fetching and building; may be nil
 }
 
@@ -28,15 +24,14 @@ type Artifacts struct {
 	source     artifact.Source
 	folder     *artifact.Folder // nil for a mirror
 	provenance string
-	lock       *artifact.Lock
 	progress   func(artifact.Event)
 }
 
-var _ bootstrap.Pins = (*Artifacts)(nil)
+var _ bootstrap.Artifacts = (*Artifacts)(nil)
 
 // New opens the source.
 func New(o Options) (*Artifacts, error) {
-	a := &Artifacts{lock: o.Lock, progress: o.Progress}
+	a := &Artifacts{progress: o.Progress}
 	var err error
 	switch from := o.Source; {
 	case from == artifact.Auto || from == artifact.Upstream || from == artifact.SourceBuilt:
@@ -67,7 +62,7 @@ func UserFolder() (*artifact.Folder, error) {
 	return artifact.CreateFolder(dir)
 }
 
-// Resolve gives the entries of wants, after getting what is missing where that is possible, and pins them.
+// Resolve gives the entries of wants, after getting what is missing where that is possible.
 func (a *Artifacts) Resolve(ctx context.Context, wants []artifact.Want) ([]artifact.Entry, error) {
 	own, wants, err := a.own(wants)
 	if err != nil || len(wants) == 0 {
@@ -78,38 +73,10 @@ func (a *Artifacts) Resolve(ctx context.Context, wants []artifact.Want) ([]artif
 }
 
 func (a *Artifacts) resolve(ctx context.Context, wants []artifact.Want) ([]artifact.Entry, error) {
-	var entries []artifact.Entry
-	var err error
 	if a.folder != nil {
-		entries, err = artifact.Fill(ctx, a.folder, wants, artifact.FillOptions{Provenance: a.provenance, Progress: a.progress})
-	} else {
-		entries, err = a.source.Lookup(ctx, wants)
+		return artifact.Fill(ctx, a.folder, wants, artifact.FillOptions{Provenance: a.provenance, Progress: a.progress})
 	}
-	if err != nil {
-		return nil, err
-	}
-	var errs []error
-	for _, e := range entries {
-		errs = append(errs, a.lock.Check(e))
-	}
-	if err := errors.Join(errs...); err != nil {
-		return nil, err
-	}
-	for _, e := range entries {
-		if err := a.lock.Pin(e); err != nil {
-			return nil, err
-		}
-	}
-	return entries, a.lock.Save()
-}
-
-// Pinned lists what the lock file has for a want, as far as the chosen source could give it: whoever asks for artifacts built from source does not want those
-// from upstream, although a cluster has them.
-func (a *Artifacts) Pinned(w artifact.Want) []artifact.Entry {
-	return slices.DeleteFunc(a.lock.Pins(w), func(e artifact.Entry) bool {
-		chosen := a.provenance == "" || a.provenance == artifact.Auto || e.Provenance == a.provenance
-		return !chosen && e.Provenance != artifact.Distribution
-	})
+	return a.source.Lookup(ctx, wants)
 }
 
 // Open opens one artifact; reading it fails where the bytes are not those that were pinned.

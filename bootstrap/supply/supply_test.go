@@ -61,7 +61,7 @@ func TestPinned(t *testing.T) {
 		"": "source b, upstream a, distribution c", artifact.Auto: "source b, upstream a, distribution c",
 		artifact.Upstream: "upstream a, distribution c", artifact.SourceBuilt: "source b, distribution c",
 	} {
-		a := &Artifacts{lock: lock, provenance: provenance}
+		a := Lock(nil, provenance, lock, false)
 		var got []string
 		for _, w := range []artifact.Want{kubelet, haproxy} {
 			for _, e := range a.Pinned(w) {

@@ -10,7 +10,7 @@ import (
 )
 
 // openSupply opens the artifacts of the session's topology, with the lock file beside it.
-func (s *session) openSupply() (*supply.Artifacts, error) {
+func (s *session) openSupply() (*supply.Locked, error) {
 	dir := s.dir
 	if st, err := os.Stat(dir); err == nil && !st.IsDir() {
 		dir = filepath.Dir(dir)
@@ -24,5 +24,9 @@ func (s *session) openSupply() (*supply.Artifacts, error) {
 		return nil, err
 	}
 	from := cmp.Or(s.artifacts, supply.Environment(), s.topology.Fleet.Artifacts.Source, artifact.Auto)
-	return supply.New(supply.Options{Source: from, Lock: lock, Progress: s.view.artifact})
+	a, err := supply.New(supply.Options{Source: from, Progress: s.view.artifact})
+	if err != nil {
+		return nil, err
+	}
+	return supply.Lock(a, from, lock, false), nil
 }

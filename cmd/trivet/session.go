@@ -36,7 +36,7 @@ type session struct {
 	color    bool
 	out      io.Writer
 	engine   *bootstrap.Engine
-	store    *supply.Artifacts
+	store    *supply.Locked
 }
 
 // load reads the topology and prints every mistake in it.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -24,7 +25,8 @@ const lockFormat = 1
 // keyed by name, version, architecture and provenance, since a source build and an
 // upstream build differ; a package's files by their Debian name and distribution too.
 type Lock struct {
-	path    string
+	path    string // none where there is no file
+	name    string // as messages call it
 	mu      sync.Mutex
 	pins    map[pinKey]pin
 	changed bool
@@ -68,38 +70,39 @@ func LoadLock(path string) (*Lock, error) {
 	b, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		l := NewLock()
-		l.path = path
+		l.path, l.name = path, path
 		return l, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("lock file: %w", err)
 	}
-	l, err := ParseLock(path, b)
+	l, err := ParseLock("lock file "+path, b)
 	if err != nil {
 		return nil, err
 	}
-	l.path = path
+	l.path, l.name = path, path
 	return l, nil
 }
 
 // ParseLock reads the text of a lock file, which messages call by the name. The lock has no file: Save does nothing.
-func ParseLock(path string, b []byte) (*Lock, error) {
+func ParseLock(name string, b []byte) (*Lock, error) {
 	l := NewLock()
+	l.name = name
 	var file lockFile
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&file); err != nil {
-		return nil, fmt.Errorf("lock file %s: line %d: %w; restore it from version control", path, lineOf(b, d.InputOffset(), err), err)
+		return nil, fmt.Errorf("%s: line %d: %w; restore it from version control", name, lineOf(b, d.InputOffset(), err), err)
 	}
 	if file.Format != lockFormat {
-		return nil, fmt.Errorf("lock file %s has format %d, this program reads format %d", path, file.Format, lockFormat)
+		return nil, fmt.Errorf("%s has format %d, this program reads format %d", name, file.Format, lockFormat)
 	}
 	for _, p := range file.Artifacts {
 		if _, twice := l.pins[p.pinKey]; twice {
-			return nil, fmt.Errorf("lock file %s pins %s twice; keep one of the two", path, p.pinKey)
+			return nil, fmt.Errorf("%s pins %s twice; keep one of the two", name, p.pinKey)
 		}
 		if len(p.SHA256) != 64 || strings.Trim(p.SHA256, "0123456789abcdef") != "" {
-			return nil, fmt.Errorf("lock file %s: the sha256 of %s is not 64 lower-case hexadecimal digits", path, p.pinKey)
+			return nil, fmt.Errorf("%s: the sha256 of %s is not 64 lower-case hexadecimal digits", name, p.pinKey)
 		}
 		l.pins[p.pinKey] = p
 	}
@@ -134,7 +137,7 @@ func (k pinKey) String() string {
 
 // LockMismatchError is an artifact that is not the one pinned.
 type LockMismatchError struct {
-	Path   string // the lock file
+	Path   string // the lock file, or as else the lock is called
 	Entry  Entry
 	Pinned string
 	What   string
@@ -147,6 +150,51 @@ func (e *LockMismatchError) Error() string {
 		e.Path, e.What, e.Pinned, e.Entry.SHA256, e.Path)
 }
 
+// UnpinnedError lists artifacts that a lock does not pin which has to pin everything.
+type UnpinnedError struct {
+	Name    string // as the lock is called
+	Entries []Entry
+}
+
+func (e *UnpinnedError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s does not pin all that is needed. Add what is right of these to its artifacts:", e.Name)
+	for _, x := range e.Entries {
+		line, err := json.Marshal(pin{pinKey: keyOf(x), Reference: x.Reference, SHA256: x.SHA256})
+		if err != nil {
+			panic("artifact: " + err.Error()) // it holds plain data only
+		}
+		b.WriteString("\n" + string(line) + ",")
+	}
+	return strings.TrimSuffix(b.String(), ",")
+}
+
+// CheckAll fails with *LockMismatchErrors for entries that are pinned to other digests, and, where all have to be pinned, with an *UnpinnedError for those that are not.
+func (l *Lock) CheckAll(entries []Entry, all bool) error {
+	var errs []error
+	missing := &UnpinnedError{Name: l.name}
+	for _, e := range entries {
+		if errs = append(errs, l.Check(e)); !l.Pinned(e) {
+			missing.Entries = append(missing.Entries, e)
+		}
+	}
+	if all && len(missing.Entries) > 0 {
+		errs = append(errs, missing)
+	}
+	return errors.Join(errs...)
+}
+
+// Keep forgets what is pinned for other wants.
+func (l *Lock) Keep(wanted func(Want) bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := len(l.pins)
+	maps.DeleteFunc(l.pins, func(k pinKey, _ pin) bool {
+		return !wanted(Want{Name: k.Name, Version: k.Version, Arch: k.Arch, Kind: k.Kind})
+	})
+	l.changed = l.changed || len(l.pins) < n
+}
+
 // Check fails with a *LockMismatchError if e is pinned to another digest. What is not
 // pinned yet passes.
 func (l *Lock) Check(e Entry) error {
@@ -155,7 +203,7 @@ func (l *Lock) Check(e Entry) error {
 	k := keyOf(e)
 	p, ok := l.pins[k]
 	if ok && p.SHA256 != e.SHA256 {
-		return &LockMismatchError{Path: l.path, Entry: e, Pinned: p.SHA256, What: k.String()}
+		return &LockMismatchError{Path: l.name, Entry: e, Pinned: p.SHA256, What: k.String()}
 	}
 	return nil
 }

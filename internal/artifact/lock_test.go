@@ -131,3 +131,34 @@ func TestBadLockFiles(t *testing.T) {
 		})
 	}
 }
+
+// TestLockThatPinsAll refuses what it does not name, with what to add, and forgets what is not wanted.
+func TestLockThatPinsAll(t *testing.T) {
+	l, err := ParseLock("lock", []byte(`{"format": 1, "artifacts": []}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := Entry{Want: kubelet, SHA256: digestOf("a"), Provenance: SourceBuilt}
+	image := Entry{Want: coredns, SHA256: digestOf("c"), Provenance: Upstream, Reference: "registry.k8s.io/coredns/coredns:v1.15.0"}
+	if err := l.CheckAll([]Entry{e}, false); err != nil {
+		t.Errorf("a lock that may be added to: %v", err)
+	}
+	err = l.CheckAll([]Entry{e, image}, true)
+	var unpinned *UnpinnedError
+	if !errors.As(err, &unpinned) || len(unpinned.Entries) != 2 {
+		t.Fatalf("error %v, want an UnpinnedError of two", err)
+	}
+	lines := strings.SplitN(err.Error(), "\n", 2)
+	if l, err = ParseLock("lock", []byte(`{"format": 1, "artifacts": [`+lines[1]+`]}`)); err != nil {
+		t.Fatalf("what is to be added is no part of a lock: %v", err)
+	}
+	if err := l.CheckAll([]Entry{e, image}, true); err != nil {
+		t.Errorf("after it was added: %v", err)
+	}
+	e.SHA256 = digestOf("b")
+	wantError(t, l.CheckAll([]Entry{e, image}, true), "lock pins kubelet")
+	l.Keep(func(w Want) bool { return w == coredns })
+	if l.Pinned(e) || !l.Pinned(image) {
+		t.Error("the wrong one was forgotten")
+	}
+}

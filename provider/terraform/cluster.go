@@ -66,6 +66,7 @@ func (r *clusterResource) ValidateConfig(_ context.Context, req resource.Validat
 	}
 	_, diags := r.client.fleet(o)
 	resp.Diagnostics.Append(diags...)
+	checkLock(o, &resp.Diagnostics)
 	for name, words := range map[string][]string{"on_destroy": onDestroyWords, "unreachable": unreachableWords} {
 		s, _ := o[name].(string)
 		oneOf(&resp.Diagnostics, name, s, words)
@@ -84,7 +85,7 @@ func (r *clusterResource) ModifyPlan(ctx context.Context, req resource.ModifyPla
 		return
 	}
 	f, diags := r.client.fleet(config)
-	if diags.HasError() {
+	if checkLock(config, &diags); diags.HasError() {
 		resp.Diagnostics.Append(diags...) // the values are better known than when the configuration was validated
 		return
 	}
@@ -99,6 +100,7 @@ func (r *clusterResource) ModifyPlan(ctx context.Context, req resource.ModifyPla
 		if len(prior) > 0 {
 			refuseBlind(config, prior, &resp.Diagnostics)
 		}
+		planLock(ctx, config, true, &resp.Plan, &resp.Diagnostics)
 		return // nodes and connection stay unknown
 	}
 	refuseEtcd(f, prior, &resp.Diagnostics)
@@ -111,7 +113,9 @@ func (r *clusterResource) ModifyPlan(ctx context.Context, req resource.ModifyPla
 		own, _ := hosts[h.Name].(input.Object)
 		open[h.Name] = common || unknown(without(own, "address", "ssh_address", "ssh_host_key"))
 	}
-	set(ctx, &resp.Plan, &resp.Diagnostics, "nodes", nodesValue(planNodes(f, open, prior), true))
+	nodes := planNodes(f, open, prior)
+	set(ctx, &resp.Plan, &resp.Diagnostics, "nodes", nodesValue(nodes, true))
+	planLock(ctx, config, state["lock"] == nil || r.client.wantsMore(f, state, prior, nodes), &resp.Plan, &resp.Diagnostics)
 	id, _ := state["id"].(string)
 	set(ctx, &resp.Plan, &resp.Diagnostics, "access", connectionValue(f, id))
 }
@@ -215,15 +219,23 @@ func (r *clusterResource) Create(ctx context.Context, req resource.CreateRequest
 	if resp.Diagnostics.HasError() || !r.ready(&resp.Diagnostics) {
 		return
 	}
+	config := object(req.Config.Raw, &resp.Diagnostics)
+	lock, err := pinsOf(config, nil)
 	fail := func(summary string, err error) {
 		resp.State.RemoveResource(ctx)
-		resp.Diagnostics.AddError(summary, err.Error())
+		if !locked(summary, err, lock.given, &resp.Diagnostics) {
+			resp.Diagnostics.AddError(summary, err.Error())
+		}
+	}
+	if err != nil {
+		fail("Cluster not created", err)
+		return
 	}
 	f, diags := r.client.fleet(planned)
 	if resp.Diagnostics.Append(diags...); diags.HasError() {
 		return
 	}
-	e, err := r.client.connect(ctx, f, nil)
+	e, err := r.client.connect(ctx, f, lock)
 	if err != nil {
 		fail("Cluster not created", err)
 		return
@@ -250,6 +262,7 @@ func (r *clusterResource) Create(ctx context.Context, req resource.CreateRequest
 	}
 	resp.State.Raw = req.Plan.Raw
 	r.store(ctx, e, f, planned, nil, left, &resp.State, resp.Private, &resp.Diagnostics)
+	storeLock(ctx, planned, lock, e, &resp.State, &resp.Diagnostics)
 	setIdentity(ctx, resp.Identity, f, &resp.Diagnostics)
 }
 
@@ -431,7 +444,7 @@ func (r *clusterResource) Read(ctx context.Context, req resource.ReadRequest, re
 	keep := func(err error) {
 		resp.Diagnostics.AddWarning("Cluster not read", fmt.Sprintf("The state is kept as it was: %v", err))
 	}
-	e, err := r.client.connect(ctx, f, nil)
+	e, err := r.client.connect(ctx, f, noPins())
 	if err != nil {
 		keep(err)
 		return
@@ -499,7 +512,12 @@ func (r *clusterResource) Update(ctx context.Context, req resource.UpdateRequest
 	if resp.Diagnostics.Append(diags...); diags.HasError() {
 		return
 	}
-	e, err := r.client.connect(ctx, f, nil)
+	lock, err := pinsOf(object(req.Config.Raw, &resp.Diagnostics), state)
+	if err != nil {
+		resp.Diagnostics.AddAttributeError(path.Root("lock"), "Cluster not changed", err.Error())
+		return
+	}
+	e, err := r.client.connect(ctx, f, lock)
 	if err != nil {
 		resp.Diagnostics.AddError("Cluster not changed", err.Error())
 		return
@@ -518,16 +536,22 @@ func (r *clusterResource) Update(ctx context.Context, req resource.UpdateRequest
 	prior := nodesOf(state["nodes"])
 	left, err := converge(ctx, e, r.policyUnreachable(planned))
 	if err != nil {
-		resp.Diagnostics.AddError("Cluster not changed as planned", err.Error()+"\n\nWhat was done is recorded on the hosts and in the state: run `terraform apply` again to go on.")
+		if !locked("Cluster not changed", err, lock.given, &resp.Diagnostics) {
+			resp.Diagnostics.AddError("Cluster not changed as planned", err.Error()+"\n\nWhat was done is recorded on the hosts and in the state: run `terraform apply` again to go on.")
+		}
 		resp.State.Raw = req.State.Raw
 		state["nodes"] = nil // what is seen counts, nothing was promised
-		var ignored diag.Diagnostics
 		was, _ := privateOf(ctx, req.Private)
+		var ignored diag.Diagnostics
 		r.store(ctx, e, f, state, prior, was.Left, &resp.State, resp.Private, &ignored)
+		if !lock.given {
+			resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root("lock"), lock.value(nil))...)
+		}
 		return
 	}
 	resp.State.Raw = req.Plan.Raw
 	r.store(ctx, e, f, planned, prior, left, &resp.State, resp.Private, &resp.Diagnostics)
+	storeLock(ctx, planned, lock, e, &resp.State, &resp.Diagnostics)
 	setIdentity(ctx, resp.Identity, f, &resp.Diagnostics)
 }
 
@@ -564,7 +588,7 @@ func (r *clusterResource) Delete(ctx context.Context, req resource.DeleteRequest
 		return
 	}
 	forget := r.policyUnreachable(state) == unreachableForget
-	e, err := r.client.connect(ctx, f, nil, func(o *bootstrap.Options) { o.ForgetUnreachable = forget })
+	e, err := r.client.connect(ctx, f, noPins(), func(o *bootstrap.Options) { o.ForgetUnreachable = forget })
 	if err != nil {
 		resp.Diagnostics.AddError("Cluster not destroyed", err.Error())
 		return

@@ -221,7 +221,9 @@ func TestScale(t *testing.T) {
 }
 
 // after is the configuration of hosts that the fleet does not have yet: addresses are those that it will give them.
-func (w *world) after(hosts []fleettest.Host) string {
+func (w *world) after(hosts []fleettest.Host) string { return w.afterWith(hosts, "") }
+
+func (w *world) afterWith(hosts []fleettest.Host, more string) string {
 	next := map[string]int{}
 	sites := []string{}
 	out := slices.Clone(hosts)
@@ -234,7 +236,7 @@ func (w *world) after(hosts []fleettest.Host) string {
 		}
 		next[h.Site]++
 	}
-	return w.config(out, "")
+	return w.config(out, more)
 }
 
 // TestDrift shows what was changed by hand, by its name, and mends it alone.

@@ -47,7 +47,7 @@ func (c *client) options() topology.Options {
 }
 
 // languageAttributes are those of a resource that have no meaning in a topology.
-var languageAttributes = []string{"id", "topology", "variables", "deletion_protection", "on_destroy", "unreachable", "adopt", "access", "nodes"}
+var languageAttributes = []string{"id", "topology", "variables", "deletion_protection", "on_destroy", "unreachable", "adopt", "lock", "access", "nodes"}
 
 // fleet reads what a resource describes, by its attributes.
 func (c *client) fleet(attributes input.Object) (*fleet, diag.Diagnostics) {
@@ -144,6 +144,7 @@ func (c *client) parse(source string, variables map[string]string) (*topology.To
 // session is an engine with what has to be put away after it.
 type session struct {
 	*bootstrap.Engine
+	artifacts *supply.Locked
 	temporary []string
 }
 
@@ -156,14 +157,11 @@ func (s *session) Close() {
 }
 
 // connect connects to the hosts of a fleet. The lock pins what artifacts are sent.
-func (c *client) connect(ctx context.Context, f *fleet, lock *artifact.Lock, more ...func(*bootstrap.Options)) (*session, error) {
+func (c *client) connect(ctx context.Context, f *fleet, lock pins, more ...func(*bootstrap.Options)) (*session, error) {
 	if err := supply.AnyHelper(); err != nil && c.adapt == nil {
 		return nil, err
 	}
-	if lock == nil {
-		lock = artifact.NewLock()
-	}
-	artifacts, err := supply.New(supply.Options{Source: c.artifacts, Lock: lock, Progress: func(e artifact.Event) { tflog.Info(ctx, e.Line, map[string]any{"task": e.Task}) }})
+	artifacts, err := supply.New(supply.Options{Source: c.artifacts, Progress: func(e artifact.Event) { tflog.Info(ctx, e.Line, map[string]any{"task": e.Task}) }})
 	if err != nil {
 		return nil, err
 	}
@@ -189,6 +187,8 @@ func (c *client) connect(ctx context.Context, f *fleet, lock *artifact.Lock, mor
 	if c.adapt != nil {
 		c.adapt(&o)
 	}
+	s.artifacts = supply.Lock(o.Artifacts, c.artifacts, lock.Lock, lock.given)
+	o.Artifacts = s.artifacts
 	if s.Engine, err = bootstrap.Connect(ctx, o); err != nil {
 		for _, f := range s.temporary {
 			_ = os.Remove(f)

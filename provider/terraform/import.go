@@ -50,7 +50,7 @@ func (c *client) controlPlanes(name string, endpoints []endpoint) *fleet {
 // inventoryAt reads what a cluster remembers of itself from one of its control planes.
 func (c *client) inventoryAt(ctx context.Context, name, address string) (*inventory.Inventory, error) {
 	f := c.controlPlanes(name, []endpoint{{Host: name, Address: address}})
-	e, err := c.connect(ctx, f, nil, func(o *bootstrap.Options) { o.Majority = true })
+	e, err := c.connect(ctx, f, noPins(), func(o *bootstrap.Options) { o.Majority = true })
 	if err != nil {
 		return nil, err
 	}

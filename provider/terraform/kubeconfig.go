@@ -172,7 +172,7 @@ func (k *kubeconfig) open(ctx context.Context, conn *connectionModel, user strin
 	// The connections outlast this call.
 	lasting, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, cancel)
-	s, err := k.client.connect(lasting, f, nil, func(o *bootstrap.Options) { o.Majority = true })
+	s, err := k.client.connect(lasting, f, noPins(), func(o *bootstrap.Options) { o.Majority = true })
 	if err != nil {
 		cancel()
 		return nil, "", err

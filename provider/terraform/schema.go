@@ -72,6 +72,8 @@ func clusterSchema() schema.Schema {
 			MarkdownDescription: "`reset` gives the hosts back as they were; `forget` leaves the cluster running. Default: `reset`. The provider block can override it."},
 		"unreachable": schema.StringAttribute{Optional: true, Computed: true, Default: stringdefault.StaticString(unreachableFail),
 			MarkdownDescription: "What to do about hosts that do not answer. `fail`: a create, an update or a destroy that needs them fails. `forget`: they are left out. Default: `fail`. The provider block can override it."},
+		"lock": schema.StringAttribute{Optional: true, Computed: true, PlanModifiers: []planmodifier.String{stringplanmodifier.UseStateForUnknown()},
+			MarkdownDescription: "The digests of all programs, images and packages that hosts are given, as the text of a lock file. Left out, it is filled at the first apply, grows with what a change needs besides, and what differs from it is refused. Given, such as by `file(\"artifacts.lock\")`, it has to name everything, and anything else is refused."},
 		"adopt": schema.BoolAttribute{Optional: true, MarkdownDescription: "Take over a cluster of this name that its hosts have already, which is refused otherwise. Default: `false`."},
 		"access": schema.SingleNestedAttribute{Computed: true, MarkdownDescription: "How the cluster is reached, for other resources. Nothing in it is secret.",
 			Attributes: map[string]schema.Attribute{

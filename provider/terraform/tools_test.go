@@ -67,3 +67,17 @@ func anyTrue(m map[string]any) bool {
 	}
 	return false
 }
+
+// unchanged wants a plan to leave an attribute as it is.
+type unchanged string
+
+// CheckPlan implements plancheck.PlanCheck.
+func (u unchanged) CheckPlan(_ context.Context, req plancheck.CheckPlanRequest, resp *plancheck.CheckPlanResponse) {
+	for _, rc := range req.Plan.ResourceChanges {
+		before, _ := rc.Change.Before.(map[string]any)
+		after, _ := rc.Change.After.(map[string]any)
+		if rc.Address == main && !reflect.DeepEqual(before[string(u)], after[string(u)]) {
+			resp.Error = fmt.Errorf("the plan changes %s", u)
+		}
+	}
+}
