@@ -5,7 +5,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := build
-.PHONY: build requirements test fmt e2e e2e-full bench artifacts demo demo-clean clean
+.PHONY: build requirements test fmt docs e2e e2e-full bench artifacts demo demo-clean clean
 
 TOPOLOGY := examples/topologies/two-places-three-centres
 GOFLAGS_HELPER := -trimpath -ldflags '-s -w'
@@ -43,6 +43,10 @@ test: requirements
 
 fmt:
 	gofmt -w bootstrap cmd internal provider templates test
+
+# The registry's pages of the Terraform provider, in docs/: from its schema, its examples and provider/terraform/docs. `make test` fails where they are others.
+docs:
+	go test -count=1 ./provider/terraform -run TestRegistryDocs -update
 
 # The files of the release, in the user's cache: downloaded, or built from source where upstream does not answer. Skips what is there.
 artifacts: requirements build

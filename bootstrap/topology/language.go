@@ -160,7 +160,7 @@ var rackBlock = &blockType{
 	name: "rack", label: "name", repeat: true,
 	meaning: "One access switch: one subnet, at most 48 hosts. Becomes the node label `trivet.dev/rack`.",
 	attrs: []attribute{
-		{name: "cidr", kind: "range", def: "none: addresses are what they are", meaning: "The subnet that the addresses of the rack's hosts are in: they are held against it. The lab needs it."},
+		{name: "cidr", kind: "range", def: "none", meaning: "The subnet of the rack. An address of one of its hosts outside of it is a mistake; without it, addresses may be any. The lab needs it."},
 		{name: "labels", kind: "map of string", def: "none", meaning: "Node labels for all hosts of the rack."},
 		{name: "annotations", kind: "map of string", def: "none", meaning: "Node annotations for all hosts of the rack."},
 	},
@@ -169,10 +169,10 @@ var rackBlock = &blockType{
 
 var taintBlock = &blockType{
 	name: "taint", repeat: true,
-	meaning: "A taint of the nodes. A host's taint replaces its rack's with the same key and effect.",
+	meaning: "A taint of the nodes, kept as it is written here. A host's taint replaces its rack's with the same key and effect.",
 	attrs: []attribute{
-		{name: "key", kind: "string", required: true, meaning: "The key."},
-		{name: "value", kind: "string", def: "none", meaning: "The value."},
+		{name: "key", kind: "string", required: true, meaning: "The key that a toleration names."},
+		{name: "value", kind: "string", def: "none", meaning: "The value that a toleration names, if it names one."},
 		{name: "effect", kind: "string", required: true, meaning: "`\"NoSchedule\"`, `\"PreferNoSchedule\"` or `\"NoExecute\"`."},
 	},
 }

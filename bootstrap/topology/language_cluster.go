@@ -9,7 +9,7 @@ var clusterBlock = &blockType{
 		{name: "pod_cidr", kind: "range", def: "`\"10.128.0.0/12\"`", meaning: "The range that pods get addresses from. Cannot be changed later."},
 		{name: "node_prefix", kind: "number", def: "`24`", meaning: "The size of each node's part of `pod_cidr`. Cannot be changed later."},
 		{name: "service_cidr", kind: "range", def: "`\"10.96.0.0/16\"`", meaning: "The range of Service addresses, `/12` to `/26`. Cannot be changed later."},
-		{name: "age_recipients", kind: "list of string", def: "none: at least one is needed", meaning: "age public keys; each of their identities alone can decrypt the cluster's CA keys. `trivet identity new` makes one.", access: true},
+		{name: "age_recipients", kind: "list of string", def: "none", meaning: "age public keys, at least one: each of their identities alone can decrypt the cluster's CA keys. `trivet identity new` makes one.", access: true},
 		{name: "images", kind: "list of string", def: "none", meaning: "Images that every node must have before a workload wants them; the same as `image` blocks."},
 		{name: "manifests", kind: "list of string", def: "none", meaning: "Files of objects that the API shall have, such as `\"manifests/*.yaml\"`: patterns that start at the topology's folder. What is taken out is deleted."},
 	},
@@ -40,7 +40,7 @@ var dnsBlock = &blockType{
 
 var apiBlock = &blockType{
 	name:    "api",
-	meaning: "The front of the control plane.",
+	meaning: "Where the API server is reached, and by which names.",
 	attrs: []attribute{
 		{name: "port", kind: "number", def: "`6443`", meaning: "The port of kube-apiserver on control planes."},
 		{name: "local_port", kind: "number", def: "`7443`", meaning: "The port of the balancer on 127.0.0.1 of every node."},
@@ -56,7 +56,7 @@ var etcdBlock = &blockType{
 		{name: "quota", kind: "size", def: "`\"8Gi\"`", meaning: "The largest size of the database: bytes, or a quantity such as `\"4Gi\"`."},
 		{name: "heartbeat_interval", kind: "duration", def: "measured", meaning: "How often the leader speaks. Half to one and a half times the longest round trip between members; unless set, that round trip as it was before the first bring-up, at least `\"100ms\"`."},
 		{name: "election_timeout", kind: "duration", def: "measured", meaning: "How long a silent leader is waited for: at least ten heartbeats, at most 50 s; unless set, ten of the heartbeats that were measured, at least `\"1s\"`. Who sets one of the two sets both: the other is then `\"100ms\"` or `\"1s\"`."},
-		{name: "compaction_retention", kind: "duration", def: "`\"5m\"`", meaning: "How much history is kept."},
+		{name: "compaction_retention", kind: "duration", def: "`\"5m\"`", meaning: "How much of the history of objects is kept, for clients that go on with a watch."},
 		{name: "accept_loss", kind: "list of string", def: "none", meaning: "Sites and regions whose loss is known, and accepted, to stop the cluster until it is recovered: silences the warning."},
 	},
 	blocks: []*blockType{snapshotsBlock},
@@ -76,12 +76,12 @@ var snapshotsBlock = &blockType{
 
 var certificatesBlock = &blockType{
 	name:    "certificates",
-	meaning: "Lifetimes.",
+	meaning: "How long certificates are good for, and when they are renewed.",
 	attrs: []attribute{
-		{name: "ca_lifetime", kind: "duration", def: "`\"10y\"`", meaning: "Of certificate authorities."},
-		{name: "leaf_lifetime", kind: "duration", def: "`\"1y\"`", meaning: "Of all other certificates."},
+		{name: "ca_lifetime", kind: "duration", def: "`\"10y\"`", meaning: "How long an authority is good for, from when it is made. Those that exist keep their end; `rotation` replaces them."},
+		{name: "leaf_lifetime", kind: "duration", def: "`\"1y\"`", meaning: "How long every other certificate is good for, from when it is issued."},
 		{name: "renew_before", kind: "duration", def: "`\"30d\"`", meaning: "How long before its end an apply renews a certificate."},
-		{name: "admin_lifetime", kind: "duration", def: "`\"24h\"`", meaning: "Of what `trivet kubeconfig` hands out."},
+		{name: "admin_lifetime", kind: "duration", def: "`\"24h\"`", meaning: "How long the certificate is good for that `trivet kubeconfig` hands out."},
 	},
 }
 
@@ -90,7 +90,7 @@ var rotationBlock = &blockType{
 	meaning: "Which of its kind the cluster's authorities and keys shall be. The first is `1`; a number above the present one has the next apply replace it in stages. " +
 		"What is not named stays as it is.",
 	attrs: []attribute{
-		{name: "etcd_ca", kind: "number", def: "as it is", meaning: "The authority of etcd."},
+		{name: "etcd_ca", kind: "number", def: "as it is", meaning: "The authority of etcd's members and their clients."},
 		{name: "kubernetes_ca", kind: "number", def: "as it is", meaning: "The authority of Kubernetes' components."},
 		{name: "front_proxy_ca", kind: "number", def: "as it is", meaning: "The authority by which extension API servers know the API server."},
 		{name: "online_ca", kind: "number", def: "as it is", meaning: "The authority that signs certificate requests in the API."},
