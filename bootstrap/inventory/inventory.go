@@ -46,6 +46,8 @@ type Inventory struct {
 	Etcd   Etcd   `json:"etcd,omitzero"`
 	Hosts  []Host `json:"hosts"` // sorted by name
 	Public Public `json:"public"`
+	// Settings are what workers are joined by that the topology does not name; nil where no apply has recorded them yet.
+	Settings *Settings `json:"settings,omitempty"`
 	// Rotations are the authorities and keys that are not the first of their kind, or are being replaced.
 	Rotations map[string]Rotation `json:"rotations,omitempty"`
 }
@@ -66,6 +68,17 @@ type Host struct {
 	Site      string       `json:"site"`
 	Roles     []string     `json:"roles"`
 	PodCIDR   netip.Prefix `json:"podCIDR,omitzero"`
+	// SSH says how the host is reached where that is not as the other hosts of its site are.
+	SSH SSH `json:"ssh,omitzero"`
+	// Elastic is what the topology would say of a worker that was joined without it; nil of a host that the topology names. Such a host stays until it leaves as it came.
+	Elastic *Elastic `json:"elastic,omitempty"`
+}
+
+// SSH is how one host is reached, as far as that is its own.
+type SSH struct {
+	Address string `json:"address,omitempty"`
+	Port    int    `json:"port,omitempty"`
+	User    string `json:"user,omitempty"`
 }
 
 // Public is the public half of the cluster's identity.

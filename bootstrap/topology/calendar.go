@@ -20,6 +20,18 @@ type Calendar struct {
 // String returns the expression as it was written.
 func (c Calendar) String() string { return c.text }
 
+// MarshalText implements encoding.TextMarshaler.
+func (c Calendar) MarshalText() ([]byte, error) { return []byte(c.text), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler. No text is no calendar.
+func (c *Calendar) UnmarshalText(text []byte) (err error) {
+	*c = Calendar{}
+	if len(text) > 0 {
+		*c, err = ParseCalendar(string(text))
+	}
+	return err
+}
+
 // Equal compares what was written.
 func (c Calendar) Equal(other Calendar) bool { return c.text == other.text }
 

@@ -196,6 +196,7 @@ type Host struct {
 	Roles        []Role // sorted, unique
 	ProductLine  string
 	Surge        bool              // a part of the cluster only while its release changes
+	Elastic      bool              // a worker that the topology does not name: the cluster remembers it (inventory.Elastic)
 	Interface    string            // network interface that carries Address; "": derived from facts
 	Labels       map[string]string // rack's merged in
 	Annotations  map[string]string // rack's merged in
