@@ -277,13 +277,29 @@ func (c *liveCluster) NetworksReady(ctx context.Context, nodes []string, report 
 
 // nodes waits for a condition of nodes, and shows the journals of the unit that is to blame where it does not come.
 func (c *liveCluster) nodes(ctx context.Context, wait func(context.Context, []string, func(map[string]string)) error, nodes []string, unit string, report func(string)) error {
+	var mu sync.Mutex
 	var missing map[string]string
-	err := wait(ctx, nodes, func(states map[string]string) {
+	waitedFor := func() []string {
+		mu.Lock()
+		defer mu.Unlock()
+		return slices.Sorted(maps.Keys(missing))
+	}
+	waiting, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go c.engine.watchCrashLoops(waiting, unit, waitedFor, cancel)
+	err := wait(waiting, nodes, func(states map[string]string) {
 		maps.DeleteFunc(states, func(_, why string) bool { return why == "" })
+		mu.Lock()
 		missing = states
+		mu.Unlock()
 		report(summary(states, "node"))
 	})
-	return c.explain(ctx, err, unit, slices.Sorted(maps.Keys(missing)))
+	var inVain *crashLoop
+	var late *kube.NodesError
+	if err != nil && errors.As(context.Cause(waiting), &inVain) && errors.As(err, &late) {
+		err = late.Because(inVain)
+	}
+	return c.explain(ctx, err, unit, waitedFor())
 }
 
 // DNSAvailable waits until CoreDNS has the replicas it should have, or as many as are enough.

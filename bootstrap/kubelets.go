@@ -4,7 +4,6 @@ import (
 	"context"
 	"maps"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/trivet-dev/trivet/bootstrap/plan"
@@ -13,8 +12,8 @@ import (
 
 const kubeletUnit = "kubelet.service"
 
-// startsTimeout bounds the question when kubelets began. A host that does not answer it is taken at its node's word.
-const startsTimeout = 10 * time.Second
+// unitTimeout bounds the question for a unit of a host. For a host that does not answer it, its node's word is taken.
+const unitTimeout = 10 * time.Second
 
 // rememberStarts keeps what a look at the hosts told of their kubelets.
 func (e *Engine) rememberStarts(seen map[string]*hostapi.Observation) {
@@ -35,8 +34,6 @@ func (e *Engine) forgetStarts(p *plan.Plan) {
 
 // kubeletStarts tells when the kubelets of nodes began, each by its own host's clock. Hosts that were looked at and not touched since are not asked again.
 func (e *Engine) kubeletStarts(ctx context.Context, nodes []string) map[string]time.Time {
-	ctx, cancel := context.WithTimeout(ctx, startsTimeout)
-	defer cancel()
 	out := maps.Clone(e.started)
 	if out == nil {
 		out = map[string]time.Time{}
@@ -45,15 +42,8 @@ func (e *Engine) kubeletStarts(ctx context.Context, nodes []string) map[string]t
 		_, known := e.started[name]
 		return known || e.hosts[name] == nil
 	})
-	var mu sync.Mutex
-	each(ctx, e.parallel(), unknown, func(name string) {
-		r, err := e.hosts[name].Probe(ctx, &hostapi.ProbeRequest{Units: []string{kubeletUnit}})
-		if err != nil {
-			return
-		}
-		mu.Lock()
-		defer mu.Unlock()
-		out[name] = r.Units[kubeletUnit].Started
-	})
+	for name, u := range e.unitsFound(ctx, kubeletUnit, unknown) {
+		out[name] = u.Started
+	}
 	return out
 }

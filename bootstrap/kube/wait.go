@@ -83,6 +83,13 @@ func (e *NodesError) Error() string {
 	return fmt.Sprintf("%d of %d nodes are not ready: %s: %s", len(e.lines), e.of, few(e.lines), e.err)
 }
 
+// Because is the same with another reason for the end of the wait.
+func (e *NodesError) Because(err error) *NodesError {
+	out := *e
+	out.err = err
+	return &out
+}
+
 // Unwrap gives why the wait ended.
 func (e *NodesError) Unwrap() error { return e.err }
 

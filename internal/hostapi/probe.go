@@ -70,6 +70,9 @@ const (
 type UnitFound struct {
 	Active string `json:"active"` // active, inactive, failed, …
 	Load   string `json:"load"`   // loaded, masked, …
+	// Failing is true of a unit that systemd starts again since it failed, and Restarts is how often it has since somebody started the unit.
+	Failing  bool   `json:"failing,omitempty"`
+	Restarts uint32 `json:"restarts,omitempty"`
 	// Started is when the main process of a service that runs began, by the host's clock; zero when that is not known. Of one that does not run it is the time of the answer: what
 	// it may say later, it has not said before.
 	Started time.Time `json:"started,omitzero"`

@@ -80,6 +80,8 @@ type UnitState struct {
 	NeedReload bool   // the unit's files changed since systemd read them
 	// Again is true while a unit is starting that systemd started a moment ago since it had failed.
 	Again bool
+	// Restarts is how often systemd has started a service by itself since somebody did.
+	Restarts uint32
 	// Started is when the main process of a service that is not inactive began, by the host's clock; zero when there is none or it is not known.
 	Started time.Time
 }

@@ -56,19 +56,21 @@ func TestLastWordsOfRealJournal(t *testing.T) {
 func TestStartedAgain(t *testing.T) {
 	now := time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC)
 	for _, c := range []struct {
-		active   string
-		restarts uint32
-		age      time.Duration
-		want     bool
+		active, sub string
+		restarts    uint32
+		age         time.Duration
+		want        bool
 	}{
-		{"activating", 0, time.Second, false}, {"activating", 3, time.Second, true}, {"activating", 3, time.Minute, false}, {"active", 3, time.Second, false},
+		{"activating", "start", 0, time.Second, false}, {"activating", "start", 3, time.Second, true}, {"activating", "start", 3, time.Minute, false}, {"active", "running", 3, time.Second, false},
+		{"activating", "start-pre", 3, time.Minute, true}, {"activating", "start-pre", 0, time.Minute, false},
 	} {
-		st := UnitState{Active: c.active, Sub: "start", Again: startedAgain(c.active, c.restarts, now.Add(-c.age), now)}
+		st := UnitState{Active: c.active, Sub: c.sub, Restarts: c.restarts, Started: now.Add(-c.age)}
+		st.Again = startedAgain(st, now)
 		if st.Again != c.want || st.up(true) == c.want {
 			t.Errorf("%+v: again %t, up %t", c, st.Again, st.up(true))
 		}
 	}
-	if startedAgain("activating", 3, time.Time{}, now) {
+	if startedAgain(UnitState{Active: "activating", Sub: "start", Restarts: 3}, now) {
 		t.Error("nobody knows when it began")
 	}
 }

@@ -83,7 +83,7 @@ func (h *Host) unitsFound(ctx context.Context, names []string) map[string]hostap
 			if s.Started.IsZero() && s.Active != "active" {
 				s.Started = h.Clock().UTC()
 			}
-			out[name] = hostapi.UnitFound{Active: s.Active, Load: s.Load, Started: s.Started}
+			out[name] = hostapi.UnitFound{Active: s.Active, Load: s.Load, Started: s.Started, Failing: s.failing(), Restarts: s.Restarts}
 		}
 	}
 	return out

@@ -86,7 +86,8 @@ func (s *systemd) States(ctx context.Context, names []string) (map[string]UnitSt
 				st.File = fileState[u.Name]
 				st.NeedReload = boolProperty(ctx, c, u.Name, "NeedDaemonReload")
 				st.Started = started(ctx, c, u.Name, u.ActiveState)
-				st.Again = startedAgain(u.ActiveState, restarts(ctx, c, u.Name), st.Started, time.Now())
+				st.Restarts = restarts(ctx, c, u.Name)
+				st.Again = startedAgain(st, time.Now())
 			}
 			mu.Lock()
 			defer mu.Unlock()

@@ -36,9 +36,9 @@ func (u UnitState) failing() bool { return strings.HasPrefix(u.Sub, "auto-restar
 // settles is how long a unit has to live before a start after a failure counts as one that may succeed.
 const settles = 10 * time.Second
 
-// startedAgain tells Again: by the number of automatic restarts since somebody last started the unit, and by when its process began.
-func startedAgain(active string, restarts uint32, started, now time.Time) bool {
-	return active == "activating" && restarts > 0 && !started.IsZero() && now.Sub(started) < settles
+// startedAgain tells Again: by the number of automatic restarts, and by when the unit's process began. One that does not come as far as that process fails before it.
+func startedAgain(u UnitState, now time.Time) bool {
+	return u.Active == "activating" && u.Restarts > 0 && (u.Sub == "start-pre" || !u.Started.IsZero() && now.Sub(u.Started) < settles)
 }
 
 // startedAt is when a process began that systemd stamped with both clocks, in microseconds: by the wall clock of then, or by the wall clock of now where that was set back

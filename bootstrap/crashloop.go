@@ -1,0 +1,101 @@
+package bootstrap
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/trivet-dev/trivet/internal/hostapi"
+)
+
+const (
+	// crashLoopLook is how often the units are looked at that a wait for nodes depends on.
+	crashLoopLook = 10 * time.Second
+	// crashLoopLimit is how long a unit may fail and be started again, without a look that finds it running, before a wait for its node is given up. What it waits for itself, such as
+	// containerd or an API server that comes up, takes less.
+	crashLoopLimit = time.Minute
+	// crashLoopStarts is how often systemd has to have started it again in that time.
+	crashLoopStarts = 5
+)
+
+// crashLoop says that a wait is in vain: on all hosts that it is for the unit fails again and again.
+type crashLoop struct {
+	unit  string
+	hosts []string
+	since time.Duration
+}
+
+func (e *crashLoop) Error() string {
+	return fmt.Sprintf("%s fails and is started again and again, since %s, on %s: mend what it says below, and apply again", e.unit, e.since.Round(time.Second), strings.Join(e.hosts, ", "))
+}
+
+// loops remembers which units failed at every look, since when.
+type loops struct {
+	limit time.Duration
+	since map[string]time.Time
+	first map[string]uint32 // restarts at that time
+}
+
+// look takes in what hosts told, and gives those on which the unit fails for too long. A host that did not answer is not one of them.
+func (l *loops) look(now time.Time, found map[string]hostapi.UnitFound) []string {
+	var over []string
+	for host := range l.since {
+		if !found[host].Failing {
+			delete(l.since, host)
+		}
+	}
+	for _, host := range slices.Sorted(maps.Keys(found)) {
+		u := found[host]
+		since, before := l.since[host]
+		switch {
+		case !u.Failing:
+		case !before || u.Restarts < l.first[host]: // somebody started it since
+			l.since[host], l.first[host] = now, u.Restarts
+		case now.Sub(since) >= l.limit && u.Restarts-l.first[host] >= crashLoopStarts:
+			over = append(over, host)
+		}
+	}
+	return over
+}
+
+// watchCrashLoops ends a wait, by cancelling it with a crashLoop, once the unit fails for too long on every host that the wait is still for.
+func (e *Engine) watchCrashLoops(ctx context.Context, unit string, waitedFor func() []string, cancel context.CancelCauseFunc) {
+	l := &loops{limit: crashLoopLimit, since: map[string]time.Time{}, first: map[string]uint32{}}
+	ticker := time.NewTicker(crashLoopLook)
+	defer ticker.Stop()
+	start := e.Now()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		hosts := waitedFor()
+		if over := l.look(e.Now(), e.unitsFound(ctx, unit, hosts)); len(hosts) > 0 && len(over) == len(hosts) {
+			cancel(&crashLoop{unit: unit, hosts: over, since: e.Now().Sub(start)})
+			return
+		}
+	}
+}
+
+// unitsFound asks hosts for one unit. Those that do not answer in time are left out.
+func (e *Engine) unitsFound(ctx context.Context, unit string, hosts []string) map[string]hostapi.UnitFound {
+	ctx, cancel := context.WithTimeout(ctx, unitTimeout)
+	defer cancel()
+	out := map[string]hostapi.UnitFound{}
+	var mu sync.Mutex
+	each(ctx, e.parallel(), slices.DeleteFunc(slices.Clone(hosts), func(name string) bool { return e.hosts[name] == nil }), func(name string) {
+		r, err := e.hosts[name].Probe(ctx, &hostapi.ProbeRequest{Units: []string{unit}})
+		if err != nil {
+			return
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		out[name] = r.Units[unit]
+	})
+	return out
+}
