@@ -117,10 +117,12 @@ func Make(in Input) (*Plan, error) {
 	if !m.fresh {
 		m.wakeNetworks()
 		m.register()
-		m.holdBack()
-		if err := m.pause(); err != nil {
+		w, err := m.waits()
+		if err != nil {
 			return nil, err
 		}
+		m.holdBack()
+		m.pause(w)
 		m.spare()
 	}
 	m.transfers()

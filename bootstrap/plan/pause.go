@@ -27,54 +27,101 @@ func (p *Paused) String() string {
 	return fmt.Sprintf("paused: %d of %s and %d of %s on Kubernetes %s", p.Workers, number(p.OfWorkers, "workers"), p.Others, number(p.OfOthers, "control planes"), p.Kubernetes)
 }
 
-// pause has hosts wait that have not begun to change their release, where the topology says so. What belongs to a control plane and what runs on it as on other nodes change apart from
-// each other, and wait apart. What has begun is finished.
-func (m *maker) pause() error {
+// waiting are the hosts of which a part has not begun to change its release, and waits: what belongs to a control plane, and what runs there as on other nodes. They change apart from
+// each other.
+type waiting struct{ control, node map[string]bool }
+
+// waits has hosts wait that have not begun to change their release where the topology has that paused; nil where it has not. What has begun is finished. A control plane or member of etcd
+// that is to be repaired is left out while others wait, since it would come back with the release that they have not; the way to it is told.
+func (m *maker) waits() (*waiting, error) {
 	upgrades, back := m.upgrades()
 	if !upgrades || !m.Cluster.Upgrade.Paused {
-		return nil
+		return nil, nil
+	}
+	programs, w := m.programs(), &waiting{map[string]bool{}, map[string]bool{}}
+	for _, h := range m.hosts {
+		w.control[h.Name] = m.mayWait(h) && m.untouched(h, programs[true])
+		w.node[h.Name] = m.untouched(h, programs[false]) && !m.Nodes[h.Name].CordonedByTrivet
+	}
+	if !slices.ContainsFunc(m.hosts, func(h *topology.Host) bool { return w.control[h.Name] || back && w.node[h.Name] }) {
+		return m.held(w), nil
+	}
+	for _, h := range slices.Clone(m.hosts) {
+		voter, join := h.Has(topology.RoleEtcd) || h.Has(topology.RoleControlPlane), m.members.joins[h.Name]
+		switch {
+		case voter && (m.unborn(h) || join != nil):
+			if !m.repairs(h) {
+				return nil, fmt.Errorf("%s: the upgrade of cluster %q is paused, and host %s is to become a control plane or a member of etcd, which it cannot while others are of another release: set paused = false, or leave the host, or its new role, out for now",
+					m.Cluster.Upgrade.Range, m.Cluster.Name, h.Name)
+			}
+			m.leaveRepair(h, join)
+			delete(w.control, h.Name)
+			delete(w.node, h.Name)
+		case !back && !voter && m.isNew(h): // no kubelet may be newer than an API server
+			m.leaveOut(h)
+			w.node[h.Name] = true
+		}
+	}
+	return m.held(w), nil
+}
+
+// held takes out of hosts' actions what waits.
+func (m *maker) held(w *waiting) *waiting {
+	for _, h := range m.hosts {
+		if control, node := w.control[h.Name], w.node[h.Name]; control || node {
+			m.wait(h, control, node)
+		}
+	}
+	return w
+}
+
+// repairs says whether a control plane or member of etcd that is to be set up was there before.
+func (m *maker) repairs(h *topology.Host) bool {
+	old := m.Current.Host(h.Name)
+	return old != nil && !slices.ContainsFunc([]topology.Role{topology.RoleEtcd, topology.RoleControlPlane}, func(r topology.Role) bool { return h.Has(r) && !old.Has(r) })
+}
+
+// leaveRepair leaves a host out that cannot be repaired before the pause ends. Its member counts as lost until then.
+func (m *maker) leaveRepair(h *topology.Host, j *join) {
+	why := "its control plane is to be set up again"
+	if j != nil {
+		why = j.reason
+	}
+	m.leaveMemberOut(h, fmt.Sprintf("it is to be repaired (%s), which it cannot be while the upgrade is paused and others are of another release: set paused = false in the upgrade block (%s), or go back with kubernetes = %q, and apply",
+		why, m.Cluster.Upgrade.Range, m.Target.From))
+	delete(m.members.joins, h.Name)
+	delete(m.members.moves, h.Name)
+	m.Formers = slices.DeleteFunc(m.Formers, func(f Former) bool { return f.Of == h.Name })
+	if m.unborn(h) {
+		m.leaveOut(h)
+	}
+}
+
+// pause says how far the release will have come, once it is known which hosts are held back.
+func (m *maker) pause(w *waiting) {
+	if w == nil {
+		return
 	}
 	p := &Paused{Kubernetes: m.Target.Kubernetes, OfWorkers: m.workers(), OfOthers: len(m.Cluster.Hosts) - m.workers() - m.surging()}
-	programs := m.programs()
-	control, node := map[string]bool{}, map[string]bool{} // hosts where that part waits
-	for _, h := range m.hosts {
-		control[h.Name] = m.mayWait(h) && m.untouched(h, programs[true])
-		node[h.Name] = m.untouched(h, programs[false]) && !m.Nodes[h.Name].CordonedByTrivet
-	}
-	first := slices.ContainsFunc(m.hosts, func(h *topology.Host) bool { return control[h.Name] || back && node[h.Name] })
-	for _, h := range slices.Clone(m.hosts) {
+	for _, h := range m.Cluster.Hosts {
 		voter := h.Has(topology.RoleEtcd) || h.Has(topology.RoleControlPlane)
-		switch waits := control[h.Name] || node[h.Name]; {
-		case first && voter && (m.unborn(h) || m.members.joins[h.Name] != nil):
-			return fmt.Errorf("%s: the upgrade of cluster %q is paused, and host %s is to become a control plane or a member of etcd, which it cannot while others are of another release: %s",
-				m.Cluster.Upgrade.Range, m.Cluster.Name, h.Name, m.unpause(h))
-		case first && !back && !voter && m.isNew(h): // no kubelet may be newer than an API server
-			m.leaveOut(h)
+		switch control, node := w.control[h.Name], w.node[h.Name]; {
+		case control || node:
 			p.Waiting = append(p.Waiting, h.Name)
-		case waits:
-			m.wait(h, control[h.Name], node[h.Name])
-			p.Waiting = append(p.Waiting, h.Name)
-			if voter && !control[h.Name] {
+			if voter && !control {
 				p.Others++ // its kubelet is the last thing to change
 			}
+		case m.Seen[h.Name] == nil, m.skipped(h.Name), m.out[h.Name]:
 		case voter:
 			p.Others++
 		case !h.Surge:
 			p.Workers++
 		}
+		m.objectsWait = m.objectsWait || w.control[h.Name]
 	}
-	if m.objectsWait = slices.ContainsFunc(m.hosts, func(h *topology.Host) bool { return control[h.Name] }); len(p.Waiting) > 0 {
+	if len(p.Waiting) > 0 {
 		m.plan.Paused = p
 	}
-	return nil
-}
-
-// unpause says what to do about a host that is to become a control plane or a member of etcd during a pause. One that was there before cannot be left out without a loss.
-func (m *maker) unpause(h *topology.Host) string {
-	if m.Current.Host(h.Name) == nil {
-		return "set paused = false, or leave the host out for now"
-	}
-	return fmt.Sprintf("it was there before, so it is to be repaired; set paused = false, or go back with kubernetes = %q, and apply", m.Target.From)
 }
 
 // programs are those that come with the release: true has those of control planes.
