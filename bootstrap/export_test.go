@@ -20,7 +20,7 @@ func (e *Engine) StatusWithin(ctx context.Context, patience time.Duration) (*Sta
 }
 
 // WatchWithoutPause is Watch that tries hosts that are away in every round.
-func (e *Engine) WatchWithoutPause(ctx context.Context, every time.Duration, show func(*Status) error) error {
+func (e *Engine) WatchWithoutPause(ctx context.Context, every time.Duration, show func(*Status, error) error) error {
 	return e.watch(ctx, every, 0, show)
 }
 

@@ -192,7 +192,7 @@ func (e *Engine) glance(ctx context.Context, req hostapi.ObserveRequest, patienc
 	}
 	docs, err := observe.Documents(e.cluster, seen)
 	if err != nil {
-		return nil, nil, err
+		return nil, failed, err
 	}
 	e.lookAtJoined(ctx, docs.Inventory, seen, failed, req, patience)
 	s := &Status{Time: e.Now(), Cluster: e.cluster.Name, Kubernetes: e.cluster.Kubernetes, Deep: req.Verify}

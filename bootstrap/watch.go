@@ -10,13 +10,14 @@ import (
 	"github.com/trivet-dev/trivet/internal/remote"
 )
 
-// Watch looks at the cluster again and again, over connections that it keeps, and has show take each status. Hosts that were not there, or whose connections are lost, are connected to
-// again while the others are looked at; those that refused the login or showed another key are not. It ends with ctx, which is no error.
-func (e *Engine) Watch(ctx context.Context, every time.Duration, show func(*Status) error) error {
+// Watch looks at the cluster again and again, over connections that it keeps, and has show take each status, or why that look failed as a whole, which ends nothing: the next one is as
+// long after it as ever. Hosts that were not there, or whose connections are lost, are connected to again while the others are looked at; those that refused the login or showed another
+// key are not. It ends with ctx, which is no error, and with an error of show.
+func (e *Engine) Watch(ctx context.Context, every time.Duration, show func(*Status, error) error) error {
 	return e.watch(ctx, every, reconnectPause, show)
 }
 
-func (e *Engine) watch(ctx context.Context, every, pause time.Duration, show func(*Status) error) error {
+func (e *Engine) watch(ctx context.Context, every, pause time.Duration, show func(*Status, error) error) error {
 	// A host that went silent holds up the others for one round.
 	patience := min(observeTimeout, max(every, reconnectPause))
 	attempts, cancel := context.WithCancel(ctx)
@@ -33,10 +34,7 @@ func (e *Engine) watch(ctx context.Context, every, pause time.Duration, show fun
 		if ctx.Err() != nil {
 			return nil
 		}
-		if err != nil {
-			return err
-		}
-		if err := show(s); err != nil {
+		if err := show(s, err); err != nil {
 			return err
 		}
 		e.forgetLost(failed)

@@ -1,6 +1,7 @@
 package bootstrap_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -10,7 +11,9 @@ import (
 	"time"
 
 	"github.com/trivet-dev/trivet/bootstrap"
+	"github.com/trivet-dev/trivet/bootstrap/inventory"
 	"github.com/trivet-dev/trivet/bootstrap/topology"
+	"github.com/trivet-dev/trivet/internal/hostapi"
 	"github.com/trivet-dev/trivet/internal/remote"
 	"github.com/trivet-dev/trivet/internal/remote/sshhost"
 )
@@ -56,7 +59,10 @@ func TestWatch(t *testing.T) {
 		await("w1 is lost", func(w1 bootstrap.HostStatus) bool { return w1.Error != "" }, func() {}),
 		await("w1 is there again", func(w1 bootstrap.HostStatus) bool { return w1.Error == "" && len(w1.Drift) == 1 }, func() {}),
 	}
-	err := e.WatchWithoutPause(t.Context(), time.Millisecond, func(s *bootstrap.Status) error {
+	err := e.WatchWithoutPause(t.Context(), time.Millisecond, func(s *bootstrap.Status, err error) error {
+		if err != nil {
+			return err
+		}
 		if stages[0](s) {
 			stages = stages[1:]
 		}
@@ -90,7 +96,7 @@ func TestWatchEnds(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	rounds := 0
-	err := e.WatchWithoutPause(ctx, time.Millisecond, func(*bootstrap.Status) error {
+	err := e.WatchWithoutPause(ctx, time.Millisecond, func(*bootstrap.Status, error) error {
 		if rounds++; rounds == 3 {
 			cancel()
 		}
@@ -98,5 +104,61 @@ func TestWatchEnds(t *testing.T) {
 	})
 	if err != nil || rounds != 3 || tries != 1 {
 		t.Errorf("after %d rounds and %d tries: %v", rounds, tries, err)
+	}
+}
+
+// strange is a host that shows the inventory of another cluster for a while.
+type strange struct {
+	remote.Host
+	now *bool
+}
+
+func (h strange) Observe(ctx context.Context, req hostapi.ObserveRequest) (*hostapi.Observation, error) {
+	o, err := h.Host.Observe(ctx, req)
+	if d := o.Documents[inventory.Document]; err == nil && *h.now {
+		d.Content = bytes.Replace(d.Content, []byte(`"main"`), []byte(`"other"`), 1)
+		o.Documents[inventory.Document] = d
+	}
+	return o, err
+}
+
+// TestWatchGoesOn after looks that fail as a whole, also where a connection is lost meanwhile.
+func TestWatchGoesOn(t *testing.T) {
+	f := newFleet(t, small)
+	apply(t, open(t, f))
+	foreign := false
+	e := open(t, f, func(o *bootstrap.Options) {
+		o.Connect = func(ctx context.Context, h *topology.Host) (remote.Host, error) {
+			host, err := f.Connect(ctx, h)
+			if err == nil && h.Name == "cp1" {
+				host = strange{host, &foreign}
+			}
+			return host, err
+		}
+	})
+	errEnough := errors.New("enough")
+	var said []string
+	err := e.WatchWithoutPause(t.Context(), time.Millisecond, func(s *bootstrap.Status, err error) error {
+		if len(said) > 1000 {
+			t.Fatalf("nothing changes: %s", said[1000])
+		}
+		switch {
+		case len(said) == 0 && err == nil:
+			foreign = true
+		case err != nil && len(said) == 1:
+			must(t, e.Hosts()["w1"].Close())
+		case err != nil && len(said) == 3:
+			foreign = false
+		case err == nil && s.Hosts[1].Error == "":
+			return errEnough
+		}
+		said = append(said, fmt.Sprint(err))
+		return nil
+	})
+	if !errors.Is(err, errEnough) || len(said) < 4 {
+		t.Fatalf("after %d looks: %v", len(said), err)
+	}
+	if want := `host cp1 belongs to cluster "other"`; !strings.Contains(said[1], want) || !strings.Contains(said[3], want) {
+		t.Errorf("looks say %q", said)
 	}
 }

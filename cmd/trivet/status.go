@@ -26,7 +26,7 @@ func newStatus(g *global) *cobra.Command {
 Hosts that do not answer are shown as such, with the reason. Nothing is changed.
 
 --watch looks again and again, over connections that it keeps; hosts that come back are connected to again. A terminal shows the newest look; elsewhere the first is
-written whole, and then a line for whatever comes or goes. With --json each look is an object on a line of its own.
+written whole, and then a line for whatever comes or goes. With --json each look is an object on a line of its own. A look that fails is told, and ends nothing.
 
 Exit codes: 0 all is well, 1 something is not. With --watch: 0 when it ends by Ctrl-C, whatever was seen.`,
 		Args: g.folder,

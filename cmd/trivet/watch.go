@@ -19,35 +19,78 @@ import (
 // watch shows the cluster's status again and again, until Ctrl-C, which is how it ends.
 func (s *session) watch(ctx context.Context, e *bootstrap.Engine, every time.Duration) error {
 	s.interrupt.announce(nil)
-	show := s.writeStatus
+	now := func() string { return e.Now().Local().Format(time.TimeOnly) }
+	show, failed := s.writeStatus, func(err error) error { return s.writeFailedLook(e.Now(), err) }
 	switch {
 	case s.json:
 	case isTerminal(s.out) && s.terminal() && !s.noColor:
-		show = func(st *bootstrap.Status) error { return s.redraw(st, every) }
+		v := &redrawn{session: s, every: every}
+		show, failed = v.show, func(err error) error { return v.failed(now(), err) }
 		defer fmt.Fprintln(s.out)
 	default:
-		show = (&changes{session: s}).show
+		c := &changes{session: s}
+		show, failed = c.show, func(err error) error { return c.failed(now(), err) }
 	}
-	return e.Watch(ctx, every, func(st *bootstrap.Status) error {
+	return e.Watch(ctx, every, func(st *bootstrap.Status, err error) error {
 		s.view.end()
+		if err != nil {
+			return failed(err)
+		}
 		return show(st)
 	})
 }
 
-// redraw shows a status in place of the one before.
-func (s *session) redraw(st *bootstrap.Status, every time.Duration) error {
+// writeFailedLook writes a look that gave no status as an object on a line.
+func (s *session) writeFailedLook(at time.Time, err error) error {
+	return writeResult(s.out, "status", struct {
+		Healthy bool      `json:"healthy"`
+		Cluster string    `json:"cluster"`
+		Error   string    `json:"error"`
+		Time    time.Time `json:"time"`
+	}{false, s.cluster.Name, err.Error(), at})
+}
+
+// failedLook is the line about a look that gave no status.
+func (s *session) failedLook(err error) string {
+	return (&statusReport{colored: s.color}).sign(trouble{}) + " this look failed: " + strings.ReplaceAll(err.Error(), "\n", " ")
+}
+
+// redrawn shows each status in place of the one before.
+type redrawn struct {
+	*session
+	every time.Duration
+	last  *bootstrap.Status
+}
+
+func (r *redrawn) show(st *bootstrap.Status) error {
+	r.last = st
+	return r.redraw(fmt.Sprintf("%s, every %s until Ctrl-C", st.Time.Local().Format(time.TimeOnly), r.every), st)
+}
+
+// failed says that a look gave no status, above the last that there was.
+func (r *redrawn) failed(at string, err error) error {
+	head := fmt.Sprintf("%s, every %s until Ctrl-C\n%s", at, r.every, r.failedLook(err))
+	if r.last != nil {
+		head += fmt.Sprintf("\nThe last that did not, at %s:", r.last.Time.Local().Format(time.TimeOnly))
+	}
+	return r.redraw(head, r.last)
+}
+
+func (r *redrawn) redraw(head string, st *bootstrap.Status) error {
 	var text bytes.Buffer
-	fmt.Fprintf(&text, "%s, every %s until Ctrl-C\n", st.Time.Local().Format(time.TimeOnly), every)
-	if err := s.report(st, &text).write(); err != nil {
-		return err
+	fmt.Fprintln(&text, head)
+	if st != nil {
+		if err := r.report(st, &text).write(); err != nil {
+			return err
+		}
 	}
 	wide, high := 80, 24
-	if f, ok := s.out.(*os.File); ok {
+	if f, ok := r.out.(*os.File); ok {
 		if w, h, err := term.GetSize(int(f.Fd())); err == nil && w > 0 && h > 0 {
 			wide, high = w, h
 		}
 	}
-	_, err := io.WriteString(s.out, page(text.String(), wide, high))
+	_, err := io.WriteString(r.out, page(text.String(), wide, high))
 	return err
 }
 
@@ -78,16 +121,33 @@ type changes struct {
 	*session
 	begun bool
 	last  []string
+	lost  string // why the last look failed; "" when it did not
+}
+
+// failed says that a look gave no status, once for each reason.
+func (c *changes) failed(at string, err error) error {
+	line := c.failedLook(err)
+	if line == c.lost {
+		return nil
+	}
+	c.lost = line
+	_, err = fmt.Fprintf(c.out, "%s %s\n", at, line)
+	return err
 }
 
 func (c *changes) show(st *bootstrap.Status) error {
 	r := c.report(st, c.out)
 	now := r.states()
-	defer func() { c.last, c.begun = now, true }()
+	at := st.Time.Local().Format(time.TimeOnly)
+	if c.lost != "" {
+		if _, err := fmt.Fprintf(c.out, "%s gone: %s\n", at, c.lost); err != nil {
+			return err
+		}
+	}
+	defer func() { c.last, c.begun, c.lost = now, true, "" }()
 	if !c.begun {
 		return r.write()
 	}
-	at := st.Time.Local().Format(time.TimeOnly)
 	for _, line := range c.last {
 		if !slices.Contains(now, line) {
 			if _, err := fmt.Fprintf(c.out, "%s gone: %s\n", at, line); err != nil {

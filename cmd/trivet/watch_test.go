@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"os"
 	"strings"
 	"sync"
@@ -54,6 +55,62 @@ func TestChanges(t *testing.T) {
 		} else if d := cmp.Diff(round.want, got); d != "" {
 			t.Errorf("-want +got:\n%s", d)
 		}
+	}
+}
+
+// TestFailedLooks are told once for each reason, and end nothing.
+func TestFailedLooks(t *testing.T) {
+	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.Local)
+	st := &bootstrap.Status{Cluster: "main", ClusterID: "c1", Kubernetes: "1.37.2", Initialised: true, Time: at, Hosts: []bootstrap.HostStatus{{Name: "a", Managed: true, Node: "Ready"}}}
+	var out bytes.Buffer
+	s := &session{global: &global{}, out: &out, cluster: &topology.Cluster{Name: "main"}}
+	c := &changes{session: s}
+	const one, two = "12:00:10 ✗ this look failed: host a: torn,  mend it\n", "12:00:30 ✗ this look failed: host b: torn\n"
+	for _, round := range []struct {
+		at, fault string
+		status    *bootstrap.Status
+		want      string // what stands there, or the beginning of a whole status
+	}{
+		{"12:00:10", "host a: torn,\n mend it", nil, one},
+		{"12:00:20", "host a: torn,\n mend it", nil, ""},
+		{"12:00:30", "host b: torn", nil, two},
+		{"", "", st, "12:00:00 gone: ✗ this look failed: host b: torn\nCluster \"main\", Kubernetes 1.37.2, id c1\n"},
+		{"", "", st, ""},
+		{"12:00:30", "host b: torn", nil, two},
+		{"", "", st, "12:00:00 gone: ✗ this look failed: host b: torn\n"},
+	} {
+		out.Reset()
+		show := func() error { return c.show(round.status) }
+		if round.status == nil {
+			show = func() error { return c.failed(round.at, errors.New(round.fault)) }
+		}
+		if err := show(); err != nil {
+			t.Fatal(err)
+		}
+		if got := out.String(); got != round.want && !(strings.Contains(round.want, "Cluster") && strings.HasPrefix(got, round.want)) {
+			t.Errorf("written: %q, want %q", got, round.want)
+		}
+	}
+
+	out.Reset()
+	v := &redrawn{session: s, every: 10 * time.Second}
+	for _, do := range []func() error{func() error { return v.failed("12:00:10", errors.New("torn")) }, func() error { return v.show(st) }, func() error { return v.failed("12:00:20", errors.New("torn")) }} {
+		out.Reset()
+		if err := do(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const head = "12:00:20, every 10s until Ctrl-C\n✗ this look failed: torn\nThe last that did not, at 12:00:00:\nCluster \"main\""
+	if got := strings.ReplaceAll(out.String(), "\x1b[K", ""); !strings.HasPrefix(got, "\x1b[H"+head) {
+		t.Errorf("drawn: %q", got)
+	}
+
+	out.Reset()
+	if err := s.writeFailedLook(at.UTC(), errors.New("torn")); err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(`{"type":"status","healthy":false,"cluster":"main","error":"torn","time":"`+at.UTC().Format(time.RFC3339)+"\"}\n", out.String()); d != "" {
+		t.Errorf("as JSON (-want +got):\n%s", d)
 	}
 }
 
