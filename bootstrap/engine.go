@@ -98,7 +98,7 @@ func Connect(ctx context.Context, o Options) (*Engine, error) {
 	}
 	rel, err := release.Lookup(c.Kubernetes)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", c.KubernetesRange, err)
+		return nil, fmt.Errorf("%s: %w", topology.Place(c.KubernetesRange), err)
 	}
 	o.defaults()
 	e := &Engine{Options: o, declared: c, cluster: c, release: rel, hosts: map[string]remote.Host{}, failed: map[string]error{}, patience: lookTimeout}

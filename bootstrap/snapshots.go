@@ -53,7 +53,7 @@ const (
 func (e *Engine) Snapshots(ctx context.Context, verify bool) (*Snapshots, error) {
 	settings := e.cluster.Etcd.Snapshots
 	if !settings.Wanted {
-		return nil, fmt.Errorf("cluster %q takes no snapshots of etcd: write a snapshots block into the etcd block of the cluster (%s), and apply", e.cluster.Name, e.cluster.Range)
+		return nil, fmt.Errorf("cluster %q takes no snapshots of etcd: write a snapshots block into the etcd block of the cluster (%s), and apply", e.cluster.Name, topology.Place(e.cluster.Range))
 	}
 	return e.snapshotsOn(ctx, e.cluster.Hosts, time.Time{}, verify)
 }

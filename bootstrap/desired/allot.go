@@ -66,7 +66,7 @@ func immutable(inv *inventory.Inventory, c *topology.Cluster) error {
 	var problems []error
 	fixed := func(what, was, is string) {
 		if was != is {
-			problems = append(problems, fmt.Errorf("%s: %s of cluster %q is %s and cannot change while the cluster lives: set it back from %s, or destroy the cluster and apply again", c.Range, what, c.Name, was, is))
+			problems = append(problems, fmt.Errorf("%s: %s of cluster %q is %s and cannot change while the cluster lives: set it back from %s, or destroy the cluster and apply again", topology.Place(c.Range), what, c.Name, was, is))
 		}
 	}
 	fixed("the name", inv.Cluster, c.Name)
@@ -144,7 +144,7 @@ func podRanges(inv *inventory.Inventory, c *topology.Cluster, facts map[string]h
 			next, ok = following(next, c.PodCIDR)
 		}
 		if !ok {
-			return fmt.Errorf("%s: pod_cidr %s has no /%d left for host %s: all %d are taken", c.PodCIDRRange, c.PodCIDR, c.NodePrefix, h.Name, 1<<(c.NodePrefix-c.PodCIDR.Bits()))
+			return fmt.Errorf("%s: pod_cidr %s has no /%d left for host %s: all %d are taken", topology.Place(c.PodCIDRRange), c.PodCIDR, c.NodePrefix, h.Name, 1<<(c.NodePrefix-c.PodCIDR.Bits()))
 		}
 		r.PodCIDR, taken[next] = next, h.Name
 	}

@@ -93,7 +93,7 @@ func check(in Input) error {
 			add("host %s is a %s machine: Trivet runs Kubernetes on amd64 and arm64", h.Name, f.Architecture)
 		}
 		if h.IsNode() && c.Network.ProxyMode == release.ModeNFTables && KernelBelow(f.Kernel, NFTablesKernel) {
-			add("host %s runs kernel %s, and kube-proxy's nftables mode needs %s: upgrade it, or set proxy_mode = \"iptables\" in the network block (%s)", h.Name, f.Kernel, NFTablesKernel, c.Network.Range)
+			add("host %s runs kernel %s, and kube-proxy's nftables mode needs %s: upgrade it, or set proxy_mode = \"iptables\" in the network block (%s)", h.Name, f.Kernel, NFTablesKernel, topology.Place(c.Network.Range))
 		}
 	}
 	switch c.Network.Plugin {
@@ -103,7 +103,7 @@ func check(in Input) error {
 			problems = append(problems, err)
 		}
 	default:
-		add("%s: there is no network plugin %q: it is flannel or bridge", c.Network.Range, c.Network.Plugin)
+		add("%s: there is no network plugin %q: it is flannel or bridge", topology.Place(c.Network.Range), c.Network.Plugin)
 	}
 	for _, comp := range c.Components {
 		for _, e := range in.Release.CheckSettings(comp.Name, comp.Settings) {
@@ -113,7 +113,7 @@ func check(in Input) error {
 					where = r
 				}
 			}
-			add("%s: component %s: %s: %s", where, comp.Name, e.Summary, e.Detail)
+			add("%s: component %s: %s: %s", topology.Place(where), comp.Name, e.Summary, e.Detail)
 		}
 	}
 	return errors.Join(problems...)
@@ -128,7 +128,7 @@ func oneRack(c *topology.Cluster) error {
 	for _, h := range nodes {
 		if first := nodes[0]; h.Rack != first.Rack && (h.Rack.CIDR != first.Rack.CIDR || !h.Rack.CIDR.IsValid()) {
 			return fmt.Errorf("%s: the bridge plugin with static routes serves one layer-2 domain, and hosts %s (%s) and %s (%s) are in different ones: set routes = \"external\" and give your routers the routes, or plugin = \"flannel\"",
-				c.Network.Range, first.Name, first.Rack.Where(), h.Name, h.Rack.Where())
+				topology.Place(c.Network.Range), first.Name, first.Rack.Where(), h.Name, h.Rack.Where())
 		}
 	}
 	return nil

@@ -36,7 +36,7 @@ func Manifests(c *topology.Cluster) []Object {
 	var out []Object
 	for _, m := range c.Manifests {
 		out = append(out, Object{Manifest: m.JSON, APIVersion: m.APIVersion, Kind: m.Kind, Namespace: m.Namespace, Name: m.Name,
-			Origin: fmt.Sprintf("%s:%d", m.Range.Filename, m.Range.Start.Line)})
+			Origin: topology.Place(m.Range)})
 	}
 	return out
 }

@@ -130,7 +130,7 @@ func forwarders(in *Input) ([]string, error) {
 		return []string{"/etc/resolv.conf"}, nil
 	}
 	return nil, fmt.Errorf("%s: some nodes have a resolver (%s) and some have none (%s), and CoreDNS could run on either: set upstream in a dns block, or give all of them a resolver",
-		in.Cluster.Range, Few(with), Few(without))
+		topology.Place(in.Cluster.Range), Few(with), Few(without))
 }
 
 // Few lists names for a reader, the first five of many.

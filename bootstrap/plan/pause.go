@@ -52,7 +52,7 @@ func (m *maker) waits() (*waiting, error) {
 		case voter && (m.unborn(h) || join != nil):
 			if !m.repairs(h) {
 				return nil, fmt.Errorf("%s: the upgrade of cluster %q is paused, and host %s is to become a control plane or a member of etcd, which it cannot while others are of another release: set paused = false, or leave the host, or its new role, out for now",
-					m.Cluster.Upgrade.Range, m.Cluster.Name, h.Name)
+					topology.Place(m.Cluster.Upgrade.Range), m.Cluster.Name, h.Name)
 			}
 			m.leaveRepair(h, join)
 			delete(w.control, h.Name)
@@ -88,7 +88,7 @@ func (m *maker) leaveRepair(h *topology.Host, j *join) {
 		why = j.reason
 	}
 	m.leaveMemberOut(h, fmt.Sprintf("it is to be repaired (%s), which it cannot be while the upgrade is paused and others are of another release: set paused = false in the upgrade block (%s), or go back with kubernetes = %q, and apply",
-		why, m.Cluster.Upgrade.Range, m.Target.From))
+		why, topology.Place(m.Cluster.Upgrade.Range), m.Target.From))
 	delete(m.members.joins, h.Name)
 	delete(m.members.moves, h.Name)
 	m.Formers = slices.DeleteFunc(m.Formers, func(f Former) bool { return f.Of == h.Name })
@@ -210,7 +210,7 @@ func (m *maker) surging() int {
 func (m *maker) pausedNote(what string) string {
 	p := m.plan.Paused
 	return fmt.Sprintf("%s from Kubernetes %s is %s; %s, and what has begun is finished. Set paused = false in the upgrade block (%s) and apply to go on",
-		what, m.Target.From, p, p.waits(), m.Cluster.Upgrade.Range)
+		what, m.Target.From, p, p.waits(), topology.Place(m.Cluster.Upgrade.Range))
 }
 
 // waits names the hosts that wait.

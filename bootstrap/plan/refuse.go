@@ -30,7 +30,7 @@ func Refuse(c *topology.Cluster, cur *inventory.Inventory) error {
 		{"dns domain", cur.Domain, c.DNS.Domain},
 	} {
 		if f.was != f.is {
-			return fmt.Errorf("%s: %s of cluster %q is %s and cannot change while the cluster lives (the topology says %s)", c.Range, f.name, c.Name, f.was, f.is)
+			return fmt.Errorf("%s: %s of cluster %q is %s and cannot change while the cluster lives (the topology says %s)", topology.Place(c.Range), f.name, c.Name, f.was, f.is)
 		}
 	}
 	for _, old := range cur.Hosts {
@@ -69,7 +69,7 @@ func (m *maker) refuseNames() error {
 			continue
 		}
 		errs = append(errs, fmt.Errorf("%s: host %s, at %s, is in the cluster as host %s: put the name back; to rename it, take it out of the topology and apply, then add it under its new name",
-			h.Range, h.Name, h.Address, o.Record.Host))
+			topology.Place(h.Range), h.Name, h.Address, o.Record.Host))
 	}
 	return errors.Join(errs...)
 }

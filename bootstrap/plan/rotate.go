@@ -248,9 +248,9 @@ func Rotations(c *topology.Cluster, inv *inventory.Inventory, now time.Time) []R
 				s.Text += fmt.Sprintf(", by an apply after %s. %s", end.UTC().Format(time.RFC3339), restAdvice(name))
 			}
 		case s.Asked > r.Generation:
-			s.Text = fmt.Sprintf("%s %d is asked for (%s), the cluster has %d: an apply begins with it once nothing else is left to do", name, s.Asked, c.Rotation.Range, r.Generation)
+			s.Text = fmt.Sprintf("%s %d is asked for (%s), the cluster has %d: an apply begins with it once nothing else is left to do", name, s.Asked, topology.Place(c.Rotation.Range), r.Generation)
 		case s.Asked > 0 && s.Asked < r.Generation:
-			s.Text = fmt.Sprintf("%s: the topology says %d (%s) and the cluster has come to %d; an old one does not come back", name, s.Asked, c.Rotation.Range, r.Generation)
+			s.Text = fmt.Sprintf("%s: the topology says %d (%s) and the cluster has come to %d; an old one does not come back", name, s.Asked, topology.Place(c.Rotation.Range), r.Generation)
 		default:
 			continue
 		}

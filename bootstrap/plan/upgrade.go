@@ -20,7 +20,7 @@ func refuseVersion(c *topology.Cluster, cur *inventory.Inventory) error {
 		return nil
 	}
 	fail := func(format string, args ...any) error {
-		return fmt.Errorf("%s: cluster %q runs Kubernetes %s and the topology asks for %s: %s", c.KubernetesRange, c.Name, cur.Kubernetes, c.Kubernetes, fmt.Sprintf(format, args...))
+		return fmt.Errorf("%s: cluster %q runs Kubernetes %s and the topology asks for %s: %s", topology.Place(c.KubernetesRange), c.Name, cur.Kubernetes, c.Kubernetes, fmt.Sprintf(format, args...))
 	}
 	was, _ := release.ReadVersion(cur.Kubernetes)
 	is, _ := release.ReadVersion(c.Kubernetes)
@@ -57,7 +57,7 @@ func (m *maker) refuseStorage() error {
 		return nil
 	}
 	return fmt.Errorf("%s: cluster %q cannot go back to Kubernetes %s: all its etcd members are upgraded and store data in the form of etcd %s, which etcd %s does not read; finish the upgrade with kubernetes = %q",
-		m.Cluster.KubernetesRange, m.Cluster.Name, m.Target.Kubernetes, m.Members.Storage, m.Etcd, m.Target.From)
+		topology.Place(m.Cluster.KubernetesRange), m.Cluster.Name, m.Target.Kubernetes, m.Members.Storage, m.Etcd, m.Target.From)
 }
 
 // controlPlanePart says of an action that it belongs to etcd or the control plane.

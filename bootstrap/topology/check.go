@@ -76,7 +76,7 @@ func (d *decoder) checkAddresses(t *Topology) {
 				reported[h.AddressRange] = true
 				d.errorf(h.AddressRange, h.Range, "Duplicate address",
 					"%s would have the address %s, which is the address of %s at %s. Give one of the two another address.",
-					h.Name, h.Address, first.Name, place(first.AddressRange))
+					h.Name, h.Address, first.Name, Place(first.AddressRange))
 			}
 			continue
 		}
@@ -87,7 +87,7 @@ func (d *decoder) checkAddresses(t *Topology) {
 		e := endpoint{h.Site(), h.SSHAddress, h.Port}
 		if first := byEndpoint[e]; first != nil {
 			d.errorf(h.Range, h.Range, "Duplicate ssh_address",
-				"SSH would reach %s in the same place as %s at %s. Give them different addresses or ports.", h.Name, first.Name, place(first.Range))
+				"SSH would reach %s in the same place as %s at %s. Give them different addresses or ports.", h.Name, first.Name, Place(first.Range))
 			continue
 		}
 		byEndpoint[e] = h
@@ -145,7 +145,7 @@ func (d *decoder) overlap(s span, others []span) {
 		if s.prefix.Overlaps(o.prefix) {
 			d.errorf(s.rng, s.context, "Overlapping ranges",
 				"%s (%s) and %s (%s, at %s) share addresses. Every rack, and the pods and Services of a cluster, need a range of their own.",
-				s.prefix, s.name, o.prefix, o.name, place(o.rng))
+				s.prefix, s.name, o.prefix, o.name, Place(o.rng))
 			return
 		}
 	}

@@ -100,7 +100,7 @@ func (d *decoder) decodeClusterSites(b *block, c *Cluster, t *Topology, at *clus
 		if first, taken := d.names[key]; taken {
 			at.partial = true
 			d.errorf(s.rng, b.rng, "Site in two clusters",
-				"The hosts of %s belong to the cluster at %s already. A host serves one cluster; divide the site into two.", show(s.v), place(first))
+				"The hosts of %s belong to the cluster at %s already. A host serves one cluster; divide the site into two.", show(s.v), Place(first))
 			continue
 		}
 		d.names[key] = s.rng
@@ -367,7 +367,7 @@ func (d *decoder) decodeImages(b *block) []Image {
 		case err != nil:
 			d.errorf(ref.rng, b.rng, "Wrong image", "%s is not a whole image reference. Write registry, repository and tag or digest, such as \"registry.k8s.io/pause:3.10\".", show(ref.v))
 		case seen[parsed.Name()].v != "":
-			d.errorf(ref.rng, b.rng, "Duplicate image", "%s is already listed at %s. Remove one.", show(ref.v), place(seen[parsed.Name()].rng))
+			d.errorf(ref.rng, b.rng, "Duplicate image", "%s is already listed at %s. Remove one.", show(ref.v), Place(seen[parsed.Name()].rng))
 		default:
 			seen[parsed.Name()] = ref
 			out = append(out, Image{Reference: ref.v, Range: ref.rng})

@@ -40,7 +40,7 @@ func (d *decoder) decodeComponents(b *block, c *Cluster, at *clusterPlaces) []Co
 		key := "component\x00" + child.scope(b) + "\x00" + what
 		if first, ok := d.names[key]; ok {
 			d.errorf(child.labelAt, child.rng, "Duplicate component",
-				"There is already a block of settings for %s at %s. Put all of them there.", what, place(first))
+				"There is already a block of settings for %s at %s. Put all of them there.", what, Place(first))
 			continue
 		}
 		d.names[key] = child.labelAt

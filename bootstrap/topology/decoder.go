@@ -77,7 +77,7 @@ func (d *decoder) warnf(subject, context hcl.Range, summary, format string, args
 }
 
 func (d *decoder) duplicate(subject, context hcl.Range, kind, name string, first hcl.Range) {
-	d.errorf(subject, context, "Duplicate "+kind, "%s is already defined at %s. Give one of the two another name.", show(name), place(first))
+	d.errorf(subject, context, "Duplicate "+kind, "%s is already defined at %s. Give one of the two another name.", show(name), Place(first))
 }
 
 // unique reports a name that was seen before in the same scope.
@@ -221,7 +221,7 @@ func (b *block) children(name string) []*block {
 		child := b.d.open(typ, raw)
 		if len(out) > 0 && !typ.repeat {
 			b.d.errorf(child.rng, child.rng, "Duplicate "+name+" block",
-				"There is already one at %s. Move its arguments there.", place(out[0].rng))
+				"There is already one at %s. Move its arguments there.", Place(out[0].rng))
 			continue
 		}
 		out = append(out, child)

@@ -252,7 +252,7 @@ func (r *manifestReader) object(v any, at manifestNode) {
 	}
 	id := m.GroupKind().String() + "\x00" + m.Namespace + "\x00" + m.Name
 	if first, taken := r.first[id]; taken {
-		r.d.errorf(at.find([]string{"metadata", "name"}), r.at, "Duplicate manifest", "%s is already at %s. Keep one of the two.", m, place(first))
+		r.d.errorf(at.find([]string{"metadata", "name"}), r.at, "Duplicate manifest", "%s is already at %s. Keep one of the two.", m, Place(first))
 		return
 	}
 	var err error

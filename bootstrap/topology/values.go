@@ -86,8 +86,8 @@ func count(n int, noun string) string {
 	return strconv.Itoa(n) + " " + noun + "s"
 }
 
-// place writes where something is, for messages about something else.
-func place(r hcl.Range) string {
+// Place writes where something stands in the topology, as file and line, for messages that are no diagnostics or are about something else.
+func Place(r hcl.Range) string {
 	return fmt.Sprintf("%s:%d", r.Filename, r.Start.Line)
 }
 
