@@ -257,6 +257,26 @@ func TestExampleModel(t *testing.T) {
 	}
 }
 
+// TestExampleOfDayTwo shows what it says: hooks, manifests, surge hosts, snapshots.
+func TestExampleOfDayTwo(t *testing.T) {
+	topo, src, diags := Load("../../examples/topologies/day-two", Options{Access: exampleAccess()})
+	if diags.HasErrors() {
+		t.Fatal(printed(t, src, diags))
+	}
+	c := topo.Clusters[0]
+	var surge, kinds []string
+	for _, h := range c.Surge {
+		surge = append(surge, h.Name)
+	}
+	for _, m := range c.Manifests {
+		kinds = append(kinds, m.Kind)
+	}
+	got := fmt.Sprint(len(c.Hooks), " hooks, ", kinds, surge, c.Etcd.Snapshots.Copies, " copy, ", c.Upgrade.MaxUnavailable, " per ", c.Upgrade.Per)
+	if want := "2 hooks, [Namespace Deployment PodDisruptionBudget Service] [n1-x1 n2-x1] 1 copy, 1 per site"; got != want {
+		t.Errorf("it shows %s, want %s", got, want)
+	}
+}
+
 func TestLossTable(t *testing.T) {
 	topo, _, diags := Load("../../examples/topologies/two-places-three-centres", Options{Access: exampleAccess()})
 	if diags.HasErrors() {
@@ -411,7 +431,7 @@ func FuzzParse(f *testing.F) {
 		}
 		f.Add(archive.Files[0].Data)
 	}
-	for _, path := range []string{"two-places-three-centres", "single-host"} {
+	for _, path := range []string{"two-places-three-centres", "single-host", "day-two"} {
 		data, err := os.ReadFile("../../examples/topologies/" + path + "/main.hcl")
 		if err != nil {
 			f.Fatal(err)
