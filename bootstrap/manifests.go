@@ -41,16 +41,16 @@ func (c *liveCluster) DeleteObjects(ctx context.Context, objects []desired.Objec
 }
 
 // ApplyManifests applies objects of manifests.
-func (c *liveCluster) ApplyManifests(ctx context.Context, objects []desired.Object, report func(string)) error {
+func (c *liveCluster) ApplyManifests(ctx context.Context, objects []desired.Object, report func(string), done func(*desired.Object)) error {
 	return c.ask(func(client *kube.Client) error {
-		return client.ApplyManifests(ctx, c.engine.cluster.Name, objects, report)
+		return client.ApplyManifests(ctx, c.engine.cluster.Name, objects, report, done)
 	})
 }
 
 // DeleteManifests deletes objects that came from manifests.
-func (c *liveCluster) DeleteManifests(ctx context.Context, objects []desired.Object, report func(string)) error {
+func (c *liveCluster) DeleteManifests(ctx context.Context, objects []desired.Object, report func(string), done func(*desired.Object)) error {
 	return c.ask(func(client *kube.Client) error {
-		return client.DeleteManifests(ctx, c.engine.cluster.Name, objects, report)
+		return client.DeleteManifests(ctx, c.engine.cluster.Name, objects, report, done)
 	})
 }
 

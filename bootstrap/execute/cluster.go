@@ -27,10 +27,10 @@ type Cluster interface {
 	ApplyObjects(ctx context.Context, objects []desired.Object) error
 	// DeleteObjects deletes objects of Trivet's own, and returns when they are gone.
 	DeleteObjects(ctx context.Context, objects []desired.Object, report func(string)) error
-	// ApplyManifests applies objects of manifests, which have their values, without taking fields from others.
-	ApplyManifests(ctx context.Context, objects []desired.Object, report func(string)) error
-	// DeleteManifests deletes objects that came from manifests, and returns when they are gone.
-	DeleteManifests(ctx context.Context, objects []desired.Object, report func(string)) error
+	// ApplyManifests applies objects of manifests, which have their values, without taking fields from others. done is told of each as soon as it is applied, from any goroutine.
+	ApplyManifests(ctx context.Context, objects []desired.Object, report func(string), done func(*desired.Object)) error
+	// DeleteManifests deletes objects that came from manifests, and returns when they are gone. done is told of each as soon as it is.
+	DeleteManifests(ctx context.Context, objects []desired.Object, report func(string), done func(*desired.Object)) error
 	// RecordKinds and ForgetKinds change the record of the kinds of which there may be objects of manifests.
 	RecordKinds(ctx context.Context, kinds []string) error
 	ForgetKinds(ctx context.Context, kinds []string) error

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/trivet-dev/trivet/bootstrap/event"
 	"github.com/trivet-dev/trivet/bootstrap/fleettest"
 	"github.com/trivet-dev/trivet/bootstrap/plan"
@@ -127,4 +129,46 @@ func hasSecret(p *plan.Plan) bool {
 		}
 	}
 	return false
+}
+
+// TestManifestsAreToldOneByOne: what was applied before another failed has been told, and what failed was not.
+func TestManifestsAreToldOneByOne(t *testing.T) {
+	settings := oneHost
+	settings.Manifests = map[string]string{"a.yaml": "{apiVersion: v1, kind: Namespace, metadata: {name: shop}}\n---\n{apiVersion: v1, kind: ConfigMap, metadata: {name: conf, namespace: shop}}"}
+	f := newFleet(t, settings)
+	var mu sync.Mutex
+	var told []string
+	sink := func(e event.Event) {
+		mu.Lock()
+		defer mu.Unlock()
+		if e.Kind == event.ActionDone && e.Phase == "manifests" && strings.Contains(e.Item, "shop") {
+			told = append(told, e.Item)
+		}
+	}
+	f.RefuseObject("ConfigMap/shop/conf", true)
+	if _, _, _, err := apply(t.Context(), f, sink); err == nil || !strings.Contains(err.Error(), "the API refuses it") {
+		t.Fatalf("apply: %v", err)
+	}
+	if d := cmp.Diff([]string{"Namespace shop"}, told); d != "" {
+		t.Errorf("with one refused (-want +got):\n%s", d)
+	}
+	told = nil
+	f.RefuseObject("ConfigMap/shop/conf", false)
+	if _, _, _, err := apply(t.Context(), f, sink); err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff([]string{"ConfigMap shop/conf"}, told); d != "" {
+		t.Errorf("afterwards (-want +got):\n%s", d)
+	}
+	told = nil
+	settings.Manifests = map[string]string{"a.yaml": "{apiVersion: v1, kind: Namespace, metadata: {name: shop}}"}
+	if err := f.Change(settings); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, _, err := apply(t.Context(), f, sink); err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff([]string{"delete ConfigMap shop/conf"}, told); d != "" {
+		t.Errorf("when it is taken out (-want +got):\n%s", d)
+	}
 }

@@ -10,23 +10,28 @@ import (
 	"github.com/trivet-dev/trivet/bootstrap/plan"
 )
 
-// objects carries out actions on objects of the API: all of a part, and all deletions or none.
+// objects carries out actions on objects of the API: all of a part, and all deletions or none. Those of manifests, which may be many and take long, are told one by one.
 func (r *run) objects(ctx context.Context, s plan.Step) error {
 	objs := make([]desired.Object, 0, len(s.Actions))
 	for _, a := range s.Actions {
 		objs = append(objs, *a.Object)
 	}
 	first := s.Actions[0]
+	done := func(o *desired.Object) {
+		if i := slices.IndexFunc(s.Actions, func(a plan.Action) bool { return a.Object.Same(o) }); i >= 0 {
+			r.emit(event.Event{Kind: event.ActionDone, Item: actionName(s.Actions[i]), State: "changed"})
+		}
+	}
 	var err error
 	switch manifests, deletes := first.Part == plan.PartManifests, first.Verb == plan.Delete; {
 	case manifests && deletes:
 		err = r.bounded(ctx, r.GateTimeout, "", "manifests", func(ctx context.Context, report func(string)) error {
-			return r.Cluster.DeleteManifests(ctx, objs, report)
+			return r.Cluster.DeleteManifests(ctx, objs, report, done)
 		})
 	case manifests:
 		if objs, err = r.withValues(objs); err == nil {
 			err = r.bounded(ctx, r.GateTimeout, "", "manifests", func(ctx context.Context, report func(string)) error {
-				return r.Cluster.ApplyManifests(ctx, objs, report)
+				return r.Cluster.ApplyManifests(ctx, objs, report, done)
 			})
 		}
 	case deletes:
@@ -39,8 +44,10 @@ func (r *run) objects(ctx context.Context, s plan.Step) error {
 	if err != nil {
 		return fmt.Errorf("objects in the API: %w", err)
 	}
-	for _, a := range s.Actions {
-		r.emit(event.Event{Kind: event.ActionDone, Item: actionName(a), State: "changed"})
+	for i := range s.Actions {
+		if first.Part != plan.PartManifests {
+			done(s.Actions[i].Object)
+		}
 	}
 	return nil
 }

@@ -190,7 +190,7 @@ func (a *API) alter(ctx context.Context, point string, do func(*apiState) error)
 }
 
 // ApplyManifests takes the objects in order, and none of a kind that is not recorded.
-func (a *API) ApplyManifests(ctx context.Context, objects []desired.Object, _ func(string)) error {
+func (a *API) ApplyManifests(ctx context.Context, objects []desired.Object, _ func(string), done func(*desired.Object)) error {
 	recorded := a.recorded()
 	for i := range objects {
 		o := &objects[i]
@@ -209,11 +209,12 @@ func (a *API) ApplyManifests(ctx context.Context, objects []desired.Object, _ fu
 		}); err != nil {
 			return err
 		}
+		done(o)
 	}
 	return a.alter(ctx, "manifests applied", func(*apiState) error { return nil })
 }
 
-func (a *API) deleteFrom(ctx context.Context, set map[string]bool, objects []desired.Object) error {
+func (a *API) deleteFrom(ctx context.Context, set map[string]bool, objects []desired.Object, done func(*desired.Object)) error {
 	for i := range objects {
 		name := objectName(&objects[i])
 		if err := a.alter(ctx, "delete "+name, func(s *apiState) error {
@@ -225,18 +226,19 @@ func (a *API) deleteFrom(ctx context.Context, set map[string]bool, objects []des
 		}); err != nil {
 			return err
 		}
+		done(&objects[i])
 	}
 	return a.alter(ctx, "deleted", func(*apiState) error { return nil })
 }
 
 // DeleteManifests deletes objects that came from manifests.
-func (a *API) DeleteManifests(ctx context.Context, objects []desired.Object, _ func(string)) error {
-	return a.deleteFrom(ctx, a.fleet.api.from, objects)
+func (a *API) DeleteManifests(ctx context.Context, objects []desired.Object, _ func(string), done func(*desired.Object)) error {
+	return a.deleteFrom(ctx, a.fleet.api.from, objects, done)
 }
 
 // DeleteObjects deletes objects of Trivet's own.
 func (a *API) DeleteObjects(ctx context.Context, objects []desired.Object, _ func(string)) error {
-	return a.deleteFrom(ctx, a.fleet.api.own, objects)
+	return a.deleteFrom(ctx, a.fleet.api.own, objects, func(*desired.Object) {})
 }
 
 // RecordKinds adds kinds to the record.

@@ -16,10 +16,14 @@ import (
 )
 
 // ApplyManifests applies objects of a cluster's manifests: namespaces and definitions of kinds first, and others when their kinds are there. It takes no field that another manager
-// has, but for what was changed by hand. It repeats what fails for a passing reason until ctx ends; report gets what is waited for.
-func (c *Client) ApplyManifests(ctx context.Context, cluster string, objs []desired.Object, report func(string)) error {
+// has, but for what was changed by hand. It repeats what fails for a passing reason until ctx ends; report gets what is waited for, and done each object as soon as it is applied. Both
+// may be nil, and are called from several goroutines.
+func (c *Client) ApplyManifests(ctx context.Context, cluster string, objs []desired.Object, report func(string), done func(*desired.Object)) error {
 	if report == nil {
 		report = func(string) {}
+	}
+	if done == nil {
+		done = func(*desired.Object) {}
 	}
 	objs = slices.Clone(objs)
 	rank := func(o desired.Object) int { return rankOf(o.GroupKind()) }
@@ -40,8 +44,11 @@ func (c *Client) ApplyManifests(ctx context.Context, cluster string, objs []desi
 				return at(o.Object, err)
 			}
 			if o.Kind == definitionKind {
-				return at(o.Object, c.waitEstablished(ctx, o, report))
+				if err := c.waitEstablished(ctx, o, report); err != nil {
+					return at(o.Object, err)
+				}
 			}
+			done(&o.Object)
 			return nil
 		})
 	})

@@ -92,38 +92,45 @@ func (c *Client) orphans(ctx context.Context, of owner, among []*kind, keep []*o
 
 // DeleteOwn deletes objects of Trivet's own, and returns when they are gone. report gets what is waited for.
 func (c *Client) DeleteOwn(ctx context.Context, objs []desired.Object, report func(string)) error {
-	return c.delete(ctx, own, objs, report)
+	return c.delete(ctx, own, objs, report, nil)
 }
 
-// DeleteManifests deletes objects that came from manifests of the cluster, and returns when they are gone: a controller is not deleted before the objects that it has to finish.
-func (c *Client) DeleteManifests(ctx context.Context, cluster string, objs []desired.Object, report func(string)) error {
-	return c.delete(ctx, manifestsOf(cluster), objs, report)
+// DeleteManifests deletes objects that came from manifests of the cluster, and returns when they are gone: a controller is not deleted before the objects that it has to finish. report
+// gets what is waited for, and done each object as soon as it is gone. Both may be nil, and are called from several goroutines.
+func (c *Client) DeleteManifests(ctx context.Context, cluster string, objs []desired.Object, report func(string), done func(*desired.Object)) error {
+	return c.delete(ctx, manifestsOf(cluster), objs, report, done)
 }
 
 // delete deletes what needs others first, dependents in the background. What is gone, or is the owner's no more, is left alone.
-func (c *Client) delete(ctx context.Context, of owner, objs []desired.Object, report func(string)) error {
+func (c *Client) delete(ctx context.Context, of owner, objs []desired.Object, report func(string), done func(*desired.Object)) error {
+	if done == nil {
+		done = func(*desired.Object) {}
+	}
 	type target struct {
-		kind            *kind
-		namespace, name string
+		kind   *kind
+		object *desired.Object
 	}
 	var targets []target
 	mapper := c.mapper()
-	for _, o := range objs {
+	for i := range objs {
+		o := &objs[i]
 		k, err := mapper.kind(ctx, o.APIVersion, o.Kind)
 		if notServed(err) {
+			done(o)
 			continue
 		}
 		if err != nil {
 			return err
 		}
-		targets = append(targets, target{k, o.Namespace, o.Name})
+		targets = append(targets, target{k, o})
 	}
 	slices.SortStableFunc(targets, func(a, b target) int { return b.kind.rank - a.kind.rank })
 	return byRank(targets, func(t target) int { return t.kind.rank }, func(part []target) error {
 		return each(ctx, part, func(ctx context.Context, t target) error {
-			if err := c.deleteOne(ctx, of, t.kind, t.namespace, t.name, report); err != nil {
-				return fmt.Errorf("deleting %s: %w", describe(t.kind.Kind, t.namespace, t.name), err)
+			if err := c.deleteOne(ctx, of, t.kind, t.object.Namespace, t.object.Name, report); err != nil {
+				return fmt.Errorf("deleting %s: %w", describe(t.kind.Kind, t.object.Namespace, t.object.Name), err)
 			}
+			done(t.object)
 			return nil
 		})
 	})

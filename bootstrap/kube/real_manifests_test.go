@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -109,9 +110,21 @@ func applyManifests(t *testing.T, c *kube.Client, objs []desired.Object) {
 	if err := c.RecordKinds(ctx, desired.KindsOf(objs)); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.ApplyManifests(ctx, cluster, objs, func(what string) { t.Log(what) }); err != nil {
+	var mu sync.Mutex
+	var done, want []string
+	if err := c.ApplyManifests(ctx, cluster, objs, func(what string) { t.Log(what) }, func(o *desired.Object) {
+		mu.Lock()
+		defer mu.Unlock()
+		done = append(done, o.Kind+" "+o.Namespace+"/"+o.Name)
+	}); err != nil {
 		t.Fatal(err)
 	}
+	for _, o := range objs {
+		want = append(want, o.Kind+" "+o.Namespace+"/"+o.Name)
+	}
+	slices.Sort(done)
+	slices.Sort(want)
+	same(t, "told as applied", want, done)
 }
 
 const widgets = `
@@ -210,7 +223,7 @@ func manifestsSilent(t *testing.T, c *kube.Client) {
 	ctx := t.Context()
 	service := manifestsOf(t, `{apiVersion: apiregistration.k8s.io/v1, kind: APIService, metadata: {name: v1.silent.example.org}, spec: {group: silent.example.org, version: v1,
   groupPriorityMinimum: 100, versionPriority: 10, insecureSkipTLSVerify: true, service: {name: nobody, namespace: shop}}}`)
-	if err := c.ApplyManifests(ctx, cluster, service, nil); err != nil {
+	if err := c.ApplyManifests(ctx, cluster, service, nil, nil); err != nil {
 		t.Fatal(err)
 	}
 	if err := c.RecordKinds(ctx, []string{"Thing.silent.example.org", "Gone.example.net"}); err != nil {
@@ -230,7 +243,7 @@ func manifestsSilent(t *testing.T, c *kube.Client) {
 	if slices.Contains(m.Recorded, "Thing.silent.example.org") || !slices.Contains(m.Recorded, "Gone.example.net") {
 		t.Errorf("kinds that may be forgotten: %v", m.Recorded)
 	}
-	if err := c.DeleteManifests(ctx, cluster, service, nil); err != nil {
+	if err := c.DeleteManifests(ctx, cluster, service, nil, nil); err != nil {
 		t.Fatal(err)
 	}
 	if err := c.ForgetKinds(ctx, []string{"Thing.silent.example.org", "Gone.example.net"}); err != nil {
@@ -320,7 +333,7 @@ func manifestsConflict(t *testing.T, c *kube.Client) {
 		t.Errorf("%d problems, not two: %v", n, found)
 	}
 	start := time.Now()
-	check("ApplyManifests", c.ApplyManifests(ctx, cluster, objs, nil), "m.yaml:24: Secret shop/key: somebody else has fields", "kubectl has data.password")
+	check("ApplyManifests", c.ApplyManifests(ctx, cluster, objs, nil, nil), "m.yaml:24: Secret shop/key: somebody else has fields", "kubectl has data.password")
 	if took := time.Since(start); took > 10*time.Second {
 		t.Errorf("a conflict was tried again for %s", took)
 	}
@@ -365,7 +378,7 @@ func manifestsMistakes(t *testing.T, c *kube.Client) {
 	if _, got := look(t, c, wrong); slices.Contains(got, "HorizontalPodAutoscaler web left") || !slices.Contains(got, "Deployment web left") {
 		t.Errorf("with a manifest whose kind is not known: %v", got)
 	}
-	err := c.ApplyManifests(t.Context(), cluster, manifestsOf(t, "{apiVersion: v1, kind: Secret, metadata: {name: new, namespace: shop}, stringData: {planted: planted-value}, immutable: planted-value}"), nil)
+	err := c.ApplyManifests(t.Context(), cluster, manifestsOf(t, "{apiVersion: v1, kind: Secret, metadata: {name: new, namespace: shop}, stringData: {planted: planted-value}, immutable: planted-value}"), nil, nil)
 	if err == nil || strings.Contains(err.Error(), "planted-value") || !strings.Contains(err.Error(), "m.yaml:1: applying Secret shop/new") {
 		t.Errorf("ApplyManifests of a wrong Secret: %v", err)
 	}
@@ -426,7 +439,7 @@ func manifestsPrune(t *testing.T, c *kube.Client) {
 	short, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	reports := make(chan string, 100)
-	err := c.DeleteManifests(short, cluster, m.Orphans, func(s string) { reports <- s })
+	err := c.DeleteManifests(short, cluster, m.Orphans, func(s string) { reports <- s }, nil)
 	if err == nil || !strings.Contains(err.Error(), "its finalizers keep it (example.org/hold)") {
 		t.Errorf("with a finalizer: %v", err)
 	}
@@ -439,10 +452,10 @@ func manifestsPrune(t *testing.T, c *kube.Client) {
 	if err := c.FinalizeForTest(ctx, []desired.Object{{APIVersion: "example.org/v1", Kind: "Widget", Namespace: "shop", Name: "w"}}, "Widget", ""); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.DeleteManifests(ctx, cluster, m.Orphans, nil); err != nil {
+	if err := c.DeleteManifests(ctx, cluster, m.Orphans, nil, nil); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.DeleteManifests(ctx, cluster, m.Orphans, nil); err != nil {
+	if err := c.DeleteManifests(ctx, cluster, m.Orphans, nil, nil); err != nil {
 		t.Errorf("again: %v", err)
 	}
 	var old []string
@@ -466,11 +479,11 @@ func manifestsPrune(t *testing.T, c *kube.Client) {
 	if err := c.Typed().CoreV1().Namespaces().Delete(ctx, "shop", metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.ApplyManifests(ended, cluster, objs, nil); err != nil {
+	if err := c.ApplyManifests(ended, cluster, objs, nil, nil); err != nil {
 		t.Fatal(err)
 	}
 	looks(t, "made anew", c, objs, "Namespace shop same")
-	if err := c.DeleteManifests(ended, cluster, m.Orphans, nil); err != nil {
+	if err := c.DeleteManifests(ended, cluster, m.Orphans, nil, nil); err != nil {
 		t.Fatal(err)
 	}
 	if err := c.ForgetKinds(ctx, []string{"Namespace"}); err != nil {

@@ -140,18 +140,22 @@ func benchItems() []desired.Item {
 // noCluster has nothing to wait for.
 type noCluster struct{ execute.Cluster }
 
-func (noCluster) EtcdHealthy(context.Context, []string, func(string)) error             { return nil }
-func (noCluster) APIReady(context.Context, []string, func(string)) error                { return nil }
-func (noCluster) NodesReady(context.Context, []string, func(string)) error              { return nil }
-func (noCluster) NetworksReady(context.Context, []string, func(string)) error           { return nil }
-func (noCluster) DNSAvailable(context.Context, int, func(string)) error                 { return nil }
-func (noCluster) EtcdSpare(context.Context, string, func(string)) error                 { return nil }
-func (noCluster) APISpare(context.Context, string, func(string)) error                  { return nil }
-func (noCluster) AuthoritiesPublished(context.Context, string, func(string)) error      { return nil }
-func (noCluster) RewriteStored(context.Context, string, func(string)) error             { return nil }
-func (noCluster) ApplyObjects(context.Context, []desired.Object) error                  { return nil }
-func (noCluster) DeleteObjects(context.Context, []desired.Object, func(string)) error   { return nil }
-func (noCluster) ApplyManifests(context.Context, []desired.Object, func(string)) error  { return nil }
-func (noCluster) DeleteManifests(context.Context, []desired.Object, func(string)) error { return nil }
-func (noCluster) RecordKinds(context.Context, []string) error                           { return nil }
-func (noCluster) ForgetKinds(context.Context, []string) error                           { return nil }
+func (noCluster) EtcdHealthy(context.Context, []string, func(string)) error           { return nil }
+func (noCluster) APIReady(context.Context, []string, func(string)) error              { return nil }
+func (noCluster) NodesReady(context.Context, []string, func(string)) error            { return nil }
+func (noCluster) NetworksReady(context.Context, []string, func(string)) error         { return nil }
+func (noCluster) DNSAvailable(context.Context, int, func(string)) error               { return nil }
+func (noCluster) EtcdSpare(context.Context, string, func(string)) error               { return nil }
+func (noCluster) APISpare(context.Context, string, func(string)) error                { return nil }
+func (noCluster) AuthoritiesPublished(context.Context, string, func(string)) error    { return nil }
+func (noCluster) RewriteStored(context.Context, string, func(string)) error           { return nil }
+func (noCluster) ApplyObjects(context.Context, []desired.Object) error                { return nil }
+func (noCluster) DeleteObjects(context.Context, []desired.Object, func(string)) error { return nil }
+func (noCluster) ApplyManifests(context.Context, []desired.Object, func(string), func(*desired.Object)) error {
+	return nil
+}
+func (noCluster) DeleteManifests(context.Context, []desired.Object, func(string), func(*desired.Object)) error {
+	return nil
+}
+func (noCluster) RecordKinds(context.Context, []string) error { return nil }
+func (noCluster) ForgetKinds(context.Context, []string) error { return nil }
