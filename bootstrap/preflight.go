@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 
 	"github.com/trivet-dev/trivet/bootstrap/inventory"
@@ -13,11 +14,14 @@ import (
 	"github.com/trivet-dev/trivet/internal/hostapi"
 )
 
-// Preflight looks at all hosts of the cluster, and at the ways between them, for what is in the way of it. It changes nothing. Hosts that do not answer are findings.
+// Preflight looks at all hosts of the cluster, surge hosts too, and at the ways between them, for what is in the way of it. It changes nothing. Hosts that do not answer are findings.
 func (e *Engine) Preflight(ctx context.Context) (preflight.Report, error) {
+	e.meetSurge(ctx, e.declared.Surge)
+	c := *e.declared
+	c.Hosts = slices.SortedFunc(slices.Values(slices.Concat(c.Hosts, c.Surge)), func(a, b *topology.Host) int { return strings.Compare(a.Name, b.Name) })
 	seen, failed := e.observe(ctx, e.hosts, hostapi.ObserveRequest{})
 	maps.Copy(failed, e.failed)
-	in, err := preflight.Look(ctx, preflight.Config{Cluster: e.cluster, Hosts: e.hosts, Seen: seen, Failed: failed, Parallel: e.parallel(), Now: e.Now, Rand: e.Rand})
+	in, err := preflight.Look(ctx, preflight.Config{Cluster: &c, Hosts: e.hosts, Seen: seen, Failed: failed, Parallel: e.parallel(), Now: e.Now, Rand: e.Rand})
 	if err != nil {
 		return preflight.Report{}, err
 	}

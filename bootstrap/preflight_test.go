@@ -3,6 +3,7 @@ package bootstrap_test
 import (
 	"context"
 	"errors"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -44,6 +45,32 @@ func TestPreflight(t *testing.T) {
 	r, err = open(t, f).Preflight(t.Context())
 	if err != nil || len(r.Errors()) != 1 || r.Errors()[0].Host != "cp2" || !strings.Contains(r.Errors()[0].Message, "no route to host") {
 		t.Errorf("a host away: %+v, %v", r, err)
+	}
+}
+
+// TestPreflightLooksAtSurgeHosts: they are looked at with the others, before an upgrade needs them, and one that is switched off is nothing in the way.
+func TestPreflightLooksAtSurgeHosts(t *testing.T) {
+	s := small
+	s.Cluster = "hook \"lb\" {\n before = [\"upgrade\"]\n roles = [\"worker\"]\n command = [\"/sbin/lb\"]\n}\n"
+	s.Hosts = append(slices.Clone(small.Hosts), fleettest.Host{Name: "x1", Site: "s1", Roles: []string{"worker"}, Surge: true})
+	f := newFleet(t, s)
+	must(t, os.MkdirAll(f.Machines["w1"].Path("/sbin"), 0o755))
+	must(t, os.WriteFile(f.Machines["w1"].Path("/sbin/lb"), []byte("#!/bin/sh\n"), 0o755))
+	apply(t, open(t, f))
+	f.Machines["x1"].Clock = func() time.Time { return fleettest.Now.Add(-time.Minute) }
+	r, err := open(t, f).Preflight(t.Context())
+	if err != nil || len(r.Hosts) != 3 {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	var found []string
+	for _, x := range r.Findings {
+		found = append(found, string(x.Severity)+" "+x.Check+" "+x.Host)
+	}
+	same(t, "findings", []string{"error clock x1", "warning hooks x1"}, found)
+
+	f.Unreachable["x1"] = true
+	if r, err = open(t, f).Preflight(t.Context()); err != nil || !r.OK() || len(r.Warnings()) != 1 || !strings.Contains(r.Warnings()[0].Remedy, "before the next upgrade") {
+		t.Errorf("switched off: %+v, %v", r, err)
 	}
 }
 

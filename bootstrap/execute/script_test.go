@@ -447,6 +447,10 @@ func (s *script) program(c command) string {
 			continue
 		}
 		left, _ := strconv.Atoi(c.args["after"])
+		file := m.Path(c.args["path"]) // for who looks whether it is there
+		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, []byte("#!/bin/sh\n"), 0o755)); err != nil {
+			return failure(err)
+		}
 		m.Hooks.Programs[c.args["path"]] = func(_ context.Context, _ []string, out io.Writer) error {
 			for _, line := range c.input {
 				fmt.Fprintln(out, line)

@@ -43,6 +43,7 @@ const (
 	CheckMounts    = "mounts"       // writable, programs may run
 	CheckDisk      = "disk"         // room
 	CheckLatency   = "disk-latency" // of synchronous writes, where etcd has its data
+	CheckHooks     = "hooks"        // the programs of hooks are there
 	CheckNetwork   = "network"      // ports between hosts
 	CheckMTU       = "mtu"          // packets of the pod network arrive whole
 	CheckRTT       = "etcd-rtt"     // round trips between etcd's members
@@ -51,7 +52,7 @@ const (
 // Checks lists the names in the order in which findings are shown.
 var Checks = []string{
 	CheckConnect, CheckClock, CheckIdentity, CheckAddress, CheckSystem, CheckResources, CheckSwap, CheckKernel, CheckResolver, CheckForeign, CheckPorts,
-	CheckFirewall, CheckSELinux, CheckMounts, CheckDisk, CheckLatency, CheckNetwork, CheckMTU, CheckRTT,
+	CheckFirewall, CheckSELinux, CheckMounts, CheckDisk, CheckLatency, CheckHooks, CheckNetwork, CheckMTU, CheckRTT,
 }
 
 // Finding is something that is in the way of a cluster, or may come to be.
@@ -213,7 +214,7 @@ func Check(in Input) Report {
 	for _, h := range in.Cluster.Hosts {
 		c.byName[h.Name] = h
 		if err := in.Failed[h.Name]; err != nil {
-			c.add(CheckConnect, Error, h.Name, "it could not be looked at: "+strings.TrimPrefix(err.Error(), "host "+h.Name+": "), "see to it that SSH and the helper work there; what else is wrong with the host is not known yet")
+			c.failed(h, err)
 		}
 		if in.Seen[h.Name] != nil && in.concerns(h.Name) {
 			c.report.Hosts = append(c.report.Hosts, h.Name)
@@ -232,6 +233,16 @@ func Check(in Input) Report {
 	return c.report
 }
 
+// failed tells of a host that could not be looked at. A surge host is no part of the cluster most of the time, and may be switched off.
+func (c *checker) failed(h *topology.Host, err error) {
+	message := "it could not be looked at: " + strings.TrimPrefix(err.Error(), "host "+h.Name+": ")
+	if h.Surge && !c.member(h.Name) {
+		c.add(CheckConnect, Warning, h.Name, message, "have it run before the next upgrade, which goes on without it; what else is wrong with the host is not known yet")
+		return
+	}
+	c.add(CheckConnect, Error, h.Name, message, "see to it that SSH and the helper work there; what else is wrong with the host is not known yet")
+}
+
 // host makes the checks that concern one host alone.
 func (c *checker) host(h *topology.Host, o *hostapi.Observation, p *hostapi.ProbeResult) {
 	c.address(h, o)
@@ -248,6 +259,7 @@ func (c *checker) host(h *topology.Host, o *hostapi.Observation, p *hostapi.Prob
 	c.mounts(h, o, p)
 	c.disk(h, o, p)
 	c.latency(h, p)
+	c.programs(h, p)
 	if p.Clock == hostapi.ClockUnsynchronised {
 		c.add(CheckClock, Warning, h.Name, "nothing keeps its clock right: the kernel calls it unsynchronised",
 			"run a time service there, such as systemd-timesyncd or chrony (a service that has just been started needs a minute)")

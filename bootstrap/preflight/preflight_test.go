@@ -225,6 +225,18 @@ func TestFindings(t *testing.T) {
 			listenAll(in)
 		}, []string{"error connect w1: it could not be looked at: connect to 10.1.1.21: no route to host"}},
 
+		{"programs of hooks", "hook \"lb\" {\n before = [\"change\"]\n roles = [\"worker\"]\n command = [\"/sbin/lb\"]\n}\nhook \"back\" {\n after = [\"change\"]\n roles = [\"worker\"]\n command = [\"/sbin/lb\", \"in\"]\n}\nhook \"note\" {\n after = [\"upgrade\"]\n command = [\"/opt/note\"]\n}", func(in *Input) {
+			for name, p := range in.Probes {
+				p.Paths["/opt/note"] = hostapi.PathFound{Exists: true, Program: true, NoExec: name == "e3", Mount: "/opt"}
+			}
+			in.Probes["w1"].Paths["/sbin/lb"] = hostapi.PathFound{}
+			in.Probes["w2"].Paths["/sbin/lb"] = hostapi.PathFound{Exists: true}
+			in.Probes["cp1"].Paths["/sbin/lb"] = hostapi.PathFound{} // where it does not run
+		}, []string{
+			"warning hooks e3: /opt/note, the program of the hook note, lies on /opt, which is mounted noexec",
+			"warning hooks w1: /sbin/lb, the program of the hooks lb, back, is not there",
+			"warning hooks w2: /sbin/lb, the program of the hooks lb, back, is no file that may be executed"}},
+
 		{"clock of one", "", func(in *Input) { skewed(in, "w1", -31*time.Second) },
 			[]string{"error clock w1: its clock is 31s behind this machine's (±1ms): certificates and leases suffer"}},
 		{"clock a little off", "", func(in *Input) { skewed(in, "cp1", 2500*time.Millisecond) },

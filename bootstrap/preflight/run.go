@@ -166,6 +166,7 @@ func (r *run) request(h *topology.Host) *hostapi.ProbeRequest {
 	for _, f := range foreignFolders {
 		req.Paths = append(req.Paths, f.path)
 	}
+	req.Paths = append(req.Paths, sortedKeys(r.in.programsOf(h))...)
 	if h.IsNode() {
 		req.Features = sortedKeys((&checker{Input: r.in}).features())
 	}

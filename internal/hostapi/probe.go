@@ -81,6 +81,8 @@ type UnitFound struct {
 // PathFound is what a path is, and the file system that it is on or would be on.
 type PathFound struct {
 	Exists bool `json:"exists,omitempty"`
+	// Program is true of a file that somebody may execute, links followed.
+	Program bool `json:"program,omitempty"`
 	// Entries is how many entries the folder has, counted up to a few.
 	Entries  int    `json:"entries,omitempty"`
 	Mount    string `json:"mount,omitempty"`  // mount point

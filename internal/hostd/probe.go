@@ -104,6 +104,9 @@ func (h *Host) paths(asked []string) map[string]hostapi.PathFound {
 			f.Exists = true
 			names, _ := d.Readdirnames(entriesCounted)
 			f.Entries = len(slices.DeleteFunc(names, func(n string) bool { return n == "lost+found" })) // a file system's own
+			if info, err := d.Stat(); err == nil {
+				f.Program = info.Mode().IsRegular() && info.Mode().Perm()&0o111 != 0
+			}
 			d.Close()
 		}
 		real := h.nearest(p)

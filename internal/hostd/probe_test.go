@@ -119,14 +119,17 @@ func TestProbeControllers(t *testing.T) {
 func TestProbePaths(t *testing.T) {
 	m := newMachine(t)
 	put(t, m, map[string]string{
-		"/var/lib/etcd/member/snap/db": "x", "/var/lib/etcd/lost+found/x": "x",
+		"/var/lib/etcd/member/snap/db": "x", "/var/lib/etcd/lost+found/x": "x", "/sbin/lb": "#!/bin/sh\n", "/sbin/text": "x",
 		"/proc/self/mountinfo": `21 1 8:1 / / rw,relatime - ext4 /dev/sda1 rw
 22 21 8:2 / /opt rw,noexec,relatime - xfs /dev/sda2 rw
 23 21 8:3 / /var/lib rw,relatime shared:2 master:1 - btrfs /dev/sda3 ro
 24 23 0:9 / /var/lib/with\040space rw - tmpfs none rw
 `,
 	})
-	got := probe(t, m, hostapi.ProbeRequest{Paths: []string{"/var/lib/etcd", "/opt/trivet/store", "/var/libraries", "/var/lib/with space/x"}}).Paths
+	if err := os.Chmod(m.Path("/sbin/lb"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	got := probe(t, m, hostapi.ProbeRequest{Paths: []string{"/sbin", "/sbin/lb", "/sbin/text", "/var/lib/etcd", "/opt/trivet/store", "/var/libraries", "/var/lib/with space/x"}}).Paths
 	for p, f := range got {
 		if f.Total <= 0 || f.Free <= 0 || f.Free > f.Total {
 			t.Errorf("%s: %d bytes free of %d", p, f.Free, f.Total)
@@ -137,6 +140,9 @@ func TestProbePaths(t *testing.T) {
 	want := map[string]hostapi.PathFound{
 		"/var/lib/etcd":         {Exists: true, Entries: 1, Mount: "/var/lib", FSType: "btrfs", ReadOnly: true},
 		"/opt/trivet/store":     {Mount: "/opt", FSType: "xfs", NoExec: true},
+		"/sbin":                 {Exists: true, Entries: 2, Mount: "/", FSType: "ext4"},
+		"/sbin/lb":              {Exists: true, Program: true, Mount: "/", FSType: "ext4"},
+		"/sbin/text":            {Exists: true, Mount: "/", FSType: "ext4"},
 		"/var/libraries":        {Mount: "/", FSType: "ext4"},
 		"/var/lib/with space/x": {Mount: "/var/lib", FSType: "btrfs", ReadOnly: true}, // its folder does not exist here
 	}
