@@ -133,6 +133,14 @@ func (e *Engine) Apply(ctx context.Context, p *plan.Plan) error {
 		Epoch: held.epoch, Actor: Actor(), Parallel: e.parallel(), GateTimeout: e.GateTimeout,
 		Now: e.Now, Rand: e.Rand, Events: e.Events,
 	}, p)
+	if err := lockLost(ctx, err); err != nil {
+		return err
+	}
+	return outcome(p)
+}
+
+// lockLost is how a run ended, with why its context did.
+func lockLost(ctx context.Context, err error) error {
 	if err != nil && ctx.Err() != nil {
 		if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
 			if errors.As(cause, new(*lostError)) {
@@ -141,10 +149,7 @@ func (e *Engine) Apply(ctx context.Context, p *plan.Plan) error {
 			return errors.Join(cause, err)
 		}
 	}
-	if err != nil {
-		return err
-	}
-	return outcome(p)
+	return err
 }
 
 // Settle waits for the conditions with which a plan without actions ends. It changes nothing, and takes no lock. A saved plan is refused when there is something to do by now.

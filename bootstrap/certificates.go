@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/x509"
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -68,6 +69,9 @@ func (e *Engine) Certificates(ctx context.Context) (*Certificates, error) {
 	if err := e.exists(docs.Inventory); err != nil {
 		return nil, err
 	}
+	more, silent := e.observe(ctx, e.connected(e.meetElastic(ctx, docs.Inventory)), hostapi.ObserveRequest{})
+	maps.Copy(seen, more)
+	maps.Copy(failed, silent)
 	out := &Certificates{Cluster: e.cluster.Name, Time: e.Now(), Unread: map[string]string{}}
 	public := docs.Inventory.Public
 	for _, name := range certs.Authorities {

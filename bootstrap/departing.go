@@ -117,18 +117,7 @@ func (e *Engine) departingHost(rec *inventory.Host) *topology.Host {
 	if i := slices.IndexFunc(e.declared.Surge, func(h *topology.Host) bool { return h.Name == rec.Name }); i >= 0 {
 		return e.declared.Surge[i]
 	}
-	h := &topology.Host{Name: rec.Name, Address: rec.Address, HostKey: rec.HostKey}
-	for _, r := range rec.Roles {
-		h.Roles = append(h.Roles, topology.Role(r))
-	}
-	site := &topology.Site{Name: rec.Site, Region: &topology.Region{Name: rec.Region}}
-	for _, s := range e.Topology.AllSites() {
-		if s.Name == rec.Site {
-			site = s
-		}
-	}
-	h.Rack = &topology.Rack{Room: &topology.Room{Site: site}}
-	return h
+	return rec.Rejoin(e.Topology.AllSites())
 }
 
 // departed lists the hosts that leave, by an inventory.

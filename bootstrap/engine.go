@@ -70,10 +70,12 @@ type Engine struct {
 	Options
 	// declared is the cluster as the topology has it; cluster is the one that there is to be now, which has surge hosts while the release changes (desired.Members).
 	declared, cluster *topology.Cluster
-	release           *release.Release
-	pool              *sshhost.Pool
-	hosts             map[string]remote.Host
-	failed            map[string]error
+	// given is the topology that the engine was made with, where it works with what the cluster remembers instead; else nil.
+	given   *topology.Topology
+	release *release.Release
+	pool    *sshhost.Pool
+	hosts   map[string]remote.Host
+	failed  map[string]error
 	// departing are hosts that the inventory has and the cluster is not to have.
 	departing []*topology.Host
 	// formers are machines that hosts were, at other addresses, whose names other machines have in the topology.

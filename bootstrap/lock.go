@@ -282,7 +282,7 @@ func (l *lock) fence(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if met := e.meetDeparting(ctx, docs.Inventory); len(met) > 0 {
+		if met := slices.Concat(e.meetElastic(ctx, docs.Inventory), e.meetDeparting(ctx, docs.Inventory)); len(met) > 0 {
 			for _, h := range met {
 				if h.Has(topology.RoleControlPlane) {
 					_ = l.take(ctx, h.Name, nil) // whether it is missed is told by the sum

@@ -23,8 +23,11 @@ func newReach(e *Engine) (*reach, error) {
 	if e.NetworkNamespace != "" {
 		return r, nil // a lab has nothing to do with the user's SSH configuration
 	}
+	files := []string{e.Topology.Fleet.SSH.ConfigFile} // of elastic workers
 	for _, h := range slices.Concat(e.declared.Hosts, e.declared.Surge) {
-		path := r.settings(h).ConfigFile
+		files = append(files, r.settings(h).ConfigFile)
+	}
+	for _, path := range files {
 		if _, ok := r.configs[path]; ok || path == "none" {
 			continue
 		}

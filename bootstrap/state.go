@@ -79,7 +79,7 @@ func (e *Engine) look(ctx context.Context, contents bool) (*sight, error) {
 	if err := e.documents(s); err != nil {
 		return nil, err
 	}
-	if err := e.lookAtSurge(ctx, s, req); err != nil {
+	if err := e.lookAtMembers(ctx, s, req); err != nil {
 		return nil, err
 	}
 	if err := e.lookAtDeparting(ctx, s, req); err != nil {

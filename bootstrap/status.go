@@ -108,6 +108,8 @@ type HostStatus struct {
 	Site    string   `json:"site"`
 	Address string   `json:"address"`
 	Roles   []string `json:"roles"`
+	// Elastic is true of a worker that was joined without the topology.
+	Elastic bool `json:"elastic,omitempty"`
 	// Error says why the host could not be read.
 	Error string `json:"error,omitempty"`
 	// Managed is false on a host that has no record yet.
@@ -205,7 +207,7 @@ func (e *Engine) glance(ctx context.Context, req hostapi.ObserveRequest, patienc
 		e.statusOfInventory(s, docs.Inventory, nodes)
 	}
 	for _, h := range e.cluster.Hosts {
-		hs := HostStatus{Name: h.Name, Region: h.Site().Region.Name, Site: h.Site().Name, Address: h.Address.String(), Roles: inventory.Roles(h.Roles)}
+		hs := HostStatus{Name: h.Name, Region: h.Site().Region.Name, Site: h.Site().Name, Address: h.Address.String(), Roles: inventory.Roles(h.Roles), Elastic: h.Elastic}
 		switch o := seen[h.Name]; {
 		case o != nil:
 			e.statusOfHost(&hs, o)

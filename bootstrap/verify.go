@@ -31,16 +31,18 @@ func (e *Engine) Verify(ctx context.Context, timeout time.Duration) (verify.Repo
 // memoryPatience bounds the question whether there is a cluster: a host that went silent must not keep the checks of the others waiting.
 const memoryPatience = 15 * time.Second
 
-// known is an error where all hosts answer and none knows of a cluster. Where some are away, the checks tell.
+// known is an error where all hosts answer and none knows of a cluster. Where some are away, the checks tell. It connects to the elastic workers that the cluster remembers.
 func (e *Engine) known(ctx context.Context) error {
-	if e.Unreachable() != nil {
-		return nil
-	}
+	someAway := e.Unreachable() != nil
 	short, cancel := context.WithTimeout(ctx, memoryPatience)
 	defer cancel()
 	inv, err := e.memory(short)
 	if err != nil {
 		return nil //nolint:nilerr // what is amiss with the hosts, the checks find
+	}
+	e.meetElastic(ctx, inv)
+	if someAway {
+		return nil
 	}
 	return e.exists(inv)
 }

@@ -29,6 +29,7 @@ func Allot(inv *inventory.Inventory, c *topology.Cluster, facts map[string]hosta
 			out.Kubernetes, out.From = c.Kubernetes, inv.Kubernetes
 		}
 	}
+	out.Settings = inventory.SettingsOf(c)
 	for _, h := range sortedHosts(c) {
 		if _, reached := facts[h.Name]; reached {
 			out.Hosts = record(out.Hosts, h, facts)
@@ -87,6 +88,7 @@ func record(hosts []inventory.Host, h *topology.Host, facts map[string]hostapi.F
 	}
 	r := &hosts[i]
 	r.Address, r.Region, r.Site = h.Address, h.Site().Region.Name, h.Site().Name
+	r.SSH = inventory.SSH{Address: h.SSHAddress, Port: h.Port, User: h.User}
 	r.Roles = nil
 	for _, role := range h.Roles {
 		r.Roles = append(r.Roles, string(role))

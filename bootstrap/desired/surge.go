@@ -16,10 +16,11 @@ func Surge(inv *inventory.Inventory, c *topology.Cluster) []*topology.Host {
 	return slices.DeleteFunc(slices.Clone(c.Surge), func(h *topology.Host) bool { return c.Upgrade.Paused && inv.Host(h.Name) == nil })
 }
 
-// Members is the cluster that there is to be now: the topology's, with those of its surge hosts that have come already or could. All else is worked out from it, so that a surge host
-// is one like others while it is there; afterwards the inventory has a host that the cluster is not to have, which leaves as any other does.
+// Members is the cluster that there is to be now: the topology's, with those of its surge hosts that have come already or could, and with the elastic workers. All else is worked out
+// from it, so that such a host is one like others while it is there; after an upgrade the inventory has a surge host that the cluster is not to have, which leaves as any other does.
 func Members(inv *inventory.Inventory, c *topology.Cluster, answers func(*topology.Host) bool) *topology.Cluster {
 	come := slices.DeleteFunc(Surge(inv, c), func(h *topology.Host) bool { return inv.Host(h.Name) == nil && !answers(h) })
+	come = append(come, Elastic(inv, c)...)
 	if len(come) == 0 {
 		return c
 	}

@@ -126,7 +126,7 @@ func (r *run) document(name string) (*hostapi.Document, error) {
 			if r.plan.Settles && len(r.failed) == 0 { // a worker that failed has not left the old release
 				inv.From = ""
 			}
-			inv.Hosts = slices.DeleteFunc(slices.Clone(inv.Hosts), func(h inventory.Host) bool { return slices.Contains(r.plan.Leaving, h.Name) })
+			inv.Hosts = slices.DeleteFunc(slices.Clone(inv.Hosts), func(h inventory.Host) bool { return slices.Contains(r.plan.Leaving, h.Name) && !r.hasFailed(h.Name) })
 		}
 		content, err := inv.Marshal()
 		if err != nil {

@@ -15,8 +15,8 @@ import (
 	"github.com/trivet-dev/trivet/bootstrap/topology"
 )
 
-// Settings are what the topology says beside its hosts, as it was applied last: with them a worker can be joined by who does not have the topology. Nothing in them depends on the
-// machine that applied it: no paths of files, no places in them, and no manifests.
+// Settings are what workers follow from in the topology beside its hosts, as it was applied last: with them one can be joined by who does not have the topology. Nothing in them depends
+// on the machine that applied it: no paths of files, no places in them, and no manifests.
 type Settings struct {
 	// Shape sums up what a cluster's settings consist of in the version that recorded them. Another version would miss some of them, or take their defaults.
 	Shape   string          `json:"shape"`
@@ -84,8 +84,11 @@ func settingsJSON(c *topology.Cluster) json.RawMessage {
 	plain := *c
 	plain.Name, plain.Kubernetes = "", "" // the inventory has them
 	plain.Hosts, plain.Surge, plain.Sites, plain.Manifests = nil, nil, nil, nil
-	plain.Upgrade.Paused = false // it is no setting of a node, and changes in the midst of an upgrade
-	plain.Components = slices.Clone(plain.Components)
+	// No worker follows from these, and some change while their consequences are still being worked off.
+	plain.Etcd, plain.Rotation, plain.AgeRecipients, plain.API.SANs, plain.Upgrade.Paused = topology.Etcd{}, topology.Rotation{}, nil, nil, false
+	plain.Components = slices.DeleteFunc(slices.Clone(plain.Components), func(x topology.Component) bool {
+		return x.Role != "" && x.Role != topology.RoleWorker || slices.Contains([]string{"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"}, x.Name)
+	})
 	for i := range plain.Components {
 		plain.Components[i].SettingsRange = nil
 	}
@@ -235,7 +238,7 @@ func shapeOf(t reflect.Type) string {
 			b.WriteString("{")
 			for i := range t.NumField() {
 				f := t.Field(i)
-				if !f.IsExported() || strings.HasSuffix(f.Name, "Range") || slices.Contains([]string{"Hosts", "Surge", "Sites", "Manifests"}, f.Name) {
+				if !f.IsExported() || strings.HasSuffix(f.Name, "Range") || slices.Contains([]string{"Hosts", "Surge", "Sites", "Manifests", "Etcd", "Rotation"}, f.Name) {
 					continue
 				}
 				b.WriteString(f.Name + " ")

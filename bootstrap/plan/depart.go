@@ -65,6 +65,9 @@ func (m *maker) skipped(host string) bool {
 
 // unwanted says why a host is taken out.
 func unwanted(h *topology.Host) string {
+	if h.Elastic {
+		return "leaves the cluster"
+	}
 	if h.Surge {
 		return "is there for the time of an upgrade only"
 	}

@@ -83,13 +83,18 @@ type maker struct {
 	plan      *Plan
 }
 
-// Make computes the plan.
-func Make(in Input) (*Plan, error) {
+func newMaker(in Input) *maker {
 	m := &maker{Input: in, fresh: in.Current == nil || !in.Current.Initialised, lost: map[string]bool{}, uncordons: map[string]bool{}, aside: map[string][]Action{}, out: map[string]bool{}, actions: map[string][]Action{}}
 	m.plan = &Plan{Format: Format, Cluster: in.Cluster.Name, Kubernetes: in.Cluster.Kubernetes, Inventory: in.Target, Facts: map[string]string{}}
 	if in.Current != nil {
 		m.plan.ClusterID, m.plan.Generation = in.Current.ClusterID, in.Current.Generation
 	}
+	return m
+}
+
+// Make computes the plan.
+func Make(in Input) (*Plan, error) {
+	m := newMaker(in)
 	if err := errors.Join(m.refuse(), m.refuseStorage()); err != nil {
 		return nil, err
 	}
@@ -410,16 +415,22 @@ func (m *maker) settle() {
 			nodes = append(nodes, h.Name)
 		}
 	}
-	gates := []Gate{{Kind: GateNodes, Hosts: nodes}}
-	if m.Cluster.Network.Plugin == release.PluginFlannel {
-		gates = append(gates, Gate{Kind: GateNetworks, Hosts: nodes})
-	}
+	gates := m.nodeGates(nodes)
 	dns := Gate{Kind: GateDNS}
 	if len(nodes) < len(m.Cluster.Nodes()) {
 		dns.Minimum = 1 // pods of a node that died stay with it until they are evicted
 	}
 	gates = append(gates, dns)
 	m.plan.Phases = append(m.plan.Phases, Phase{Name: "ready", Title: "Nodes Ready, DNS available", Gates: gates})
+}
+
+// nodeGates wait until nodes are Ready, and pods on them can talk.
+func (m *maker) nodeGates(nodes []string) []Gate {
+	gates := []Gate{{Kind: GateNodes, Hosts: nodes}}
+	if m.Cluster.Network.Plugin == release.PluginFlannel {
+		gates = append(gates, Gate{Kind: GateNetworks, Hosts: nodes})
+	}
+	return gates
 }
 
 func names(hosts []*topology.Host) []string {

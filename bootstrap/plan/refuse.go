@@ -33,6 +33,9 @@ func Refuse(c *topology.Cluster, cur *inventory.Inventory) error {
 			return fmt.Errorf("%s: %s of cluster %q is %s and cannot change while the cluster lives (the topology says %s)", topology.Place(c.Range), f.name, c.Name, f.was, f.is)
 		}
 	}
+	if err := refuseElastic(c, cur); err != nil {
+		return err
+	}
 	for _, old := range cur.Hosts {
 		if !cur.Initialised && !slices.ContainsFunc(c.Hosts, func(h *topology.Host) bool { return h.Name == old.Name }) {
 			return fmt.Errorf("host %s was begun as a part of cluster %q, whose first bring-up is not finished, and is no longer in the topology: put it back, a worker may be away; or give the hosts back with `trivet destroy` while it is there, then apply without it",
@@ -40,6 +43,29 @@ func Refuse(c *topology.Cluster, cur *inventory.Inventory) error {
 		}
 	}
 	return nil
+}
+
+// refuseElastic refuses a topology that has the name or the address of an elastic worker for a host of its own: one of the two would have to go first.
+func refuseElastic(c *topology.Cluster, cur *inventory.Inventory) error {
+	var errs []error
+	for _, w := range cur.ElasticHosts() {
+		for _, h := range slices.Concat(c.Hosts, c.Surge) {
+			same := ""
+			switch {
+			case h.Elastic:
+				continue
+			case h.Name == w.Name:
+				same = "is the name of"
+			case h.Address == w.Address:
+				same = fmt.Sprintf("has the address %s of", h.Address)
+			default:
+				continue
+			}
+			errs = append(errs, fmt.Errorf("%s: host %s of the topology %s the elastic worker %s, which was joined to cluster %q without it: take it out of the topology, or have the worker leave first (`trivet worker leave %s`, or remove its trivet_worker)",
+				h.Range, h.Name, same, w.Name, c.Name, w.Name))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // refuse stops what this version cannot do safely, with the remedy.

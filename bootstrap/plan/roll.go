@@ -255,6 +255,11 @@ func (m *maker) remember() {
 	reason := m.behind()
 	if !desired.EqualInventory(m.Current, m.Target) {
 		reason = "names, addresses, roles or pod ranges changed"
+		if like := *m.Target; m.Current != nil {
+			if like.Settings = m.Current.Settings; desired.EqualInventory(m.Current, &like) {
+				reason = "the settings that workers are joined by changed"
+			}
+		}
 	}
 	if text := m.turnText(); text != "" {
 		reason = text
