@@ -100,6 +100,7 @@ type Fleet struct {
 	// OnPoint, when set, sees every point that a run passes.
 	OnPoint func(host, point string)
 
+	spares    []*topology.Host
 	dir       string
 	api       *apiState
 	artifacts artifacts
@@ -137,13 +138,9 @@ func New(dir string, s Settings) (*Fleet, error) {
 
 // Change gives the fleet another topology; hosts that are new get a machine.
 func (f *Fleet) Change(s Settings) error {
-	source := s.HCL(f.Key.Recipient().String())
-	t, _, diags := topology.Parse(map[string][]byte{"fleet.hcl": []byte(source)}, s.withManifests(topology.Options{
-		Releases:      func(v string) error { _, err := release.Lookup(v); return err },
-		CheckSettings: release.CheckComponent, CheckManifests: kube.CheckManifests,
-	}))
-	if diags.HasErrors() {
-		return diagnosticsError(diags)
+	t, err := Parse(s, f.Key.Recipient().String())
+	if err != nil {
+		return err
 	}
 	c, err := t.Cluster("")
 	if err != nil {
@@ -162,8 +159,22 @@ func (f *Fleet) Change(s Settings) error {
 	return nil
 }
 
-// everyHost lists the cluster's hosts with those that are there for the time of an upgrade.
-func (f *Fleet) everyHost() []*topology.Host { return slices.Concat(f.Cluster.Hosts, f.Cluster.Surge) }
+// Parse reads the topology of settings.
+func Parse(s Settings, recipient string) (*topology.Topology, error) {
+	t, _, diags := topology.Parse(map[string][]byte{"fleet.hcl": []byte(s.HCL(recipient))}, s.withManifests(topology.Options{
+		Releases:      func(v string) error { _, err := release.Lookup(v); return err },
+		CheckSettings: release.CheckComponent, CheckManifests: kube.CheckManifests,
+	}))
+	if diags.HasErrors() {
+		return nil, diagnosticsError(diags)
+	}
+	return t, nil
+}
+
+// everyHost lists the cluster's hosts with those that are there for the time of an upgrade, and machines that no topology names.
+func (f *Fleet) everyHost() []*topology.Host {
+	return slices.Concat(f.Cluster.Hosts, f.Cluster.Surge, f.spares)
+}
 
 func diagnosticsError(diags hcl.Diagnostics) error {
 	var errs []error
@@ -251,4 +262,20 @@ func (f *Fleet) Trees(t testing.TB) map[string]map[string]string {
 // Observe looks at a host over no connection.
 func (f *Fleet) Observe(name string) (*hostapi.Observation, error) {
 	return f.Machines[name].Host().Observe(context.Background(), hostapi.ObserveRequest{})
+}
+
+// Spare adds a machine that no topology names, or gives one that was added another address.
+func (f *Fleet) Spare(name, address string) error {
+	a, err := netip.ParseAddr(address)
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(f.spares, func(h *topology.Host) bool { return h.Name == name })
+	if f.setAddress(name, a); i >= 0 {
+		f.spares[i].Address = a
+		return nil
+	}
+	h := &topology.Host{Name: name, Address: a}
+	f.spares = append(f.spares, h)
+	return f.machine(h)
 }
