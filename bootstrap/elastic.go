@@ -25,6 +25,8 @@ type Worker struct {
 	HostKey string // SSH public key, "" for what known hosts say
 	Site    string // "" where the cluster has one
 	SSH     inventory.SSH
+	// New refuses a name that the cluster has for another machine. Otherwise that one is replaced.
+	New bool
 	inventory.Elastic
 }
 

@@ -57,7 +57,7 @@ func (r *elastic) join(ctx context.Context, workers []Worker) error {
 	if err := r.as(withRecords(r.current, records)); err != nil {
 		return err
 	}
-	if err := r.meetWorkers(ctx, records); err != nil {
+	if err := r.meetWorkers(ctx, workers, records); err != nil {
 		return err
 	}
 	if err := r.preflight(ctx, records); err != nil {
@@ -141,7 +141,7 @@ func (r *elastic) clash(w *Worker, coming []inventory.Host) error {
 }
 
 // meetWorkers connects to the workers, and refuses machines that are something else already. Earlier runs are fenced off on those that have a record.
-func (r *elastic) meetWorkers(ctx context.Context, records []inventory.Host) error {
+func (r *elastic) meetWorkers(ctx context.Context, workers []Worker, records []inventory.Host) error {
 	hosts := r.hostsOf(records)
 	r.meet(ctx, hosts)
 	seen, silent := r.observe(ctx, r.connected(hosts), hostapi.ObserveRequest{Contents: true, Packages: r.packageNames(), Paths: []string{"/var/lib", "/opt"}})
@@ -153,7 +153,8 @@ func (r *elastic) meetWorkers(ctx context.Context, records []inventory.Host) err
 		o := seen[h.Name]
 		err := cmp.Or(silent[h.Name], r.Engine.failed[h.Name])
 		if o != nil {
-			err = r.fitting(h, o, seen)
+			fresh := slices.ContainsFunc(workers, func(w Worker) bool { return w.Name == h.Name && w.New })
+			err = cmp.Or(r.taken(h, o, fresh), r.fitting(h, o, seen))
 		}
 		if err != nil {
 			r.failed[h.Name] = err
@@ -171,6 +172,14 @@ func (r *elastic) hostsOf(records []inventory.Host) []*topology.Host {
 	return slices.DeleteFunc(slices.Clone(r.cluster.Hosts), func(h *topology.Host) bool {
 		return !slices.ContainsFunc(records, func(x inventory.Host) bool { return x.Name == h.Name })
 	})
+}
+
+// taken refuses a new worker whose name the cluster has for another machine.
+func (r *elastic) taken(h *topology.Host, o *hostapi.Observation, fresh bool) error {
+	if was := r.current.Host(h.Name); fresh && was != nil && was.MachineID != "" && was.MachineID != o.Facts.MachineID {
+		return fmt.Errorf("worker %s: cluster %q has a worker of this name already, another machine, at %s: import that one, have it leave first (`trivet worker leave %s`), or choose another name", h.Name, r.cluster.Name, was.Address, h.Name)
+	}
+	return nil
 }
 
 // fitting refuses a machine that belongs to another cluster, or that the cluster has under another name.
@@ -362,8 +371,11 @@ func (r *elastic) run(ctx context.Context, s *state, p *plan.Plan) error {
 }
 
 // Leave takes elastic workers out of the cluster: their pods go elsewhere, what was set up on them is removed, their Nodes are deleted, and the cluster forgets them. It contacts the
-// workers and the control planes. It needs no age identity. A worker that the cluster does not have is no error; errors are as those of Join.
+// workers and the control planes. It needs no age identity. A worker that the cluster does not have is no error, nor is a cluster that is no more; errors are as those of Join.
 func (e *Engine) Leave(ctx context.Context, names []string, o ElasticOptions) (map[string]error, error) {
+	if inv, err := e.memory(ctx); err == nil && inv == nil && e.Unreachable() == nil {
+		return nil, nil
+	}
 	r, err := e.elastic(ctx, "leave of "+desired.Few(slices.Sorted(slices.Values(names))), o)
 	if err != nil {
 		return nil, err

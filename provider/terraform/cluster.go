@@ -101,7 +101,8 @@ func (r *clusterResource) ModifyPlan(ctx context.Context, req resource.ModifyPla
 			refuseBlind(config, prior, &resp.Diagnostics)
 		}
 		planLock(ctx, config, true, &resp.Plan, &resp.Diagnostics)
-		return // nodes and connection stay unknown
+		planAccess(ctx, state, &resp.Plan, &resp.Diagnostics)
+		return // nodes and control planes stay unknown
 	}
 	refuseEtcd(f, prior, &resp.Diagnostics)
 	open := map[string]bool{}
@@ -235,6 +236,12 @@ func (r *clusterResource) Create(ctx context.Context, req resource.CreateRequest
 	if resp.Diagnostics.Append(diags...); diags.HasError() {
 		return
 	}
+	end, err := turn(ctx, f.cluster.Name)
+	if err != nil {
+		fail("Cluster not created", err)
+		return
+	}
+	defer end()
 	e, err := r.client.connect(ctx, f, lock)
 	if err != nil {
 		fail("Cluster not created", err)
@@ -308,7 +315,7 @@ func converge(ctx context.Context, e *session, unreachable string) (left []strin
 		return e.Apply(ctx, p)
 	}, func(*bootstrap.StaleError) {})
 	var partial *bootstrap.PartialError
-	if errors.As(err, &partial) && unreachable == unreachableForget && len(partial.Blocked) == 0 && partial.Paused == nil {
+	if errors.As(err, &partial) && (unreachable == unreachableForget || onlyElastic(e, partial.Skipped)) && len(partial.Blocked) == 0 && partial.Paused == nil {
 		for _, s := range partial.Skipped {
 			left = append(left, s.Host)
 		}
@@ -349,7 +356,9 @@ const privateKey = "record"
 func recordOf(inv *inventory.Inventory) string {
 	var hosts []any
 	for _, h := range inv.Hosts {
-		hosts = append(hosts, h.Name, h.Address, h.MachineID, h.Roles)
+		if h.Elastic == nil { // workers come and go
+			hosts = append(hosts, h.Name, h.Address, h.MachineID, h.Roles)
+		}
 	}
 	b, err := json.Marshal([]any{inv.ClusterID, inv.Kubernetes, inv.From, inv.Destroying, hosts})
 	if err != nil {
@@ -517,6 +526,12 @@ func (r *clusterResource) Update(ctx context.Context, req resource.UpdateRequest
 		resp.Diagnostics.AddAttributeError(path.Root("lock"), "Cluster not changed", err.Error())
 		return
 	}
+	end, err := turn(ctx, f.cluster.Name)
+	if err != nil {
+		resp.Diagnostics.AddError("Cluster not changed", err.Error())
+		return
+	}
+	defer end()
 	e, err := r.client.connect(ctx, f, lock)
 	if err != nil {
 		resp.Diagnostics.AddError("Cluster not changed", err.Error())
@@ -535,6 +550,7 @@ func (r *clusterResource) Update(ctx context.Context, req resource.UpdateRequest
 	}
 	prior := nodesOf(state["nodes"])
 	left, err := converge(ctx, e, r.policyUnreachable(planned))
+	warnElastic(e, left, &resp.Diagnostics)
 	if err != nil {
 		if !locked("Cluster not changed", err, lock.given, &resp.Diagnostics) {
 			resp.Diagnostics.AddError("Cluster not changed as planned", err.Error()+"\n\nWhat was done is recorded on the hosts and in the state: run `terraform apply` again to go on.")
@@ -588,12 +604,23 @@ func (r *clusterResource) Delete(ctx context.Context, req resource.DeleteRequest
 		return
 	}
 	forget := r.policyUnreachable(state) == unreachableForget
+	end, err := turn(ctx, f.cluster.Name)
+	if err != nil {
+		resp.Diagnostics.AddError("Cluster not destroyed", err.Error())
+		return
+	}
+	defer end()
 	e, err := r.client.connect(ctx, f, noPins(), func(o *bootstrap.Options) { o.ForgetUnreachable = forget })
 	if err != nil {
 		resp.Diagnostics.AddError("Cluster not destroyed", err.Error())
 		return
 	}
 	defer e.Close()
+	if inv, err := e.Inventory(ctx); err == nil { // where it cannot be read, the destroy says why
+		if refuseWorkers(inv, &resp.Diagnostics); resp.Diagnostics.HasError() {
+			return
+		}
+	}
 	if err := e.Unreachable(); err != nil && forget {
 		resp.Diagnostics.AddWarning("Hosts are left as they are", "These hosts do not answer. What is on them stays, and they must not come back as they are: install them anew.\n"+err.Error())
 	}

@@ -87,6 +87,9 @@ func (r *clusterResource) imported(ctx context.Context, inv *inventory.Inventory
 	set(path.Root("on_destroy"), onDestroyReset)
 	set(path.Root("unreachable"), unreachableFail)
 	for _, h := range inv.Hosts {
+		if h.Elastic != nil {
+			continue
+		}
 		set(path.Root("sites").AtMapKey(h.Site).AtName("region"), h.Region)
 		at := path.Root("hosts").AtMapKey(h.Name)
 		set(at.AtName("site"), h.Site)

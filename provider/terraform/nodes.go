@@ -157,8 +157,8 @@ func seenNodes(f *fleet, s *bootstrap.Status, inv *inventory.Inventory, prior ma
 	for i := range s.Hosts {
 		h := &s.Hosts[i]
 		rec := inv.Host(h.Name)
-		if rec == nil {
-			continue // it is not in the cluster: the next apply adds it
+		if rec == nil || h.Elastic {
+			continue // it is not in the cluster, and the next apply adds it; or it is not this resource's
 		}
 		if h.Error != "" {
 			if was, ok := prior[h.Name]; ok {

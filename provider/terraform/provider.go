@@ -109,6 +109,7 @@ type client struct {
 	artifacts    string
 	onDestroy    string
 	unreachable  string
+	workers      workerRuns
 	// unknown names what of the provider's configuration is not known yet. Then no host can be asked.
 	unknown string
 }
@@ -202,7 +203,7 @@ func (c *client) identities() ([]age.Identity, error) {
 
 // Resources implements provider.Provider.
 func (p *Provider) Resources(context.Context) []func() resource.Resource {
-	return []func() resource.Resource{func() resource.Resource { return new(clusterResource) }}
+	return []func() resource.Resource{func() resource.Resource { return new(clusterResource) }, func() resource.Resource { return new(workerResource) }}
 }
 
 // DataSources implements provider.Provider.

@@ -1,0 +1,112 @@
+package terraform
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// gather is how long a run waits for others to come along: Terraform begins up to ten resources at the same moment.
+const gather = 100 * time.Millisecond
+
+// queue puts together what is asked of a cluster at the same time. One run at a time does all that was asked until it began; what is asked meanwhile waits, and is done by the next.
+type queue[T, R any] struct {
+	mu      sync.Mutex
+	waiting map[string][]*asked[T, R]
+	busy    map[string]bool
+}
+
+// asked is one thing that is asked.
+type asked[T, R any] struct {
+	ctx    context.Context
+	what   T
+	answer chan R
+}
+
+// ask has a run do something, with whatever else is asked under the same key. The run is given answers in the order of what it was asked; its context ends once those of all who asked
+// have. Who asked is answered when the run has ended, also after the own context has: what became of it is known then.
+func (q *queue[T, R]) ask(ctx context.Context, key string, what T, run func(ctx context.Context, all []T) []R) R {
+	a := &asked[T, R]{ctx, what, make(chan R, 1)}
+	q.mu.Lock()
+	if q.waiting == nil {
+		q.waiting, q.busy = map[string][]*asked[T, R]{}, map[string]bool{}
+	}
+	q.waiting[key] = append(q.waiting[key], a)
+	if !q.busy[key] {
+		q.busy[key] = true
+		go q.work(key, run)
+	}
+	q.mu.Unlock()
+	return <-a.answer
+}
+
+// work runs until nothing waits.
+func (q *queue[T, R]) work(key string, run func(context.Context, []T) []R) {
+	for {
+		time.Sleep(gather)
+		q.mu.Lock()
+		all := q.waiting[key]
+		delete(q.waiting, key)
+		if len(all) == 0 {
+			delete(q.busy, key)
+			q.mu.Unlock()
+			return
+		}
+		q.mu.Unlock()
+		ctx, cancel := together(all)
+		what := make([]T, len(all))
+		for i, a := range all {
+			what[i] = a.what
+		}
+		answers := run(ctx, what)
+		cancel()
+		for i, a := range all {
+			a.answer <- answers[i]
+		}
+	}
+}
+
+// together is a context that ends once those of all who asked have.
+func together[T, R any](all []*asked[T, R]) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(context.WithoutCancel(all[0].ctx))
+	var mu sync.Mutex
+	left := len(all)
+	var stops []func() bool
+	for _, a := range all {
+		stops = append(stops, context.AfterFunc(a.ctx, func() {
+			mu.Lock()
+			defer mu.Unlock()
+			if left--; left == 0 {
+				cancel(context.Cause(a.ctx))
+			}
+		}))
+	}
+	return ctx, func() {
+		for _, stop := range stops {
+			stop()
+		}
+		cancel(nil)
+	}
+}
+
+// turns are those of clusters, by name: of the runs of one process that change a cluster each has its turn, rather than be refused for another one's run lock.
+var turns = struct {
+	sync.Mutex
+	of map[string]chan struct{}
+}{of: map[string]chan struct{}{}}
+
+// turn waits for a cluster's turn. The function that it gives ends it; where ctx ends first there is nothing to end.
+func turn(ctx context.Context, cluster string) (end func(), err error) {
+	turns.Lock()
+	if turns.of[cluster] == nil {
+		turns.of[cluster] = make(chan struct{}, 1)
+	}
+	slot := turns.of[cluster]
+	turns.Unlock()
+	select {
+	case slot <- struct{}{}:
+		return func() { <-slot }, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
