@@ -31,11 +31,16 @@ type textWriter struct {
 	shown map[string]string
 	host  string
 	surge []string // hosts that are there for the time of the upgrade
+	// elastic are hosts that the topology does not name.
+	elastic []string
 }
 
 // WriteText writes the plan for a reader: by site and host, then the cluster's API, then the sums.
 func (p *Plan) WriteText(out io.Writer, o TextOptions) error {
 	w := &textWriter{TextOptions: o, shown: map[string]string{}, surge: p.Surge}
+	for _, h := range p.Inventory.ElasticHosts() {
+		w.elastic = append(w.elastic, h.Name)
+	}
 	switch {
 	case !p.Empty():
 		p.writeHosts(w)

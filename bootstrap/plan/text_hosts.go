@@ -82,8 +82,11 @@ func (w *textWriter) heading(group []place) {
 	fmt.Fprintln(w, line)
 }
 
-// role says of a host that it is there for a while only.
+// role says of a host that it is there for a while only, or by another way than the topology.
 func (w *textWriter) role(host string) string {
+	if slices.Contains(w.elastic, host) {
+		return " (elastic)"
+	}
 	if slices.Contains(w.surge, host) {
 		return " (for the time of the upgrade)"
 	}

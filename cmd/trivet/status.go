@@ -196,7 +196,11 @@ func (r *statusReport) hosts(w io.Writer) {
 			}
 		}
 		region, site = h.Region, h.Site
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t", shownRegion, shownSite, h.Name, h.Address, strings.Join(h.Roles, ","))
+		roles := strings.Join(h.Roles, ",")
+		if h.Elastic {
+			roles += " (elastic)"
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t", shownRegion, shownSite, h.Name, h.Address, roles)
 		switch {
 		case h.Error != "":
 			fmt.Fprintln(w, "no answer\t-\t-\t-")

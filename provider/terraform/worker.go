@@ -50,7 +50,7 @@ func (r *workerResource) ValidateConfig(_ context.Context, req resource.Validate
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	_, diags := r.client.host(o)
+	_, diags := r.client.worker(o)
 	resp.Diagnostics.Append(diags...)
 	checkLock(o, &resp.Diagnostics)
 	for name, words := range map[string][]string{"on_destroy": onDestroyWords, "unreachable": unreachableWords} {
@@ -69,7 +69,7 @@ func (r *workerResource) ModifyPlan(ctx context.Context, req resource.ModifyPlan
 		return
 	}
 	// The values are better known than when the configuration was validated.
-	_, diags := r.client.host(config)
+	_, diags := r.client.worker(config)
 	if checkLock(config, &diags); diags.HasError() {
 		resp.Diagnostics.Append(diags...)
 		return
@@ -167,11 +167,11 @@ func (r *workerResource) joining(ctx context.Context, from attributeReader, kept
 	if !ok {
 		return ask, false
 	}
-	h, found := r.client.host(o)
-	if diags.Append(found...); h == nil || diags.HasError() {
+	w, found := r.client.worker(o)
+	if diags.Append(found...); w == nil || diags.HasError() {
 		return ask, false
 	}
-	ask.worker = worker(h)
+	ask.worker = *w
 	lock, err := pinsOf(input.Object{}, o)
 	if err != nil {
 		diags.AddAttributeError(path.Root("lock"), "Wrong lock", err.Error()+".")

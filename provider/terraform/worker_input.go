@@ -3,18 +3,13 @@ package terraform
 import (
 	"cmp"
 	"context"
-	"slices"
-	"strings"
 
-	"filippo.io/age"
-	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/trivet-dev/trivet/bootstrap"
 	"github.com/trivet-dev/trivet/bootstrap/inventory"
-	"github.com/trivet-dev/trivet/bootstrap/release"
 	"github.com/trivet-dev/trivet/bootstrap/topology"
 	"github.com/trivet-dev/trivet/provider/input"
 )
@@ -22,78 +17,20 @@ import (
 // ownWorkerAttributes are those of a worker that have no meaning for a host of a topology.
 var ownWorkerAttributes = []string{"cluster", "name", "lock", "on_destroy", "unreachable", "id", "pod_cidr", "machine_id", "drift"}
 
-// somewhere stands for what a topology needs beside the worker: it is checked by itself, since nobody knows the cluster before it is reached. The ranges are those for benchmarks (RFC
-// 2544), which no worker has an address in.
-const (
-	somewhere      = "somewhere"
-	pods, services = "198.18.0.0/16", "198.19.0.0/16"
-	other          = "the-control-plane"
-	otherAddress   = "192.0.2.1"
-)
-
-// host reads a worker as a host of a topology, with the checks and the words of the language. It is nil where too much is unknown, or wrong.
-func (c *client) host(attributes input.Object) (*topology.Host, diag.Diagnostics) {
-	name, known := attributes["name"].(string)
-	if !known {
-		return nil, nil
-	}
-	site, _ := attributes["site"].(string)
-	if site == "" {
-		site = somewhere
-	}
-	worker := without(attributes, ownWorkerAttributes...)
-	worker["site"], worker["roles"] = site, []any{string(topology.RoleWorker)}
-	key, err := age.GenerateX25519Identity()
-	if err != nil {
-		panic("provider: " + err.Error()) // the system's random source is broken
-	}
-	supported := release.Supported()
-	text, ok := input.Write(input.Object{
-		"name": somewhere, "kubernetes": supported[len(supported)-1], "age_recipients": []any{key.Recipient().String()}, "pod_cidr": pods, "service_cidr": services,
-		"sites": input.Object{site: input.Object{"region": somewhere}},
-		"hosts": input.Object{name: worker, other: input.Object{"site": site, "room": somewhere, "rack": somewhere, "address": otherAddress, "roles": []any{"control-plane", "etcd"}}},
-	})
-	if !ok {
-		return nil, nil
-	}
-	top, found := text.Parse(c.options())
+// worker reads a worker with the checks and the words of the language. It is nil where too much is unknown, or wrong.
+func (c *client) worker(attributes input.Object) (*bootstrap.Worker, diag.Diagnostics) {
+	own := without(attributes, ownWorkerAttributes...)
+	own["name"] = attributes["name"]
+	w, problems := input.Worker(own, c.options())
 	var diags diag.Diagnostics
-	for _, d := range found {
-		if d.Subject == nil {
-			continue
+	for _, p := range problems {
+		detail := p.Detail
+		if len(p.Path) > 1 {
+			detail = p.Path.String() + ": " + detail // Terraform shows no place inside of an attribute
 		}
-		p := text.Path(*d.Subject)
-		if len(p) < 2 || p[0].Name != "hosts" || p[1].Name != name {
-			continue // of what was made up
-		}
-		if p = p[2:]; len(p) == 0 {
-			p = input.Path{}.Attribute("name")
-		}
-		detail := strings.ReplaceAll(text.Reword(d.Detail), "hosts["+`"`+name+`"`+"].", "")
-		if len(p) > 1 {
-			detail = p.String() + ": " + detail
-		}
-		if d.Severity == hcl.DiagError {
-			diags.AddAttributeError(attributePath(p), d.Summary, detail)
-		}
+		diags.AddAttributeError(attributePath(p.Path), p.Summary, detail)
 	}
-	if top == nil || diags.HasError() {
-		return nil, diags
-	}
-	i := slices.IndexFunc(top.AllHosts(), func(h *topology.Host) bool { return h.Name == name })
-	return top.AllHosts()[i], diags
-}
-
-// worker is a host as the engine has it.
-func worker(h *topology.Host) bootstrap.Worker {
-	w := bootstrap.Worker{
-		Name: h.Name, Address: h.Address, HostKey: h.HostKey, Site: h.Site().Name, SSH: inventory.SSH{Address: h.SSHAddress, Port: h.Port, User: h.User},
-		Elastic: inventory.Elastic{Room: h.Rack.Room.Name, Rack: h.Rack.Name, Interface: h.Interface, ProductLine: h.ProductLine, Labels: h.Labels, Annotations: h.Annotations, Taints: h.Taints},
-	}
-	if w.Site == somewhere {
-		w.Site = ""
-	}
-	return w
+	return w, diags
 }
 
 // workerCluster is the cluster attribute.
