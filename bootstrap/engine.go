@@ -58,6 +58,8 @@ type Options struct {
 	SkipPreflight []string
 	// ForgetUnreachable has a destroy go on without hosts that do not answer; what is on them stays there. Its run lock is then content with the control planes that answer.
 	ForgetUnreachable bool
+	// Remembered says that the topology was made of the cluster's own inventory. What the API should hold is not known then, and a status does not compare it.
+	Remembered bool
 	// Renew has plans issue certificates anew that are not due; nil for none.
 	Renew  *plan.Renewal
 	Events event.Sink
@@ -71,11 +73,12 @@ type Engine struct {
 	// declared is the cluster as the topology has it; cluster is the one that there is to be now, which has surge hosts while the release changes (desired.Members).
 	declared, cluster *topology.Cluster
 	// given is the topology that the engine was made with, where it works with what the cluster remembers instead; else nil.
-	given   *topology.Topology
-	release *release.Release
-	pool    *sshhost.Pool
-	hosts   map[string]remote.Host
-	failed  map[string]error
+	given    *topology.Topology
+	release  *release.Release
+	pool     *sshhost.Pool
+	hosts    map[string]remote.Host
+	failed   map[string]error
+	hostKeys sync.Map // by host, as its sshd showed them
 	// departing are hosts that the inventory has and the cluster is not to have.
 	departing []*topology.Host
 	// formers are machines that hosts were, at other addresses, whose names other machines have in the topology.
@@ -105,7 +108,7 @@ func Connect(ctx context.Context, o Options) (*Engine, error) {
 	o.defaults()
 	e := &Engine{Options: o, declared: c, cluster: c, release: rel, hosts: map[string]remote.Host{}, failed: map[string]error{}, patience: lookTimeout}
 	if o.Connect == nil {
-		e.pool = sshhost.NewPool(sshhost.Options{Learned: e.learned, Keys: e.PrivateKeys})
+		e.pool = sshhost.NewPool(sshhost.Options{Learned: e.learned, Keys: e.PrivateKeys, HostKey: func(name, key string) { e.hostKeys.Store(name, key) }})
 		reach, err := newReach(e)
 		if err != nil {
 			return nil, err
@@ -143,6 +146,13 @@ func (e *Engine) parallel() int { return max(e.Topology.Fleet.SSH.Parallel, 1) }
 
 // Cluster returns the cluster that the engine works on.
 func (e *Engine) Cluster() *topology.Cluster { return e.cluster }
+
+// HostKey returns the public key that a host's sshd showed when it was connected to, as authorized_keys has it; "" where it is not connected, or not over SSH.
+func (e *Engine) HostKey(host string) string {
+	key, _ := e.hostKeys.Load(host)
+	s, _ := key.(string)
+	return s
+}
 
 // Hosts returns the connected hosts by name.
 func (e *Engine) Hosts() map[string]remote.Host { return e.hosts }

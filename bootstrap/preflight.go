@@ -16,7 +16,7 @@ import (
 
 // Preflight looks at all hosts of the cluster, surge hosts too, and at the ways between them, for what is in the way of it. It changes nothing. Hosts that do not answer are findings.
 func (e *Engine) Preflight(ctx context.Context) (preflight.Report, error) {
-	e.meetSurge(ctx, e.declared.Surge)
+	e.meet(ctx, e.declared.Surge)
 	c := *e.declared
 	c.Hosts = slices.SortedFunc(slices.Values(slices.Concat(c.Hosts, c.Surge)), func(a, b *topology.Host) int { return strings.Compare(a.Name, b.Name) })
 	seen, failed := e.observe(ctx, e.hosts, hostapi.ObserveRequest{})

@@ -41,7 +41,7 @@ func (e *Engine) statusOfCluster(ctx context.Context, s *Status, inv *inventory.
 	}
 	ask(func() (err error) { s.Etcd, err = statusOfMembers(ctx, api); return err }, &s.EtcdError)
 	ask(func() (err error) { nodes, err = api.Nodes(ctx); return err }, &s.APIError)
-	if !s.Destroying {
+	if !s.Destroying && !e.Remembered {
 		ask(func() (err error) { s.Objects, err = e.statusOfObjects(ctx, api, inv, seen); return err }, &s.ObjectsError)
 		wg.Go(func() { s.Snapshots = e.statusOfSnapshots(ctx, inv, seen) })
 	}

@@ -133,7 +133,7 @@ func (r *statusReport) write() error {
 		fmt.Fprintln(r.out)
 	}
 	for _, t := range troubles {
-		fmt.Fprintf(r.out, "%s %s\n", r.sign(t), strings.ReplaceAll(t.text, "\n", "\n  "))
+		fmt.Fprintf(r.out, "%s %s\n", r.sign(t), strings.ReplaceAll(t.Text, "\n", "\n  "))
 	}
 	if r.Healthy() {
 		_, err := fmt.Fprintf(r.out, "\n%s All is well: %s.\n", r.tint(green, "✓"), r.sums())
@@ -142,8 +142,17 @@ func (r *statusReport) write() error {
 	return nil
 }
 
-func (r *statusReport) sign(t trouble) string {
-	if t.mild {
+// troubles says once of hosts what is the same of several.
+func (r *statusReport) troubles() []bootstrap.Trouble {
+	var out []bootstrap.Trouble
+	for _, text := range sameReason(r.Silent()) {
+		out = append(out, bootstrap.Trouble{Text: text})
+	}
+	return append(out, r.Troubles(r.now, r.renew)...)
+}
+
+func (r *statusReport) sign(t bootstrap.Trouble) string {
+	if t.Mild {
 		return r.tint(yellow, "!")
 	}
 	return r.tint(red, "✗")
@@ -217,25 +226,13 @@ func (r *statusReport) hosts(w io.Writer) {
 		}
 		expiry, drift := "-", "none"
 		if h.NextExpiry != nil {
-			expiry = r.left(h.NextExpiry.NotAfter)
+			expiry = bootstrap.TimeLeft(h.NextExpiry.NotAfter, r.now)
 		}
 		if len(h.Drift) > 0 {
 			drift = count(len(h.Drift), "item")
 		}
 		node, _, _ := strings.Cut(h.Node, ":") // the whole reason stands below
 		fmt.Fprintf(w, "%d/%d\t%s\t%s\t%s\n", running, len(h.Units), dash(node), expiry, drift)
-	}
-}
-
-// left says how long a certificate is good for.
-func (r *statusReport) left(end time.Time) string {
-	switch d := end.Sub(r.now); {
-	case d <= 0:
-		return "expired " + end.Format(time.DateOnly)
-	case d < 48*time.Hour:
-		return fmt.Sprintf("%.0f h left", d.Hours())
-	default:
-		return fmt.Sprintf("%d d left", int(d.Hours()/24))
 	}
 }
 
@@ -290,7 +287,7 @@ func (r *statusReport) states() []string {
 		out = append(out, fmt.Sprintf("A run is under way: %s by %s since %s", h.Purpose, h.Actor, h.Since.Local().Format(time.DateTime)))
 	}
 	for _, t := range r.troubles() {
-		out = append(out, r.sign(t)+" "+strings.ReplaceAll(t.text, "\n", " "))
+		out = append(out, r.sign(t)+" "+strings.ReplaceAll(t.Text, "\n", " "))
 	}
 	if r.Healthy() {
 		out = append(out, r.tint(green, "✓")+" All is well: "+r.sums()+".")

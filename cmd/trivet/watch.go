@@ -52,7 +52,7 @@ func (s *session) writeFailedLook(at time.Time, err error) error {
 
 // failedLook is the line about a look that gave no status.
 func (s *session) failedLook(err error) string {
-	return (&statusReport{colored: s.color}).sign(trouble{}) + " this look failed: " + strings.ReplaceAll(err.Error(), "\n", " ")
+	return (&statusReport{colored: s.color}).sign(bootstrap.Trouble{}) + " this look failed: " + strings.ReplaceAll(err.Error(), "\n", " ")
 }
 
 // redrawn shows each status in place of the one before.

@@ -201,17 +201,7 @@ func policy(overriding string, o input.Object, name, otherwise string) string {
 }
 
 // ready fails where the provider is not configured well enough to contact hosts.
-func (r *clusterResource) ready(diags *diag.Diagnostics) bool {
-	if r.client == nil || r.client.unknown != "" {
-		what := "It"
-		if r.client != nil {
-			what = r.client.unknown
-		}
-		diags.AddError("Provider not configured", what+" of the provider block is not known yet, so that no host can be contacted. Apply what it depends on first, with -target.")
-		return false
-	}
-	return true
-}
+func (r *clusterResource) ready(diags *diag.Diagnostics) bool { return r.client.known(diags) }
 
 // Create implements resource.Resource. A create that fails leaves nothing in the state, so that the next apply creates again; what was done is recorded on the hosts, and it goes on from
 // there.

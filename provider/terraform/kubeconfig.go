@@ -72,13 +72,19 @@ type bastionModel struct {
 	HostKey types.String `tfsdk:"ssh_host_key"`
 }
 
+// hop is the bastion as the engine has it; nil where there is none.
+func (b *bastionModel) hop(ssh topology.SSH) *topology.Bastion {
+	if b == nil {
+		return nil
+	}
+	return &topology.Bastion{Name: "bastion", Address: b.Address, Port: int(b.Port.ValueInt64()), User: b.User.ValueString(), HostKey: b.HostKey.ValueString(), PrivateKey: ssh.PrivateKey}
+}
+
 func (m *connectionModel) endpoints(ssh topology.SSH) []endpoint {
 	var out []endpoint
 	for _, e := range m.Endpoints {
 		x := endpoint{Host: e.Host, Address: e.Address, Port: int(e.Port.ValueInt64()), User: e.User.ValueString(), HostKey: e.HostKey.ValueString()}
-		if b := e.Bastion; b != nil {
-			x.Bastion = &topology.Bastion{Name: "bastion", Address: b.Address, Port: int(b.Port.ValueInt64()), User: b.User.ValueString(), HostKey: b.HostKey.ValueString(), PrivateKey: ssh.PrivateKey}
-		}
+		x.Bastion = e.Bastion.hop(ssh)
 		out = append(out, x)
 	}
 	return out

@@ -166,21 +166,28 @@ func seenNodes(f *fleet, s *bootstrap.Status, inv *inventory.Inventory, prior ma
 			}
 			continue
 		}
-		n := node{Address: rec.Address.String(), Kubernetes: inv.Kubernetes, Roles: slices.Clone(rec.Roles), MachineID: rec.MachineID, HostKey: rec.HostKey, Drift: drift[h.Name]}
+		n := node{Address: rec.Address.String(), Kubernetes: inv.Kubernetes, Roles: slices.Clone(rec.Roles), MachineID: rec.MachineID, HostKey: rec.HostKey}
 		if inv.From != "" {
 			n.Kubernetes = "" // some hosts have changed: which ones, the next apply finds out
 		}
-		for _, d := range h.Drift {
-			n.Drift = append(n.Drift, d.ID.String()+": "+d.What)
-		}
-		if !h.Managed {
-			n.Drift = append(n.Drift, "not set up")
-		}
+		n.Drift = append(driftOf(h), drift[h.Name]...)
 		sort.Strings(n.Drift)
 		if th := described[h.Name]; th != nil {
 			n.Configuration, n.HostKey = configuration(f.cluster, th), cmp.Or(n.HostKey, th.HostKey)
 		}
 		out[h.Name] = n
+	}
+	return out
+}
+
+// driftOf tells what is not on a host as it was put there.
+func driftOf(h *bootstrap.HostStatus) []string {
+	out := []string{}
+	for _, d := range h.Drift {
+		out = append(out, d.ID.String()+": "+d.What)
+	}
+	if !h.Managed && h.Error == "" {
+		out = append(out, "not set up")
 	}
 	return out
 }

@@ -189,6 +189,19 @@ func oneOf(diags *diag.Diagnostics, name, value string, words []string) string {
 	return value
 }
 
+// known fails where the provider is not configured well enough to contact hosts.
+func (c *client) known(diags *diag.Diagnostics) bool {
+	if c != nil && c.unknown == "" {
+		return true
+	}
+	what := "It"
+	if c != nil {
+		what = c.unknown
+	}
+	diags.AddError("Provider not configured", what+" of the provider block is not known yet, so that no host can be contacted. Apply what it depends on first, with -target.")
+	return false
+}
+
 // identities opens the age identity.
 func (c *client) identities() ([]age.Identity, error) {
 	if c.ageIdentity == "" {
@@ -208,7 +221,11 @@ func (p *Provider) Resources(context.Context) []func() resource.Resource {
 
 // DataSources implements provider.Provider.
 func (p *Provider) DataSources(context.Context) []func() datasource.DataSource {
-	return []func() datasource.DataSource{func() datasource.DataSource { return new(topologyData) }}
+	return []func() datasource.DataSource{
+		func() datasource.DataSource { return new(topologyData) },
+		func() datasource.DataSource { return new(statusData) },
+		func() datasource.DataSource { return new(factsData) },
+	}
 }
 
 // EphemeralResources implements provider.ProviderWithEphemeralResources.

@@ -109,7 +109,7 @@ func (p *Pool) handshake(ctx context.Context, cfg *Config, via *conn, e *endpoin
 		return nil, dialError(limited, via, e, err)
 	}
 	stop := context.AfterFunc(limited, func() { _ = raw.Close() })
-	client, err := logIn(raw, e, keys, hostKey)
+	client, shown, err := logIn(raw, e, keys, hostKey)
 	if !stop() && err == nil {
 		_ = client.Close()
 		err = context.Cause(limited)
@@ -117,6 +117,9 @@ func (p *Pool) handshake(ctx context.Context, cfg *Config, via *conn, e *endpoin
 	if err != nil {
 		_ = raw.Close()
 		return nil, handshakeError(limited, e, err)
+	}
+	if p.options.HostKey != nil {
+		p.options.HostKey(e.Name, strings.TrimSpace(string(ssh.MarshalAuthorizedKey(shown))))
 	}
 	c := &conn{e: e, via: via, client: client, done: make(chan struct{})}
 	go func() {
@@ -127,7 +130,7 @@ func (p *Pool) handshake(ctx context.Context, cfg *Config, via *conn, e *endpoin
 	return c, nil
 }
 
-func logIn(raw net.Conn, e *endpoint, keys *offer, hostKey *check) (*ssh.Client, error) {
+func logIn(raw net.Conn, e *endpoint, keys *offer, hostKey *check) (client *ssh.Client, shown ssh.PublicKey, err error) {
 	l := &login{e: e, offer: keys}
 	// A typed error of a callback does not survive the handshake's wrapping in every case: keep it.
 	var refused error
@@ -145,6 +148,7 @@ func logIn(raw net.Conn, e *endpoint, keys *offer, hostKey *check) (*ssh.Client,
 			return m, err
 		},
 		HostKeyCallback: func(address string, remote net.Addr, key ssh.PublicKey) error {
+			shown = key
 			err := hostKey.callback(address, remote, key)
 			refused = err
 			return err
@@ -155,17 +159,17 @@ func logIn(raw net.Conn, e *endpoint, keys *offer, hostKey *check) (*ssh.Client,
 	c, channels, requests, err := ssh.NewClientConn(raw, e.address(), conf)
 	if err != nil {
 		if refused != nil {
-			return nil, refused
+			return nil, nil, refused
 		}
 		switch {
 		case l.tried > 0 && strings.Contains(err.Error(), "unable to authenticate"):
-			return nil, l.refused("the server refused " + l.offered())
+			return nil, nil, l.refused("the server refused " + l.offered())
 		case l.tried > 0 && strings.Contains(err.Error(), "ssh: disconnect"):
-			return nil, l.refused("the server disconnected after " + l.offered() + ": " + err.Error())
+			return nil, nil, l.refused("the server disconnected after " + l.offered() + ": " + err.Error())
 		}
-		return nil, err
+		return nil, nil, err
 	}
-	return ssh.NewClient(c, channels, requests), nil
+	return ssh.NewClient(c, channels, requests), shown, nil
 }
 
 func dialTCP(ctx context.Context, cfg *Config, via *conn, e *endpoint) (net.Conn, error) {

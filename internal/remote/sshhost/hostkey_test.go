@@ -190,3 +190,19 @@ func TestLearn(t *testing.T) {
 	_, err = f.pool.Connect(within(t), impostor)
 	refused(t, err, sshhost.ErrHostKey, "HOST KEY CHANGED")
 }
+
+// TestHostKeyShown tells which key a host showed.
+func TestHostKeyShown(t *testing.T) {
+	f := newFixture(t)
+	s := f.server(remotetest.ServerOptions{})
+	shown := map[string]string{}
+	pool := sshhost.NewPool(sshhost.Options{HostKey: func(name, key string) { shown[name] = key }})
+	h, err := pool.Connect(within(t), f.config(s))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close() //nolint:errcheck // nothing depends on it
+	if want := strings.TrimSpace(s.HostKey()); shown["bj1-cp1"] != want {
+		t.Errorf("the key of bj1-cp1 is %q, want %q", shown["bj1-cp1"], want)
+	}
+}

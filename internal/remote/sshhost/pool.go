@@ -21,6 +21,8 @@ type Options struct {
 	PerBastion int
 	// Learned is told of each host key that was written to a known_hosts file because the policy is Learn; it may be nil, and is called for one key at a time.
 	Learned func(LearnedKey)
+	// HostKey is told, by the name of the host or bastion, of the host key that was shown and accepted, as authorized_keys has it; it may be nil, and is called at once for several.
+	HostKey func(name, key string)
 	// Keys are private keys that are in memory alone, in PEM, by the name that stands for their path.
 	Keys map[string][]byte
 }
