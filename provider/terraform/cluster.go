@@ -67,9 +67,22 @@ func (r *clusterResource) ValidateConfig(_ context.Context, req resource.Validat
 	_, diags := r.client.fleet(o)
 	resp.Diagnostics.Append(diags...)
 	checkLock(o, &resp.Diagnostics)
+	checkReserved(o, &resp.Diagnostics)
 	for name, words := range map[string][]string{"on_destroy": onDestroyWords, "unreachable": unreachableWords} {
 		s, _ := o[name].(string)
 		oneOf(&resp.Diagnostics, name, s, words)
+	}
+}
+
+// reserved are names of attributes that have no meaning yet, and what they are kept for.
+var reserved = map[string]string{"restore": "bringing a cluster back from a snapshot", "backup": "keeping snapshots outside of the cluster"}
+
+// checkReserved refuses them, known or not.
+func checkReserved(config input.Object, diags *diag.Diagnostics) {
+	for name, use := range reserved {
+		if config[name] != nil {
+			diags.AddAttributeError(path.Root(name), "Reserved name", fmt.Sprintf("%s is kept for %s, which this version of the provider does not do yet. Remove it. Nothing was changed.", name, use))
+		}
 	}
 }
 
@@ -141,8 +154,22 @@ func protect(state input.Object, diags *diag.Diagnostics) {
 }
 
 // refuseEtcd refuses to take away more than one etcd member at once, or to move more than one, before a machine is touched: Terraform destroys machines before this resource is updated,
-// and a quorum that is lost with them cannot be brought back by the rest.
+// and a quorum that is lost with them cannot be brought back by the rest. Bringing a cluster back from a snapshot, for which the name restore is reserved, will be the exception.
 func refuseEtcd(f *fleet, prior map[string]node, diags *diag.Diagnostics) {
+	refuseMembers(prior, diags, func(name string) (stays bool, address string) {
+		i := slices.IndexFunc(f.cluster.Hosts, func(h *topology.Host) bool { return h.Name == name })
+		if i < 0 || !f.cluster.Hosts[i].Has(topology.RoleEtcd) {
+			return false, ""
+		}
+		if !f.cluster.Hosts[i].Address.IsValid() {
+			return true, ""
+		}
+		return true, f.cluster.Hosts[i].Address.String()
+	})
+}
+
+// refuseMembers refuses where more than one member does not stay what it is. An empty address is one that is not known.
+func refuseMembers(prior map[string]node, diags *diag.Diagnostics, now func(name string) (stays bool, address string)) {
 	var gone []string
 	members := 0
 	for name, was := range prior {
@@ -150,30 +177,46 @@ func refuseEtcd(f *fleet, prior map[string]node, diags *diag.Diagnostics) {
 			continue
 		}
 		members++
-		i := slices.IndexFunc(f.cluster.Hosts, func(h *topology.Host) bool { return h.Name == name })
-		switch {
-		case i < 0 || !f.cluster.Hosts[i].Has(topology.RoleEtcd):
+		switch stays, address := now(name); {
+		case !stays:
 			gone = append(gone, name+" is removed")
-		case !f.cluster.Hosts[i].Address.IsValid():
+		case address == "":
 			gone = append(gone, name+" gets an address that is not known yet, so perhaps another machine")
-		case f.cluster.Hosts[i].Address.String() != was.Address:
-			gone = append(gone, fmt.Sprintf("%s moves from %s to %s", name, was.Address, f.cluster.Hosts[i].Address))
+		case address != was.Address:
+			gone = append(gone, fmt.Sprintf("%s moves from %s to %s", name, was.Address, address))
 		}
 	}
 	tooMany(members, gone, diags)
 }
 
-// refuseBlind is refuseEtcd where the hosts are not known yet.
+// refuseBlind is refuseEtcd where too much is unknown for a topology: which hosts there are, or where they stand.
 func refuseBlind(config input.Object, prior map[string]node, diags *diag.Diagnostics) {
+	if hosts, ok := config["hosts"].(input.Object); ok {
+		refuseMembers(prior, diags, func(name string) (stays bool, address string) {
+			h, ok := hosts[name].(input.Object)
+			if !ok {
+				return hosts[name] != nil, ""
+			}
+			address, _ = h["address"].(string)
+			if roles := list(h["roles"]); !unknown(h["roles"]) && !slices.Contains(roles, string(topology.RoleEtcd)) {
+				return false, ""
+			}
+			return true, address
+		})
+		return
+	}
 	members := 0
 	for _, was := range prior {
 		if slices.Contains(was.Roles, string(topology.RoleEtcd)) {
 			members++
 		}
 	}
-	if _, unknown := config["hosts"].(input.Unknown); unknown && members > 1 {
-		diags.AddAttributeError(path.Root("hosts"), tooManySummary, fmt.Sprintf("Which hosts there will be is not known yet, so that none of the %d etcd members is certain to stay, and writes need a quorum of %d. "+
-			"Terraform destroys machines before the cluster can do without them: have the map's keys and addresses known, or apply what they depend on first, with -target. Nothing was changed.", members, topology.Majority(members)))
+	for _, name := range []string{"hosts", "topology", "variables"} {
+		if members > 1 && unknown(config[name]) {
+			diags.AddAttributeError(path.Root(name), tooManySummary, fmt.Sprintf("Which hosts there will be is not known yet, so that none of the %d etcd members is certain to stay, and writes need a quorum of %d. "+
+				"Terraform destroys machines before the cluster can do without them: have names and addresses known, or apply what they depend on first, with -target. Nothing was changed.", members, topology.Majority(members)))
+			return
+		}
 	}
 }
 

@@ -283,10 +283,36 @@ func TestUnknownHosts(t *testing.T) {
 	at := strings.Index(known, "  hosts = {")
 	end := at + strings.Index(known[at:], "\n  }\n") + len("\n  }\n")
 	unknown := known[:at] + "  hosts = terraform_data.vms.output\n" + known[end:] + "resource \"terraform_data\" \"vms\" {\n  input = " + strings.TrimPrefix(known[at:end], "  hosts = ") + "}\n"
+	described := fmt.Sprintf("provider \"trivet\" {\n  age_identity = %q\n}\nresource \"terraform_data\" \"later\" { input = \"later\" }\n"+
+		"resource \"trivet_cluster\" \"main\" {\n  name = \"main\"\n  topology = \"\"\n  variables = { addresses = terraform_data.later.output }\n}\n", w.fleet.Key.String())
 	w.run(t,
 		resource.TestStep{Config: known},
 		resource.TestStep{Config: unknown, PlanOnly: true, ExpectError: regexp.MustCompile(`(?s)Too many etcd members.*is not known\s+yet.*3 etcd\s+members.*quorum of\s+2`)},
+		// Where a worker stands is not known, so that there is no topology, and the members are compared all the same.
+		resource.TestStep{
+			Config: strings.Replace(w.config([]fleettest.Host{three[0], three[3]}, ""), `address = "10.11.1.12", site = "s1"`, `address = "10.11.1.12", site = terraform_data.site.output`, 1) +
+				"resource \"terraform_data\" \"site\" { input = \"s1\" }\n",
+			PlanOnly: true, ExpectError: regexp.MustCompile(`(?s)Too many etcd members.*cp2 is removed; cp3 is removed`),
+		},
+		resource.TestStep{
+			Config: strings.Replace(known, `address = "10.11.1.12", site = "s1"`, `address = "10.11.1.12", site = terraform_data.site.output`, 1) +
+				"resource \"terraform_data\" \"site\" { input = \"s1\" }\n",
+			ConfigPlanChecks: resource.ConfigPlanChecks{PostApplyPostRefresh: []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()}},
+		},
+		resource.TestStep{Config: described, PlanOnly: true, ExpectError: regexp.MustCompile(`(?s)Too many etcd members.*variables +=.*is not known\s+yet`)},
 	)
+}
+
+// TestReserved refuses names that have no meaning yet, be their values known or not.
+func TestReserved(t *testing.T) {
+	w := newWorld(t, small)
+	unknown := "resource \"terraform_data\" \"later\" { input = \"later\" }\n"
+	for more, want := range map[string]string{
+		`restore = { snapshot = "a" }`:         `(?s)Reserved name.*restore += \{.*from\s+a\s+snapshot`,
+		`backup = terraform_data.later.output`: `(?s)Reserved name.*backup +=.*outside\s+of\s+the\s+cluster`,
+	} {
+		w.run(t, resource.TestStep{Config: w.config(small, more) + unknown, PlanOnly: true, ExpectError: regexp.MustCompile(want)})
+	}
 }
 
 // TestForgetsOnlyHosts: what may be left out is hosts that are away. An upgrade that is paused is told all the same.
