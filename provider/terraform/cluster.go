@@ -472,9 +472,27 @@ func setIdentity(ctx context.Context, id *tfsdk.ResourceIdentity, f *fleet, diag
 	diags.Append(id.SetAttribute(ctx, path.Root("address"), address)...)
 }
 
+// keepIdentity writes the identity as the state has it: versions of Terraform that know of none send none, and every read has to give one.
+func keepIdentity(ctx context.Context, id *tfsdk.ResourceIdentity, state input.Object, diags *diag.Diagnostics) {
+	if id == nil || !id.Raw.IsFullyNull() {
+		return
+	}
+	access, _ := state["access"].(input.Object)
+	endpoints, _ := access["endpoints"].([]any)
+	address := ""
+	if len(endpoints) > 0 {
+		first, _ := endpoints[0].(input.Object)
+		address, _ = first["address"].(string)
+	}
+	name, _ := state["name"].(string)
+	diags.Append(id.SetAttribute(ctx, path.Root("name"), name)...)
+	diags.Append(id.SetAttribute(ctx, path.Root("address"), address)...)
+}
+
 // Read implements resource.Resource. It drops nothing because a host does not answer.
 func (r *clusterResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
 	state := object(req.State.Raw, &resp.Diagnostics)
+	keepIdentity(ctx, resp.Identity, state, &resp.Diagnostics)
 	if resp.Diagnostics.HasError() || r.client == nil || r.client.unknown != "" {
 		return // nobody can be asked yet: the state stays as it is
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -389,7 +390,11 @@ func TestAway(t *testing.T) {
 	w.run(t,
 		resource.TestStep{Config: w.config(small, "")},
 		resource.TestStep{
-			PreConfig: func() { w.fleet.Unreachable["w1"] = true },
+			PreConfig: func() { w.fleet.Unreachable["w1"], w.fleet.Unreachable["cp1"] = true, true },
+			Config:    w.config(small, ""), PlanOnly: true, // nobody answers
+		},
+		resource.TestStep{
+			PreConfig: func() { w.fleet.Unreachable["cp1"] = false },
 			Config:    w.config(small, ""), PlanOnly: true,
 		},
 		resource.TestStep{Config: w.config(small, `components = [{ name = "kubelet", settings = { maxPods = 42 } }]`), ExpectError: regexp.MustCompile(`(?s)Cluster not changed.*host w1.*unreachable = "forget"`)},
@@ -466,4 +471,25 @@ func TestSecretsStayOut(t *testing.T) {
 			return nil
 		},
 	})
+}
+
+// TestUnknownProvider plans while settings of the provider are not known yet, and keeps what the state has meanwhile.
+func TestUnknownProvider(t *testing.T) {
+	w := newWorld(t, small)
+	config := func(user, more string) string {
+		text := w.configWith(small, more, "artifacts = terraform_data.provider.output")
+		text = strings.Replace(text, `user = "ops"`, `user = terraform_data.provider.output`, 1)
+		text = strings.Replace(text, strconv.Quote(w.fleet.Key.String()), "terraform_data.key.output", 1)
+		return text + fmt.Sprintf("resource \"terraform_data\" \"provider\" { input = %q }\nresource \"terraform_data\" \"key\" {\n  input = %q\n  triggers_replace = %[1]q\n}\n", user, w.fleet.Key.String())
+	}
+	w.run(t,
+		resource.TestStep{Config: config("auto", ""), ConfigPlanChecks: resource.ConfigPlanChecks{PostApplyPostRefresh: []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()}}},
+		resource.TestStep{
+			Config: config("upstream", `components = [{ name = "kubelet", settings = { maxPods = 42 } }]`),
+			ConfigPlanChecks: resource.ConfigPlanChecks{
+				PreApply:             []plancheck.PlanCheck{plancheck.ExpectResourceAction(main, plancheck.ResourceActionUpdate)},
+				PostApplyPostRefresh: []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()},
+			},
+		},
+	)
 }

@@ -6,8 +6,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"os"
-	"slices"
 	"strings"
 
 	"filippo.io/age"
@@ -15,7 +13,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/ephemeral"
 	"github.com/hashicorp/terraform-plugin-framework/function"
-	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/provider"
 	"github.com/hashicorp/terraform-plugin-framework/provider/schema"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
@@ -23,7 +20,6 @@ import (
 
 	"github.com/trivet-dev/trivet/bootstrap"
 	"github.com/trivet-dev/trivet/bootstrap/identity"
-	"github.com/trivet-dev/trivet/bootstrap/supply"
 	"github.com/trivet-dev/trivet/bootstrap/topology"
 )
 
@@ -78,12 +74,12 @@ func (p *Provider) Schema(_ context.Context, _ provider.SchemaRequest, resp *pro
 				MarkdownDescription: "How hosts are reached. Secrets here may be ephemeral values; they are never written to a plan or a state.",
 				Attributes: map[string]schema.Attribute{
 					"user":          schema.StringAttribute{Optional: true, MarkdownDescription: "The user to log in as; needs sudo unless it is root. Environment: `TRIVET_SSH_USER`."},
-					"port":          schema.Int64Attribute{Optional: true, MarkdownDescription: "The port of sshd. Default: 22."},
+					"port":          schema.Int64Attribute{Optional: true, MarkdownDescription: "The port of sshd. Default: 22. Environment: `TRIVET_SSH_PORT`."},
 					"private_key":   schema.StringAttribute{Optional: true, Sensitive: true, MarkdownDescription: "The private key itself, in the form of ssh-keygen. Environment: `TRIVET_SSH_PRIVATE_KEY`."},
-					"agent":         schema.BoolAttribute{Optional: true, MarkdownDescription: "Use the keys of the SSH agent. Default: only where there is no `private_key`."},
+					"agent":         schema.BoolAttribute{Optional: true, MarkdownDescription: "Use the keys of the SSH agent. Default: only where there is no `private_key`. Environment: `TRIVET_SSH_AGENT`, `true` or `false`."},
 					"known_hosts":   schema.StringAttribute{Optional: true, MarkdownDescription: "The public keys of hosts, as lines of a known_hosts file. A host whose `ssh_host_key` is given needs no line. Default: `~/.ssh/known_hosts`. Environment: `TRIVET_SSH_KNOWN_HOSTS`."},
 					"sudo_password": schema.StringAttribute{Optional: true, Sensitive: true, MarkdownDescription: "The password for sudo, where it asks for one. Environment: `TRIVET_SUDO_PASSWORD`."},
-					"parallel":      schema.Int64Attribute{Optional: true, MarkdownDescription: "Hosts worked on at once, 1 to 1024. Default: 32."},
+					"parallel":      schema.Int64Attribute{Optional: true, MarkdownDescription: "Hosts worked on at once, 1 to 1024. Default: 32. Environment: `TRIVET_SSH_PARALLEL`."},
 				},
 			},
 			"age_identity": schema.StringAttribute{Optional: true, Sensitive: true,
@@ -91,9 +87,9 @@ func (p *Provider) Schema(_ context.Context, _ provider.SchemaRequest, resp *pro
 			"artifacts": schema.StringAttribute{Optional: true,
 				MarkdownDescription: "Where binaries and images come from: `auto`, `upstream`, `source` (built from Go modules), a folder, or the address of a mirror. Default: `auto`. Environment: `TRIVET_ARTIFACTS`."},
 			"on_destroy": schema.StringAttribute{Optional: true,
-				MarkdownDescription: "Takes the place of every resource's `on_destroy`. Here it can be changed when a host is dead and a change of the resource would need it."},
+				MarkdownDescription: "Takes the place of every resource's `on_destroy`. Here it can be changed when a host is dead and a change of the resource would need it. Environment: `TRIVET_ON_DESTROY`."},
 			"unreachable": schema.StringAttribute{Optional: true,
-				MarkdownDescription: "Takes the place of every resource's `unreachable`."},
+				MarkdownDescription: "Takes the place of every resource's `unreachable`. Environment: `TRIVET_UNREACHABLE`."},
 		},
 	}
 }
@@ -129,64 +125,24 @@ func (p *Provider) Configure(ctx context.Context, req provider.ConfigureRequest,
 	if m.SSH.IsUnknown() {
 		c.unknown = "ssh"
 	}
-	text := func(name string, v types.String, variable string) string {
-		if v.IsUnknown() {
-			c.unknown = cmp.Or(c.unknown, name)
-		}
-		if v.IsNull() && variable != "" {
-			return os.Getenv(variable)
-		}
-		return v.ValueString()
-	}
-	c.ssh.User = text("ssh.user", s.User, "TRIVET_SSH_USER")
-	c.privateKey = text("ssh.private_key", s.PrivateKey, "TRIVET_SSH_PRIVATE_KEY")
-	c.knownHosts = text("ssh.known_hosts", s.KnownHosts, "TRIVET_SSH_KNOWN_HOSTS")
-	c.sudoPassword = text("ssh.sudo_password", s.SudoPassword, "TRIVET_SUDO_PASSWORD")
-	c.artifacts = cmp.Or(text("artifacts", m.Artifacts, ""), supply.Environment(), "auto")
-	c.onDestroy = oneOf(&resp.Diagnostics, "on_destroy", text("on_destroy", m.OnDestroy, "TRIVET_ON_DESTROY"), onDestroyWords)
-	c.unreachable = oneOf(&resp.Diagnostics, "unreachable", text("unreachable", m.Unreachable, "TRIVET_UNREACHABLE"), unreachableWords)
-	if m.AgeIdentity.IsUnknown() {
-		c.ageIdentity = "" // only what issues needs it, and says so
-	} else if c.ageIdentity = m.AgeIdentity.ValueString(); m.AgeIdentity.IsNull() {
-		if file := os.Getenv("TRIVET_AGE_IDENTITY"); file != "" {
-			b, err := os.ReadFile(file)
-			if err != nil {
-				resp.Diagnostics.AddAttributeError(path.Root("age_identity"), "age identity not readable", fmt.Sprintf("The environment variable TRIVET_AGE_IDENTITY names a file that cannot be read: %v.", err))
-			}
-			c.ageIdentity = string(b)
-		}
-	}
-	for name, v := range map[string]types.Int64{"ssh.port": s.Port, "ssh.parallel": s.Parallel} {
-		if v.IsUnknown() {
-			c.unknown = cmp.Or(c.unknown, name)
-		}
-	}
-	if s.Agent.IsUnknown() {
-		c.unknown = cmp.Or(c.unknown, "ssh.agent")
-	}
-	c.ssh.Port = int(s.Port.ValueInt64())
-	if n := s.Parallel.ValueInt64(); !s.Parallel.IsNull() && !s.Parallel.IsUnknown() {
-		if n < 1 || n > 1024 {
-			resp.Diagnostics.AddAttributeError(path.Root("ssh").AtName("parallel"), "Wrong parallel", "It must be a whole number from 1 to 1024.")
-		}
-		c.ssh.Parallel = int(n)
-	}
+	r := settings{c, &resp.Diagnostics}
+	c.ssh.User = r.text("ssh.user", s.User)
+	c.privateKey = r.text("ssh.private_key", s.PrivateKey)
+	c.knownHosts = r.text("ssh.known_hosts", s.KnownHosts)
+	c.sudoPassword = r.text("ssh.sudo_password", s.SudoPassword)
+	c.artifacts = cmp.Or(r.text("artifacts", m.Artifacts), "auto")
+	c.onDestroy = oneOf(&resp.Diagnostics, "on_destroy", r.text("on_destroy", m.OnDestroy), onDestroyWords)
+	c.unreachable = oneOf(&resp.Diagnostics, "unreachable", r.text("unreachable", m.Unreachable), unreachableWords)
+	c.ssh.Port = int(r.number("ssh.port", s.Port, 1, 65535))
+	c.ssh.Parallel = cmp.Or(int(r.number("ssh.parallel", s.Parallel, 1, 1024)), c.ssh.Parallel)
 	if c.privateKey != "" {
 		c.ssh.PrivateKey, c.ssh.Agent = privateKeyName, false
 	}
-	if !s.Agent.IsNull() {
-		c.ssh.Agent, c.ssh.RequireAgent = s.Agent.ValueBool(), s.Agent.ValueBool()
+	if on, given := r.flag("ssh.agent", s.Agent); given {
+		c.ssh.Agent, c.ssh.RequireAgent = on, on
 	}
+	c.ageIdentity = r.identity(m.AgeIdentity)
 	resp.ResourceData, resp.DataSourceData, resp.EphemeralResourceData = c, c, c
-}
-
-// oneOf gives a value that has to be one of some words, or nothing.
-func oneOf(diags *diag.Diagnostics, name, value string, words []string) string {
-	if value != "" && !slices.Contains(words, value) {
-		diags.AddAttributeError(path.Root(name), "Wrong "+name, fmt.Sprintf("%q is not one of %s.", value, strings.Join(words, " and ")))
-		return ""
-	}
-	return value
 }
 
 // known fails where the provider is not configured well enough to contact hosts.
