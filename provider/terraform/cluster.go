@@ -128,10 +128,16 @@ func (r *clusterResource) ModifyPlan(ctx context.Context, req resource.ModifyPla
 		open[h.Name] = common || unknown(without(own, "address", "ssh_address", "ssh_host_key"))
 	}
 	nodes := planNodes(f, open, prior)
+	for name, n := range nodes {
+		if isUnknown(config, "hosts", name, "ssh_host_key") { // perhaps it is another machine
+			n.HostKey, n.settled = "", false
+			nodes[name] = n
+		}
+	}
 	set(ctx, &resp.Plan, &resp.Diagnostics, "nodes", nodesValue(nodes, true))
 	planLock(ctx, config, state["lock"] == nil || r.client.wantsMore(f, state, prior, nodes), &resp.Plan, &resp.Diagnostics)
 	id, _ := state["id"].(string)
-	set(ctx, &resp.Plan, &resp.Diagnostics, "access", connectionValue(f, id))
+	set(ctx, &resp.Plan, &resp.Diagnostics, "access", connectionValue(f, id, config))
 }
 
 // without leaves attributes out.
@@ -427,7 +433,7 @@ func (r *clusterResource) store(ctx context.Context, e *session, f *fleet, attri
 
 // write writes what a cluster is into the state and beside it.
 func write(ctx context.Context, f *fleet, inv *inventory.Inventory, nodes map[string]node, left []string, state *tfsdk.State, p privateState, diags *diag.Diagnostics) {
-	for name, v := range map[string]any{"id": inv.ClusterID, "nodes": nodesValue(nodes, false), "access": connectionValue(f, inv.ClusterID)} {
+	for name, v := range map[string]any{"id": inv.ClusterID, "nodes": nodesValue(nodes, false), "access": connectionValue(f, inv.ClusterID, nil)} {
 		diags.Append(state.SetAttribute(ctx, path.Root(name), v)...)
 	}
 	diags.Append(p.SetKey(ctx, privateKey, private{recordOf(inv), left}.marshal())...)

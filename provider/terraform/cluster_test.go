@@ -2,6 +2,8 @@ package terraform_test
 
 import (
 	"context"
+	"crypto/ed25519"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
@@ -20,6 +22,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-testing/statecheck"
 	tf "github.com/hashicorp/terraform-plugin-testing/terraform"
 	"github.com/hashicorp/terraform-plugin-testing/tfjsonpath"
+	"golang.org/x/crypto/ssh"
 
 	"github.com/trivet-dev/trivet/bootstrap"
 	"github.com/trivet-dev/trivet/bootstrap/fleettest"
@@ -341,6 +344,47 @@ func TestUnknown(t *testing.T) {
 			PostApplyPostRefresh: []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()},
 		},
 	})
+}
+
+// TestUnknownHostKey plans for a machine whose host key is not known, before it exists and when it is made anew with the address that it had.
+func TestUnknownHostKey(t *testing.T) {
+	w := newWorld(t, small)
+	config := func(made int) string {
+		keyed := strings.NewReplacer(`address = "10.11.1.11"`, `address = "10.11.1.11", ssh_host_key = terraform_data.cp1.output`, `address = "10.11.1.12"`, `address = "10.11.1.12", ssh_host_key = terraform_data.w1.output`)
+		var machines strings.Builder
+		for _, name := range []string{"cp1", "w1"} {
+			fmt.Fprintf(&machines, "resource \"terraform_data\" %q {\n  input = %q\n  triggers_replace = %d\n}\n", name, hostKey(t), made)
+		}
+		return keyed.Replace(w.config(small, "")) + machines.String()
+	}
+	var steps []resource.TestStep
+	for made := range 2 {
+		steps = append(steps, resource.TestStep{
+			Config: config(made),
+			ConfigPlanChecks: resource.ConfigPlanChecks{
+				PreApply: []plancheck.PlanCheck{
+					plancheck.ExpectUnknownValue(main, at("nodes", "w1", "ssh_host_key")),
+					plancheck.ExpectUnknownValue(main, at("access", "endpoints").AtSliceIndex(0).AtMapKey("ssh_host_key")),
+				},
+				PostApplyPostRefresh: []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()},
+			},
+		})
+	}
+	w.run(t, steps...)
+}
+
+// hostKey makes a public key as known_hosts has it.
+func hostKey(t *testing.T) string {
+	t.Helper()
+	public, _, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := ssh.NewPublicKey(public)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key)))
 }
 
 // TestResumed goes on with a create that failed: nothing is in the state, and the next apply finds what was done.

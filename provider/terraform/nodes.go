@@ -203,20 +203,45 @@ func objectDrift(s *bootstrap.Status) map[string][]string {
 	return out
 }
 
-// connectionValue says how the cluster is reached. An empty id is one that is not known yet.
-func connectionValue(f *fleet, id string) types.Object {
+// isUnknown reports whether a leaf of a configuration is not known yet, or something that it is a part of.
+func isUnknown(o input.Object, path ...string) bool {
+	for i, name := range path {
+		v := o[name]
+		if _, unknown := v.(input.Unknown); unknown {
+			return true
+		}
+		var inner bool
+		if o, inner = v.(input.Object); !inner && i < len(path)-1 {
+			return false
+		}
+	}
+	return false
+}
+
+// connectionValue says how the cluster is reached. An empty id is one that is not known yet, and so is what a configuration has as unknown.
+func connectionValue(f *fleet, id string, config input.Object) types.Object {
 	var endpoints []attr.Value
 	for _, h := range f.cluster.HostsWith(topology.RoleControlPlane) {
+		ofHost := func(name string) bool { return isUnknown(config, "hosts", h.Name, name) }
+		ofSite := func(path ...string) bool {
+			return ofHost("site") || isUnknown(config, append([]string{"sites", h.Site().Name}, path...)...)
+		}
 		address := types.StringUnknown()
 		switch {
+		case ofHost("ssh_address"):
 		case h.SSHAddress != "":
 			address = types.StringValue(h.SSHAddress)
 		case h.Address.IsValid():
 			address = types.StringValue(h.Address.String())
 		}
 		bastion := types.ObjectNull(bastionTypes)
-		if b := h.Site().Bastions; len(b) > 0 {
-			bastion = types.ObjectValueMust(bastionTypes, map[string]attr.Value{"address": types.StringValue(b[0].Address), "port": number(b[0].Port), "user": textOrNull(b[0].User), "ssh_host_key": textOrNull(b[0].HostKey)})
+		if b := h.Site().Bastions; ofSite("bastion") {
+			bastion = types.ObjectUnknown(bastionTypes)
+		} else if len(b) > 0 {
+			bastion = types.ObjectValueMust(bastionTypes, map[string]attr.Value{
+				"address": known(types.StringValue(b[0].Address), ofSite("bastion", "address")), "port": knownNumber(number(b[0].Port), ofSite("bastion", "port")),
+				"user": known(textOrNull(b[0].User), ofSite("bastion", "user")), "ssh_host_key": known(textOrNull(b[0].HostKey), ofSite("bastion", "ssh_host_key")),
+			})
 		}
 		user, port := h.User, h.Port
 		if s := h.Site().SSH; s != nil && user == "" {
@@ -226,7 +251,8 @@ func connectionValue(f *fleet, id string) types.Object {
 			port = s.Port
 		}
 		endpoints = append(endpoints, types.ObjectValueMust(endpointTypes, map[string]attr.Value{
-			"host": types.StringValue(h.Name), "address": address, "port": number(port), "user": textOrNull(user), "ssh_host_key": textOrNull(h.HostKey), "bastion": bastion,
+			"host": types.StringValue(h.Name), "address": address, "port": knownNumber(number(port), ofHost("port") || ofSite("ssh", "port")),
+			"user": known(textOrNull(user), ofHost("user") || ofSite("ssh", "user")), "ssh_host_key": known(textOrNull(h.HostKey), ofHost("ssh_host_key")), "bastion": bastion,
 		}))
 	}
 	idValue := types.StringUnknown()
@@ -236,6 +262,21 @@ func connectionValue(f *fleet, id string) types.Object {
 	return types.ObjectValueMust(connectionTypes, map[string]attr.Value{
 		"name": types.StringValue(f.cluster.Name), "id": idValue, "endpoints": types.ListValueMust(types.ObjectType{AttrTypes: endpointTypes}, endpoints),
 	})
+}
+
+// known is a value, unless it is not known yet.
+func known(s types.String, unknown bool) types.String {
+	if unknown {
+		return types.StringUnknown()
+	}
+	return s
+}
+
+func knownNumber(n types.Int64, unknown bool) types.Int64 {
+	if unknown {
+		return types.Int64Unknown()
+	}
+	return n
 }
 
 func number(n int) types.Int64 {
