@@ -18,6 +18,8 @@ import (
 
 	"filippo.io/age"
 	"github.com/hashicorp/hcl/v2"
+	certificatesv1 "k8s.io/api/certificates/v1"
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/trivet-dev/trivet/bootstrap/desired"
 	"github.com/trivet-dev/trivet/bootstrap/kube"
@@ -103,6 +105,7 @@ type Fleet struct {
 	spares    []*topology.Host
 	dir       string
 	api       *apiState
+	served    served
 	artifacts artifacts
 	mu        sync.Mutex
 	session   *session
@@ -133,6 +136,7 @@ func New(dir string, s Settings) (*Fleet, error) {
 	}
 	f := &Fleet{Machines: map[string]*hostdtest.Machine{}, Key: key, Unreachable: map[string]bool{}, Blocked: map[string]bool{}, dir: dir, session: newSession()}
 	f.api = newAPIState()
+	f.served.requests, f.served.namespaces = map[string]*certificatesv1.CertificateSigningRequest{}, map[string]*corev1.Namespace{}
 	return f, f.Change(s)
 }
 
@@ -146,6 +150,11 @@ func (f *Fleet) Change(s Settings) error {
 	if err != nil {
 		return err
 	}
+	return f.Use(t, c)
+}
+
+// Use gives the fleet a topology that was made elsewhere; hosts that are new get a machine.
+func (f *Fleet) Use(t *topology.Topology, c *topology.Cluster) error {
 	f.Topology, f.Cluster = t, c
 	for _, h := range f.everyHost() {
 		f.setAddress(h.Name, h.Address)

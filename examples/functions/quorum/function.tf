@@ -1,0 +1,3 @@
+output "five_members" {
+  value = provider::trivet::quorum(5) # { quorum = 3, may_fail = 2 }
+}
