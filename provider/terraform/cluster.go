@@ -314,10 +314,13 @@ func (r *clusterResource) Create(ctx context.Context, req resource.CreateRequest
 
 // leftover names what a failed create left on hosts.
 func leftover(ctx context.Context, e *session, f *fleet) string {
-	const goOn = "Nothing is in the state. What was done is recorded on the hosts: run `terraform apply` again to go on from there."
+	goOn := "Nothing is in the state. What was done is recorded on the hosts: run `terraform apply` again to go on from there."
 	s, err := e.Status(ctx)
 	if err != nil {
 		return goOn
+	}
+	if s.Initialised {
+		goOn = "Nothing is in the state. What was done is recorded on the hosts, etcd runs already, and so the cluster counts as there: set adopt = true and run `terraform apply` again to go on from there."
 	}
 	var names []string
 	for _, h := range s.Hosts {

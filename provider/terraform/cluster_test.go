@@ -20,7 +20,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-testing/knownvalue"
 	"github.com/hashicorp/terraform-plugin-testing/plancheck"
 	"github.com/hashicorp/terraform-plugin-testing/statecheck"
-	tf "github.com/hashicorp/terraform-plugin-testing/terraform"
 	"github.com/hashicorp/terraform-plugin-testing/tfjsonpath"
 	"golang.org/x/crypto/ssh"
 
@@ -394,7 +393,7 @@ func TestResumed(t *testing.T) {
 		resource.TestStep{
 			PreConfig:   func() { w.fleet.FailGate(plan.GateNodes, errors.New("planted")) },
 			Config:      w.config(small, ""),
-			ExpectError: regexp.MustCompile(`(?s)Cluster not created.*planted.*run\s+.terraform apply.\s+again.*cp1,\s+w1`),
+			ExpectError: regexp.MustCompile(`(?s)Cluster not created.*planted.*adopt = true\s+and\s+run\s+.terraform\s+apply.\s+again.*cp1,\s+w1`),
 		},
 		resource.TestStep{
 			PreConfig: func() { w.fleet.FailGate(plan.GateNodes, nil) },
@@ -497,24 +496,6 @@ data "trivet_topology" "main" {
 			},
 		},
 	)
-}
-
-// TestSecretsStayOut looks for the secrets of the provider, and of the cluster, in the state.
-func TestSecretsStayOut(t *testing.T) {
-	w := newWorld(t, small)
-	const password = "planted-sudo-password"
-	w.run(t, resource.TestStep{
-		Config: strings.Replace(w.config(small, ""), `user = "ops"`, `user = "ops", sudo_password = "`+password+`"`, 1),
-		Check: func(s *tf.State) error {
-			text := s.String()
-			for _, secret := range []string{w.fleet.Key.String(), password, "PRIVATE KEY"} {
-				if strings.Contains(text, secret) {
-					return fmt.Errorf("the state has a secret: %.12s…", secret)
-				}
-			}
-			return nil
-		},
-	})
 }
 
 // TestUnknownProvider plans while settings of the provider are not known yet, and keeps what the state has meanwhile.
