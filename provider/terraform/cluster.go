@@ -363,6 +363,9 @@ func converge(ctx context.Context, e *session, unreachable string) (left []strin
 		}
 		return left, nil
 	}
+	if err != nil && ctx.Err() != nil {
+		err = fmt.Errorf("it was interrupted: operations that were under way have been ended, and no further ones were begun: %w", err)
+	}
 	return nil, err
 }
 

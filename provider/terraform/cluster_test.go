@@ -45,6 +45,7 @@ var (
 // world is a fleet in memory and the provider over it.
 type world struct {
 	fleet *fleettest.Fleet
+	wrap  func(remote.Host) remote.Host // has the last word on connections; may be nil
 }
 
 func newWorld(t *testing.T, hosts []fleettest.Host) *world {
@@ -80,11 +81,15 @@ func (w *world) connect(ctx context.Context, h *topologyHost) (remote.Host, erro
 	if w.fleet.Machines[h.Name] == nil {
 		for _, known := range w.fleet.Cluster.Hosts {
 			if known.Address == h.Address {
-				return w.fleet.Connect(ctx, known)
+				h = known
 			}
 		}
 	}
-	return w.fleet.Connect(ctx, h)
+	conn, err := w.fleet.Connect(ctx, h)
+	if err != nil || w.wrap == nil {
+		return conn, err
+	}
+	return w.wrap(conn), nil
 }
 
 // config writes the configuration of a cluster with these hosts; more is further attributes.
