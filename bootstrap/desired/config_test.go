@@ -96,6 +96,24 @@ func TestSettingsAreLaidOverByRole(t *testing.T) {
 	}
 }
 
+// TestGatesOfEtcd: members compare their data at each start, unless a setting says otherwise, and whatever other gates there are.
+func TestGatesOfEtcd(t *testing.T) {
+	for want, gates := range map[string]map[string]any{
+		"--feature-gates=InitialCorruptCheck=true":                       nil,
+		"--feature-gates=InitialCorruptCheck=false":                      {"InitialCorruptCheck": false},
+		"--feature-gates=CompactHashCheck=true,InitialCorruptCheck=true": {"CompactHashCheck": true},
+	} {
+		f := singleHost(t, "1.37.2")
+		if gates != nil {
+			f.cluster.Components = append(f.cluster.Components, topology.Component{Name: "etcd", Settings: map[string]any{"feature-gates": gates}})
+		}
+		unit := content(f.compile().Hosts[0], "/etc/systemd/system/etcd.service")
+		if !strings.Contains(unit, want+" ") && !strings.Contains(unit, want+"\n") {
+			t.Errorf("no %s in\n%s", want, unit)
+		}
+	}
+}
+
 // TestFacts: what hosts show decides, never a constant.
 func TestFacts(t *testing.T) {
 	hosts := map[string]*desired.Host{}

@@ -1,6 +1,7 @@
 package desired
 
 import (
+	"maps"
 	"net/netip"
 	"strings"
 
@@ -42,8 +43,18 @@ func (b *builder) etcd() {
 	b.unit("etcd.service", templates.EtcdUnit{
 		Name: b.host.Name, Cluster: b.cluster.Name, Address: b.host.Address, CA: etcdCA, Server: server, Peer: peer, CipherSuites: tls12SuiteList,
 		HeartbeatMillis: heartbeat.Milliseconds(), ElectionMillis: election.Milliseconds(),
-		QuotaBytes: e.QuotaBytes, CompactionRetention: e.CompactionRetention.String(), Flags: b.flags("etcd"),
+		QuotaBytes: e.QuotaBytes, CompactionRetention: e.CompactionRetention.String(), Flags: b.etcdFlags(),
 	}, start{noWait: true}, bin, ca)
+}
+
+// etcdFlags are the user's, with a check of the data at each start unless that is switched off: a member whose data are others than its peers' does not start (ADR 24).
+func (b *builder) etcdFlags() *templates.Flags {
+	settings, gates := b.settings("etcd"), map[string]any{"InitialCorruptCheck": true}
+	if wanted, ok := settings["feature-gates"].(map[string]any); ok {
+		maps.Copy(gates, wanted)
+	}
+	settings["feature-gates"] = gates
+	return templates.NewFlags(b.in.Release.Flags("etcd", settings))
 }
 
 // PeerURL is where a member listens for the others.

@@ -1,6 +1,7 @@
 package etcd
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -20,7 +21,25 @@ var signs = []struct{ says, means string }{
 	{"wal: slice bounds out of range", "its log (WAL) is damaged"},
 	{"has already been bootstrapped", "its log (WAL) is gone"},                                                        // etcdserver/bootstrap.go: without a log it takes itself for new
 	{"Was the raft log corrupted, truncated, or lost?", "its log (WAL) lacks what it has confirmed to other members"}, // raft 3.7, log.go
-	{"found data inconsistency with peers", "its data differ from those of the others"},                               // etcdserver/corrupt.go
+	{"found data inconsistency with peers", Differ},                                                                   // etcdserver/corrupt.go
+}
+
+// Differ is what Damage says of a member whose data are not those of others, as far as it found out at its start. Which of them are right is not said.
+const Differ = "its data differ from those of the others"
+
+var differing = regexp.MustCompile(`"found different hash values from remote peer".*"remote-peer-endpoints":\[([^\]]*)\]`)
+
+// Differing lists the peer URLs of the members whose data a member found to be others than its own when it started, by what it wrote.
+func Differing(words string) []string {
+	var out []string
+	for _, m := range differing.FindAllStringSubmatch(words, -1) {
+		for url := range strings.SplitSeq(m[1], ",") {
+			if url = strings.Trim(url, `"`); !slices.Contains(out, url) {
+				out = append(out, url)
+			}
+		}
+	}
+	return out
 }
 
 // elsewhere are causes that are none of the data's: what etcd reports then is mended on the host, and its data are what they were.

@@ -169,7 +169,25 @@ func (m *maker) damage(h *topology.Host) string {
 	if member := m.memberOf(h); member != nil && m.Members.fine(*member) {
 		return "" // it is up by now
 	}
-	return etcd.Damage(m.Seen[h.Name].LastWords[desired.EtcdUnit])
+	words := m.Seen[h.Name].LastWords[desired.EtcdUnit]
+	what := etcd.Damage(words)
+	if what != etcd.Differ || m.Members == nil {
+		return what
+	}
+	// Those who are a quorum without it are right. Where fewer differ from it, it may be one of those who are.
+	var others []string
+	peers := etcd.Differing(words)
+	for _, x := range m.Members.List {
+		if !x.Learner && slices.ContainsFunc(x.PeerURLs, func(url string) bool { return slices.Contains(peers, url) }) {
+			others = append(others, x.Name)
+		}
+	}
+	if voters := etcd.Voters(m.Members.List); len(others) < etcd.Quorum(voters) {
+		m.plan.Notes = append(m.plan.Notes, fmt.Sprintf("etcd on host %s does not start, since its data differ from those of %s, which is no quorum of %d voting members: nobody can say whose are right, and nothing is thrown away. "+
+			"Where only one member differs from all others (journalctl -u etcd on each host says: found different hash values), stop etcd there and apply: the others start, and then it is made again", h.Name, cmp.Or(strings.Join(others, ", "), "nobody who is a member"), voters))
+		return ""
+	}
+	return what
 }
 
 // replaced says whether the machine behind a name is another one than the cluster knows.

@@ -245,3 +245,40 @@ func TestRoleGivenUp(t *testing.T) {
 	same(t, "what happens", []string{"cp3: stop the API server, remove etcd member cp3, stop etcd, clear data, discard identity.age, discard " + inventory.Document}, deeds(p, "leave"))
 	same(t, "left out", 0, len(p.Skipped))
 }
+
+// TestMemberThatDiffers makes a member again whose data differ from those of a quorum, and throws nothing away where it may be one of those who are right.
+func TestMemberThatDiffers(t *testing.T) {
+	for name, c := range map[string]struct {
+		from  []string // whom cp2 differs from
+		again bool
+		note  string
+	}{
+		"from all others": {[]string{"cp1", "cp3"}, true, ""},
+		"from one":        {[]string{"cp3"}, false, "etcd on host cp2 does not start, since its data differ from those of cp3, which is no quorum of 3 voting members: nobody can say whose are right, and nothing is thrown away."},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, threeSites)
+			w.settle()
+			w.drift("cp2", hostapi.KindUnit, "etcd.service", "not running", hostapi.DriftDown)
+			words := ""
+			for _, other := range c.from {
+				words += `{"level":"warn","caller":"etcdserver/corrupt.go:130","msg":"found different hash values from remote peer","local-member-hash":1,"remote-peer-id":"0","remote-peer-endpoints":["` +
+					desired.PeerURL(w.current.Host(other).Address) + "\"],\"remote-peer-hash\":2}\n"
+			}
+			words += `{"level":"fatal","caller":"etcdmain/etcd.go:157","msg":"discovery failed","error":"6b70ef84b5f3d5c4 found data inconsistency with peers"}` + "\n"
+			w.seen["cp2"].LastWords = map[string]string{"etcd.service": words}
+			in := w.input()
+			in.Members.Trouble[2] = "it does not answer"
+			p, err := plan.Make(in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if again := len(deeds(p, "members")) > 0; again != c.again {
+				t.Errorf("it is made again: %t, %q", again, outline(p))
+			}
+			if told := slices.ContainsFunc(p.Notes, func(n string) bool { return c.note != "" && strings.HasPrefix(n, c.note) }); told != (c.note != "") {
+				t.Errorf("notes: %q", p.Notes)
+			}
+		})
+	}
+}

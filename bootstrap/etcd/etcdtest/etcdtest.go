@@ -13,6 +13,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -26,14 +27,24 @@ func Binary(t *testing.T, name, variable string) string {
 	if path := os.Getenv(variable); path != "" {
 		return path
 	}
-	path, err := fromArtifacts(t, name)
+	path, err := fromArtifacts(t, name, "")
 	if err != nil {
 		t.Skipf("%s needs a real %s: set %s to one, or fill the artifact folder (%v)", t.Name(), name, variable, err)
 	}
 	return path
 }
 
-func fromArtifacts(t *testing.T, name string) (string, error) {
+// BinaryOf finds the newest program of some versions, such as "3.6.", in the user's artifact folder, and skips the test where there is none.
+func BinaryOf(t *testing.T, name, versions string) string {
+	t.Helper()
+	path, err := fromArtifacts(t, name, versions)
+	if err != nil {
+		t.Skipf("%s needs a real %s %s*: fill the artifact folder (%v)", t.Name(), name, versions, err)
+	}
+	return path
+}
+
+func fromArtifacts(t *testing.T, name, versions string) (string, error) {
 	t.Helper()
 	dir, err := artifact.UserDir("artifacts")
 	if err != nil {
@@ -48,10 +59,10 @@ func fromArtifacts(t *testing.T, name string) (string, error) {
 		return "", err
 	}
 	entries = slices.DeleteFunc(entries, func(e artifact.Entry) bool {
-		return e.Name != name || e.Arch != runtime.GOARCH || e.Kind != artifact.Binary
+		return e.Name != name || e.Arch != runtime.GOARCH || e.Kind != artifact.Binary || !strings.HasPrefix(e.Version, versions)
 	})
 	if len(entries) == 0 {
-		return "", fmt.Errorf("%s has no %s for %s", dir, name, runtime.GOARCH)
+		return "", fmt.Errorf("%s has no %s %s for %s", dir, name, versions, runtime.GOARCH)
 	}
 	newest := slices.MaxFunc(entries, func(a, b artifact.Entry) int { return strings.Compare(a.Version, b.Version) })
 	blob, err := folder.Path(newest)
@@ -90,6 +101,9 @@ type Member struct {
 	Name    string
 	Address string // where clients connect, without TLS
 	PeerURL string // where other members connect
+	Flags   []string
+	// Program is etcd's; that of Binary when empty.
+	Program string
 	cmd     *exec.Cmd
 	log     string
 	data    string
@@ -108,6 +122,9 @@ func (m *Member) Stop() {
 		_ = m.cmd.Wait()
 	}
 }
+
+// Freeze has the member answer nothing until it is stopped; connections to it are taken and stay silent.
+func (m *Member) Freeze() error { return m.cmd.Process.Signal(syscall.SIGSTOP) }
 
 // Data is the folder of the member's data.
 func (m *Member) Data() string { return m.data }
@@ -128,13 +145,14 @@ func (m *Member) Ended(t *testing.T) string {
 	return string(content)
 }
 
-// Start runs a cluster of members called m1, m2, … until the test ends. They may not have a leader yet.
-func Start(t *testing.T, n int) []*Member {
+// Start runs a cluster of members called m1, m2, … with more flags until the test ends. They may not have a leader yet.
+func Start(t *testing.T, n int, flags ...string) []*Member {
 	t.Helper()
 	var members []*Member
 	var cluster []string
 	for i := range n {
 		m := New(t, fmt.Sprintf("m%d", i+1))
+		m.Flags = flags
 		cluster = append(cluster, m.Name+"="+m.PeerURL)
 		members = append(members, m)
 	}
@@ -153,9 +171,12 @@ func New(t *testing.T, name string) *Member {
 // Start runs the member until the test ends or it is stopped. state is "new", or "existing" for one that joins; one that has run before goes by its data.
 func (m *Member) Start(t *testing.T, state, cluster string) {
 	t.Helper()
-	Run(t, m, Binary(t, "etcd", "TRIVET_ETCD"), "--name="+m.Name, "--data-dir="+m.data, "--initial-cluster="+cluster, "--initial-cluster-state="+state,
-		"--initial-cluster-token=test", "--listen-peer-urls="+m.PeerURL, "--initial-advertise-peer-urls="+m.PeerURL, "--listen-client-urls=http://"+m.Address,
-		"--advertise-client-urls=http://"+m.Address, "--unsafe-no-fsync", "--log-level=warn")
+	if m.Program == "" {
+		m.Program = Binary(t, "etcd", "TRIVET_ETCD")
+	}
+	Run(t, m, m.Program, append([]string{"--name=" + m.Name, "--data-dir=" + m.data, "--initial-cluster=" + cluster, "--initial-cluster-state=" + state,
+		"--initial-cluster-token=test", "--listen-peer-urls=" + m.PeerURL, "--initial-advertise-peer-urls=" + m.PeerURL, "--listen-client-urls=http://" + m.Address,
+		"--advertise-client-urls=http://" + m.Address, "--unsafe-no-fsync", "--log-level=warn"}, m.Flags...)...)
 }
 
 // Run starts a program for the time of the test. Its output is shown when the test fails.
