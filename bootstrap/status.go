@@ -144,6 +144,8 @@ type UnitStatus struct {
 type Expiry struct {
 	Certificate string    `json:"certificate"`
 	NotAfter    time.Time `json:"notAfter"`
+	// Due says why the next apply issues it anew; "" when it does not.
+	Due string `json:"due,omitempty"`
 }
 
 // Healthy reports whether every host answers as recorded, every node is Ready, every etcd member is healthy and known, the API holds what it should, snapshots are taken, no
@@ -211,6 +213,9 @@ func (e *Engine) glance(ctx context.Context, req hostapi.ObserveRequest, patienc
 		switch o := seen[h.Name]; {
 		case o != nil:
 			e.statusOfHost(&hs, o)
+			if docs.Inventory != nil {
+				hs.due(e.certificatesOn(h, o, docs.Inventory.Public))
+			}
 			if o.Holder != nil && s.Holder == nil {
 				s.Holder = o.Holder
 			}
@@ -291,6 +296,16 @@ func (e *Engine) statusOfHost(hs *HostStatus, o *hostapi.Observation) {
 	})
 	if len(hs.Certificates) > 0 {
 		hs.NextExpiry = &hs.Certificates[0]
+	}
+}
+
+// due says of which certificates the time, or another setting, has come.
+func (hs *HostStatus) due(states []CertificateState) {
+	for i := range hs.Certificates {
+		c := &hs.Certificates[i]
+		if at := slices.IndexFunc(states, func(s CertificateState) bool { return s.Path == c.Certificate }); at >= 0 {
+			c.Due = states[at].Due
+		}
 	}
 }
 

@@ -46,6 +46,7 @@ var (
 type world struct {
 	fleet *fleettest.Fleet
 	wrap  func(remote.Host) remote.Host // has the last word on connections; may be nil
+	later time.Duration                 // how far the operator's clock is on
 }
 
 func newWorld(t *testing.T, hosts []fleettest.Host) *world {
@@ -65,7 +66,7 @@ func (w *world) factories() map[string]func() (tfprotov6.ProviderServer, error) 
 }
 
 func (w *world) adapt(o *bootstrap.Options) {
-	o.Connect, o.Artifacts, o.GateTimeout, o.Now = w.connect, w.fleet, time.Minute, func() time.Time { return fleettest.Now }
+	o.Connect, o.Artifacts, o.GateTimeout, o.Now = w.connect, w.fleet, time.Minute, func() time.Time { return fleettest.Now.Add(w.later) }
 	o.API = func(_ *bootstrap.Engine, id func() (*identity.Identity, error)) bootstrap.API { return w.fleet.API(id) }
 }
 
@@ -264,6 +265,29 @@ func TestDrift(t *testing.T) {
 				PostApplyPostRefresh: []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()},
 			},
 		},
+	)
+}
+
+// TestDue plans what only the time makes due: certificates that are near their end, and the stages of a rotation once they have rested.
+func TestDue(t *testing.T) {
+	w := newWorld(t, small)
+	const day = 24 * time.Hour
+	rotated := w.config(small, "rotation = { kubernetes_ca = 2 }")
+	due := func(after time.Duration, config string, hosts ...string) resource.TestStep {
+		return resource.TestStep{
+			PreConfig:        func() { w.later = after },
+			Config:           config,
+			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{changedNodes{"nodes", hosts}}, PostApplyPostRefresh: []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()}},
+		}
+	}
+	w.run(t,
+		resource.TestStep{Config: w.config(small, "")},
+		due(0, rotated, "cp1", "w1"),
+		resource.TestStep{PreConfig: func() { w.later = day / 2 }, Config: rotated, PlanOnly: true},
+		due(2*day, rotated, "cp1"),
+		due(4*day, rotated, "cp1"),
+		resource.TestStep{PreConfig: func() { w.later = 6 * day }, Config: rotated, PlanOnly: true},
+		due(340*day, rotated, "cp1", "w1"),
 	)
 }
 

@@ -171,6 +171,14 @@ func seenNodes(f *fleet, s *bootstrap.Status, inv *inventory.Inventory, prior ma
 			n.Kubernetes = "" // some hosts have changed: which ones, the next apply finds out
 		}
 		n.Drift = append(driftOf(h), drift[h.Name]...)
+		for _, c := range h.Certificates {
+			if c.Due != "" {
+				n.Drift = append(n.Drift, "certificate "+c.Certificate+": "+c.Due)
+			}
+		}
+		if slices.Contains(rec.Roles, string(topology.RoleControlPlane)) {
+			n.Drift = append(n.Drift, rotationsDue(s)...)
+		}
 		sort.Strings(n.Drift)
 		if th := described[h.Name]; th != nil {
 			n.Configuration, n.HostKey = configuration(f.cluster, th), cmp.Or(n.HostKey, th.HostKey)
@@ -188,6 +196,17 @@ func driftOf(h *bootstrap.HostStatus) []string {
 	}
 	if !h.Managed && h.Error == "" {
 		out = append(out, "not set up")
+	}
+	return out
+}
+
+// rotationsDue names the replacements of authorities and keys that do not rest, or rest no longer: the next apply goes on with them.
+func rotationsDue(s *bootstrap.Status) []string {
+	var out []string
+	for _, r := range s.Rotations {
+		if r.Until.IsZero() && (r.Stage != inventory.StageSettled || r.Asked > r.Generation) {
+			out = append(out, "rotation: "+r.Text)
+		}
 	}
 	return out
 }
