@@ -132,7 +132,6 @@ func (f *fleet) renewed() {
 
 // drainTimesOut: a budget holds up the drain of a worker that leaves, and so does a pod that nobody would make anew; both are named, and what was to be done about them helps.
 func (f *fleet) drainTimesOut() {
-	f.moveShop("w2")
 	budget := filepath.Join(f.dir, "budget.yaml")
 	if err := os.WriteFile(budget, []byte(`{apiVersion: policy/v1, kind: PodDisruptionBudget, metadata: {name: all, namespace: till}, spec: {minAvailable: 1, selector: {matchLabels: {app: till}}}}`), 0o600); err != nil {
 		f.t.Fatal(err)
