@@ -287,7 +287,9 @@ func (r *elastic) planJoin(ctx context.Context, remembered *inventory.Inventory,
 	s := &state{sight: *r.sight, target: target}
 	api := r.API(r.Engine, nil)
 	defer api.Close()
-	if s.nodes, err = api.Nodes(ctx); err != nil {
+	patient, end := context.WithTimeout(ctx, compareTimeout)
+	defer end()
+	if s.nodes, err = api.Nodes(patient); err != nil {
 		return nil, nil, fmt.Errorf("workers are joined through the API, which does not answer: %w", err)
 	}
 	if err := r.midway(s); err != nil {
@@ -303,7 +305,7 @@ func (r *elastic) planJoin(ctx context.Context, remembered *inventory.Inventory,
 			return nil, nil, err
 		}
 		s.desired.Objects = slices.DeleteFunc(s.desired.Objects, func(o desired.Object) bool { return o.Kind != "Node" || !slices.Contains(names, o.Name) })
-		if s.objects, err = api.Compare(ctx, s.desired.Objects); err != nil {
+		if s.objects, err = r.compareNodes(ctx, api, s.desired.Objects); err != nil {
 			return nil, nil, err
 		}
 		p, err := plan.Join(plan.Input{Cluster: r.cluster, Current: r.current, Target: target, Desired: s.desired, Formers: r.formersOf(&s.sight), Seen: s.seen, Away: reasons(s.away),
@@ -319,6 +321,12 @@ func (r *elastic) planJoin(ctx context.Context, remembered *inventory.Inventory,
 			must[w] = true
 		}
 	}
+}
+
+func (r *elastic) compareNodes(ctx context.Context, api API, objects []desired.Object) ([]plan.ObjectState, error) {
+	ctx, end := context.WithTimeout(ctx, compareTimeout)
+	defer end()
+	return api.Compare(ctx, objects)
 }
 
 // midway refuses to join workers while control planes may still be of the older of two releases, or go back to it: no kubelet may be newer than an API server.
@@ -397,11 +405,11 @@ func (r *elastic) leave(ctx context.Context, names []string) error {
 			hosts = append(hosts, r.hostsOf([]inventory.Host{*rec})...)
 		}
 	}
-	if hosts, err := r.meetLeaving(ctx, hosts); err != nil || len(hosts) == 0 {
+	hosts, err := r.meetLeaving(ctx, hosts)
+	if err != nil || len(hosts) == 0 {
 		return err
-	} else {
-		return r.takeOut(ctx, hosts)
 	}
+	return r.takeOut(ctx, hosts)
 }
 
 // meetLeaving connects to workers that leave, and gives those that can: without those that do not answer, unless they are to be forgotten.
@@ -443,8 +451,10 @@ func (r *elastic) takeOut(ctx context.Context, hosts []*topology.Host) error {
 	s := &state{sight: *r.sight, target: r.current}
 	api := r.API(r.Engine, nil)
 	defer api.Close()
+	patient, end := context.WithTimeout(ctx, compareTimeout)
+	defer end()
 	var err error
-	if s.nodes, err = api.Nodes(ctx); err != nil {
+	if s.nodes, err = api.Nodes(patient); err != nil {
 		return fmt.Errorf("workers are taken out through the API, which does not answer: %w", err)
 	}
 	p, err := plan.Leave(plan.Input{Cluster: r.cluster, Current: r.current, Target: r.current, Desired: &desired.Cluster{}, Departing: hosts, Seen: s.seen, Away: reasons(s.away), Nodes: s.nodes,

@@ -136,6 +136,9 @@ func isPlace(v any) bool {
 	return len(m) == 3 && file && start && end
 }
 
+// Usable reports whether workers can be joined by the settings with this version.
+func (s *Settings) Usable() bool { return s != nil && s.Shape == shape }
+
 // restore makes the cluster's settings and sites again.
 func (s *Settings) restore(ssh topology.SSH) (*topology.Cluster, []*topology.Site, error) {
 	switch {

@@ -179,6 +179,9 @@ func seenNodes(f *fleet, s *bootstrap.Status, inv *inventory.Inventory, prior ma
 		if slices.Contains(rec.Roles, string(topology.RoleControlPlane)) {
 			n.Drift = append(n.Drift, rotationsDue(s)...)
 		}
+		if rec.Has(topology.RoleControlPlane) && !inv.Settings.Usable() {
+			n.Drift = append(n.Drift, "inventory: the settings that workers are joined by are not recorded, or by another version of the provider")
+		}
 		sort.Strings(n.Drift)
 		if th := described[h.Name]; th != nil {
 			n.Configuration, n.HostKey = configuration(f.cluster, th), cmp.Or(n.HostKey, th.HostKey)

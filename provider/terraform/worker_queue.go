@@ -42,16 +42,11 @@ func (q *queue[T, R]) ask(ctx context.Context, key string, what T, run func(ctx 
 
 // work runs until nothing waits.
 func (q *queue[T, R]) work(key string, run func(context.Context, []T) []R) {
-	for {
+	for more := true; more; {
 		time.Sleep(gather)
 		q.mu.Lock()
 		all := q.waiting[key]
 		delete(q.waiting, key)
-		if len(all) == 0 {
-			delete(q.busy, key)
-			q.mu.Unlock()
-			return
-		}
 		q.mu.Unlock()
 		ctx, cancel := together(all)
 		what := make([]T, len(all))
@@ -63,6 +58,11 @@ func (q *queue[T, R]) work(key string, run func(context.Context, []T) []R) {
 		for i, a := range all {
 			a.answer <- answers[i]
 		}
+		q.mu.Lock()
+		if more = len(q.waiting[key]) > 0; !more {
+			delete(q.busy, key)
+		}
+		q.mu.Unlock()
 	}
 }
 
