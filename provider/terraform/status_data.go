@@ -222,7 +222,7 @@ func (c *client) remembered(inv *inventory.Inventory, endpoints []endpoint) *fle
 	f.cluster.Kubernetes = inv.Kubernetes
 	for i, h := range inv.Hosts {
 		th := f.cluster.Hosts[i]
-		th.Address, th.Roles = h.Address, nil
+		th.Address, th.Roles, th.Elastic = h.Address, nil, h.Elastic != nil
 		for _, r := range h.Roles {
 			th.Roles = append(th.Roles, topology.Role(r))
 		}

@@ -19,6 +19,8 @@ type terraformer struct {
 	*operator
 	access lab.Access
 	folder string
+	// workers are those of trivet_worker, which are no hosts of the cluster's resource.
+	workers []machine
 }
 
 // terraform runs a subcommand that has to end with the exit code, and gives what it printed.
@@ -42,6 +44,10 @@ func (f *terraformer) configuration(kubectl string, hosts ...machine) {
 	var list strings.Builder
 	for _, h := range hosts {
 		fmt.Fprintf(&list, "    %s = { address = %q, site = \"n1\", roles = [%s] }\n", h.name, h.address, h.roles)
+	}
+	var workers strings.Builder
+	for _, h := range f.workers {
+		fmt.Fprintf(&workers, "    %s = %q\n", h.name, h.address)
 	}
 	text := fmt.Sprintf(`
 terraform {
@@ -74,14 +80,24 @@ ephemeral "trivet_kubeconfig" "main" {
   cluster = trivet_cluster.main.access
 }
 
+resource "trivet_worker" "spot" {
+  for_each = {
+%s  }
+  cluster = trivet_cluster.main.access
+  lock    = trivet_cluster.main.lock
+  name    = each.key
+  address = each.value
+  labels  = { pool = "spot" }
+}
+
 resource "terraform_data" "nodes" {
-  triggers_replace = keys(trivet_cluster.main.nodes)
+  triggers_replace = concat(keys(trivet_cluster.main.nodes), keys(trivet_worker.spot))
   provisioner "local-exec" {
     command     = "umask 077; printf '%%s' \"$CONFIG\" > kubeconfig; %s --kubeconfig kubeconfig get nodes -o name > nodes; rm kubeconfig"
     environment = { CONFIG = ephemeral.trivet_kubeconfig.main.kubeconfig }
   }
 }
-`, f.access.User, f.access.PrivateKey, f.access.KnownHosts, f.access.AgeRecipients[0], list.String(), kubectl)
+`, f.access.User, f.access.PrivateKey, f.access.KnownHosts, f.access.AgeRecipients[0], list.String(), workers.String(), kubectl)
 	rc := fmt.Sprintf("provider_installation {\n  dev_overrides {\n    \"trivet-dev/trivet\" = %q\n  }\n  direct {}\n}\n", filepath.Dir(f.bin))
 	for name, content := range map[string]string{"main.tf": text, "terraform.rc": rc} {
 		if err := os.WriteFile(filepath.Join(f.folder, name), []byte(content), 0o600); err != nil {
@@ -100,19 +116,21 @@ func (f *terraformer) nodes() string {
 	return string(b)
 }
 
-// TestTerraform brings a cluster up with terraform on real hosts, finds nothing to do, adds a worker, mends what was changed by hand, and gives the hosts back.
+// TestTerraform brings a cluster up with terraform on real hosts, finds nothing to do, adds a worker, mends what was changed by hand, has workers join that are none of the cluster's hosts,
+// and gives all of them back.
 func TestTerraform(t *testing.T) {
 	if _, err := exec.LookPath("terraform"); err != nil {
 		t.Skip("terraform is not on the PATH")
 	}
 	cp1, w1, w2 := machine{"cp1", "10.51.1.11", everything}, machine{"w1", "10.51.1.101", worker}, machine{"w2", "10.51.1.102", worker}
-	o := newOperator(t, "e2e-terraform", cluster([]machine{cp1, w1, w2}, ""))
+	spots := []machine{{"spot-1", "10.51.1.111", worker}, {"spot-2", "10.51.1.112", worker}}
+	o := newOperator(t, "e2e-terraform", cluster(append([]machine{cp1, w1, w2}, spots...), ""))
 	l, err := lab.Open(o.fleet)
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &terraformer{o, l.Access(), t.TempDir()}
-	hosts := []string{"cp1", "w1", "w2"}
+	f := &terraformer{operator: o, access: l.Access(), folder: t.TempDir()}
+	hosts := []string{"cp1", "w1", "w2", "spot-1", "spot-2"}
 	before := o.inspectAll(hosts)
 	o.exits(1, "kubectl", "version", "--client") // has kubectl where it can be run, though there is no cluster
 	programs, err := artifact.UserDir("bin")
@@ -146,6 +164,25 @@ func TestTerraform(t *testing.T) {
 	o.on("w1", "rm", "/etc/trivet/haproxy.cfg")
 	f.says(f.terraform(2, "plan", "-detailed-exitcode", "-no-color"), "/etc/trivet/haproxy.cfg: missing")
 	f.terraform(0, "apply", "-auto-approve")
+	f.terraform(0, "plan", "-detailed-exitcode")
+
+	f.workers = spots
+	f.configuration(kubectl, cp1, w1, w2)
+	f.says(f.terraform(0, "apply", "-auto-approve", "-no-color"), "Apply complete! Resources: 3 added, 0 changed, 1 destroyed.")
+	if got := f.nodes(); got != "node/cp1\nnode/spot-1\nnode/spot-2\nnode/w1\nnode/w2\n" {
+		t.Errorf("with workers that joined there are these nodes: %q", got)
+	}
+	f.terraform(0, "plan", "-detailed-exitcode")
+	f.terraform(0, "plan", "-refresh-only", "-detailed-exitcode")
+	o.on("spot-1", "rm", "/etc/trivet/haproxy.cfg")
+	f.says(f.terraform(2, "plan", "-detailed-exitcode", "-no-color"), "trivet_worker.spot[\"spot-1\"] will be updated in-place", "/etc/trivet/haproxy.cfg: missing")
+	f.terraform(0, "apply", "-auto-approve")
+	f.workers = spots[:1]
+	f.configuration(kubectl, cp1, w1, w2)
+	f.terraform(0, "apply", "-auto-approve")
+	if got := f.nodes(); got != "node/cp1\nnode/spot-1\nnode/w1\nnode/w2\n" {
+		t.Errorf("with a worker that left there are these nodes: %q", got)
+	}
 	f.terraform(0, "plan", "-detailed-exitcode")
 
 	state, err := os.ReadFile(filepath.Join(f.folder, "terraform.tfstate"))
