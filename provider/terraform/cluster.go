@@ -275,7 +275,7 @@ func (r *clusterResource) Create(ctx context.Context, req resource.CreateRequest
 	if resp.Diagnostics.Append(diags...); diags.HasError() {
 		return
 	}
-	end, err := turn(ctx, f.cluster.Name)
+	end, err := r.client.workers.turn(ctx, f.cluster.Name)
 	if err != nil {
 		fail("Cluster not created", err)
 		return
@@ -589,7 +589,7 @@ func (r *clusterResource) Update(ctx context.Context, req resource.UpdateRequest
 		resp.Diagnostics.AddAttributeError(path.Root("lock"), "Cluster not changed", err.Error())
 		return
 	}
-	end, err := turn(ctx, f.cluster.Name)
+	end, err := r.client.workers.turn(ctx, f.cluster.Name)
 	if err != nil {
 		resp.Diagnostics.AddError("Cluster not changed", err.Error())
 		return
@@ -667,7 +667,7 @@ func (r *clusterResource) Delete(ctx context.Context, req resource.DeleteRequest
 		return
 	}
 	forget := r.policyUnreachable(state) == unreachableForget
-	end, err := turn(ctx, f.cluster.Name)
+	end, err := r.client.workers.turn(ctx, f.cluster.Name)
 	if err != nil {
 		resp.Diagnostics.AddError("Cluster not destroyed", err.Error())
 		return

@@ -16,6 +16,7 @@ const workerWait = 30 * time.Minute
 
 // workerRuns are the runs over workers that Terraform asks for one by one.
 type workerRuns struct {
+	turns
 	joins  queue[workerAsk, workerAnswer]
 	leaves queue[workerAsk, workerAnswer]
 	looks  queue[workerAsk, workerAnswer]
@@ -83,7 +84,7 @@ func (c *client) leave(ctx context.Context, ask workerAsk) workerAnswer {
 
 // change does something to workers of one cluster, in its turn.
 func (c *client) change(ctx context.Context, all []workerAsk, do func(*session, bootstrap.ElasticOptions) (map[string]error, error)) []workerAnswer {
-	end, err := turn(ctx, all[0].cluster)
+	end, err := c.workers.turn(ctx, all[0].cluster)
 	if err != nil {
 		return answers(all, workerAnswer{err: err})
 	}

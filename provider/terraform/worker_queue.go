@@ -89,20 +89,23 @@ func together[T, R any](all []*asked[T, R]) (context.Context, context.CancelFunc
 	}
 }
 
-// turns are those of clusters, by name: of the runs of one process that change a cluster each has its turn, rather than be refused for another one's run lock.
-var turns = struct {
-	sync.Mutex
+// turns are those of clusters, by name: of what one Terraform run does to a cluster each has its turn, rather than be refused for the run lock of another.
+type turns struct {
+	mu sync.Mutex
 	of map[string]chan struct{}
-}{of: map[string]chan struct{}{}}
+}
 
 // turn waits for a cluster's turn. The function that it gives ends it; where ctx ends first there is nothing to end.
-func turn(ctx context.Context, cluster string) (end func(), err error) {
-	turns.Lock()
-	if turns.of[cluster] == nil {
-		turns.of[cluster] = make(chan struct{}, 1)
+func (t *turns) turn(ctx context.Context, cluster string) (end func(), err error) {
+	t.mu.Lock()
+	if t.of == nil {
+		t.of = map[string]chan struct{}{}
 	}
-	slot := turns.of[cluster]
-	turns.Unlock()
+	if t.of[cluster] == nil {
+		t.of[cluster] = make(chan struct{}, 1)
+	}
+	slot := t.of[cluster]
+	t.mu.Unlock()
 	select {
 	case slot <- struct{}{}:
 		return func() { <-slot }, nil

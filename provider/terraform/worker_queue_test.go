@@ -88,17 +88,18 @@ func TestQueueEnds(t *testing.T) {
 
 // TestTurn: of one cluster there is one turn at a time.
 func TestTurn(t *testing.T) {
-	end, err := turn(t.Context(), "of this test")
+	var all turns
+	end, err := all.turn(t.Context(), "main")
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(errors.New("interrupted"))
-	if _, err := turn(ctx, "of this test"); err == nil || err.Error() != "interrupted" {
+	if _, err := all.turn(ctx, "main"); err == nil || err.Error() != "interrupted" {
 		t.Errorf("%v", err)
 	}
 	end()
-	if end, err = turn(t.Context(), "of this test"); err != nil {
+	if end, err = all.turn(t.Context(), "main"); err != nil {
 		t.Fatal(err)
 	}
 	end()
