@@ -125,7 +125,12 @@ func (e *Engine) certificatesOn(h *topology.Host, o *hostapi.Observation, public
 }
 
 // Renewal asks for the renewal of certificates by host and by name in the table of certificates; nothing named means all. What no host of the cluster has is refused.
-func (e *Engine) Renewal(hosts, names []string) (*plan.Renewal, error) {
+func (e *Engine) Renewal(ctx context.Context, hosts, names []string) (*plan.Renewal, error) {
+	inv, err := e.memory(ctx)
+	if err != nil {
+		return nil, err
+	}
+	e.meetElastic(ctx, inv)
 	var known []string
 	for _, h := range e.cluster.Hosts {
 		if len(hosts) > 0 && !slices.Contains(hosts, h.Name) {

@@ -88,14 +88,14 @@ func TestRenew(t *testing.T) {
 		if c.name != "" {
 			names = []string{c.name}
 		}
-		_, err := e.Renewal(hosts, names)
+		_, err := e.Renewal(t.Context(), hosts, names)
 		wants(t, err, c.want)
 	}
 	renew := func(d time.Duration, hosts, names []string, want ...string) {
 		t.Helper()
 		e := open(t, f, after(d))
 		var err error
-		if e.Renew, err = e.Renewal(hosts, names); err != nil {
+		if e.Renew, err = e.Renewal(t.Context(), hosts, names); err != nil {
 			t.Fatal(err)
 		}
 		p := planOf(t, e)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/trivet-dev/trivet/bootstrap"
+	"github.com/trivet-dev/trivet/bootstrap/certs"
 	"github.com/trivet-dev/trivet/bootstrap/event"
 	"github.com/trivet-dev/trivet/bootstrap/fleettest"
 	"github.com/trivet-dev/trivet/bootstrap/inventory"
@@ -409,5 +410,45 @@ func TestElasticWaits(t *testing.T) {
 	}
 	if err := <-ended; err != nil {
 		t.Error(err)
+	}
+}
+
+// TestElasticCertificates: those of an elastic worker that are due are told, issued anew by a join or an apply, and by name.
+func TestElasticCertificates(t *testing.T) {
+	f := newFleet(t, small)
+	apply(t, open(t, f))
+	w := spot(1)
+	join(t, f, spares(t, f, w)...)
+	due := func(d time.Duration) (out []string) {
+		t.Helper()
+		list, _, err := fromRecord(t, f, after(d)).Workers(t.Context(), []string{"spot-1"})
+		if err != nil || len(list) != 1 || list[0].Err != nil {
+			t.Fatal(list, err)
+		}
+		return list[0].Drift
+	}
+	if d := due(0); len(d) > 0 {
+		t.Errorf("after joining: %v", d)
+	}
+	if d := due(350 * day); len(d) == 0 || !strings.HasPrefix(d[0], "certificate ") {
+		t.Errorf("near their end: %v", d)
+	}
+	if failed, err := fromRecord(t, f, after(350*day)).Join(t.Context(), []bootstrap.Worker{w}, bootstrap.ElasticOptions{}); err != nil || len(failed) > 0 {
+		t.Fatal(err, failed)
+	}
+	if d := due(350 * day); len(d) > 0 {
+		t.Errorf("after joining again: %v", d)
+	}
+	e := open(t, f, after(351*day))
+	var err error
+	if e.Renew, err = e.Renewal(t.Context(), []string{"spot-1"}, []string{certs.KubeProxy}); err != nil {
+		t.Fatal(err)
+	}
+	if certificates, _ := issued(planOf(t, e)); !slices.Contains(certificates, "spot-1/kube-proxy") {
+		t.Errorf("it issues %v", certificates)
+	}
+	c, err := open(t, f, after(350*day)).Certificates(t.Context())
+	if err != nil || !slices.ContainsFunc(c.Certificates, func(x bootstrap.CertificateState) bool { return x.Host == "spot-1" }) {
+		t.Errorf("certificates: %+v, %v", c, err)
 	}
 }

@@ -60,6 +60,7 @@ func (e *Engine) Workers(ctx context.Context, names []string) ([]WorkerState, *i
 		w := &out[i]
 		if o := seen[w.Name]; o != nil {
 			w.look(o, inv)
+			w.due(e.certificatesOn(hosts[slices.IndexFunc(hosts, func(h *topology.Host) bool { return h.Name == w.Name })], o, inv.Public))
 		} else {
 			w.Err = cmp.Or(failed[w.Name], e.away(w.Name))
 		}
@@ -84,6 +85,15 @@ func (w *WorkerState) look(o *hostapi.Observation, inv *inventory.Inventory) {
 		}
 	}
 	slices.Sort(w.Drift)
+}
+
+// due adds the certificates that are to be issued anew.
+func (w *WorkerState) due(states []CertificateState) {
+	for _, s := range states {
+		if s.Due != "" {
+			w.Drift = append(w.Drift, "certificate "+s.Path+": "+s.Due)
+		}
+	}
 }
 
 // nodesOf adds what the API knows of the workers' nodes, where it answers.

@@ -75,7 +75,7 @@ An apply without being asked renews what comes near its end (renew_before in the
 			if err != nil {
 				return err
 			}
-			if e.Renew, err = e.Renewal(hosts, names); err != nil {
+			if e.Renew, err = e.Renewal(cmd.Context(), hosts, names); err != nil {
 				return err
 			}
 			return s.applyWith(cmd.Context(), e, yes)
