@@ -30,6 +30,7 @@ var needs = map[string]struct {
 	before string
 }{
 	"ephemeral-resources/trivet_kubeconfig": {with: []string{"resources/trivet_cluster"}},
+	"resources/trivet_worker":               {with: []string{"resources/trivet_cluster"}},
 	"terraform/workloads":                   {before: "terraform/first-cluster"},
 }
 
@@ -110,6 +111,8 @@ func newExamples(t *testing.T) *exampleWorld {
 	t.Setenv("HOME", x.folder)
 	t.Setenv("TRIVET_AGE_IDENTITY", filepath.Join(x.folder, ".config/trivet/age.key"))
 	t.Setenv("TF_VAR_age_recipients", fmt.Sprintf("[%q]", x.fleet.Key.Recipient()))
+	x.spares(t, 2)
+	t.Setenv("TF_VAR_spots", fmt.Sprintf("{ spot-1 = %q, spot-2 = %q }", spareAddress("spot-1"), spareAddress("spot-2")))
 	return x
 }
 
@@ -194,8 +197,10 @@ func (r *exampleRoot) imports(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := r.world.fleet.Trees(t)
-	for _, address := range r.clusters(t) {
-		r.run(t, 0, "state", "rm", address)
+	for _, address := range strings.Fields(r.run(t, 0, "state", "list")) {
+		if strings.Contains(string(command), address+" ") || strings.Contains(string(command), "'"+address+"'") {
+			r.run(t, 0, "state", "rm", address)
+		}
 	}
 	sh := exec.CommandContext(t.Context(), "sh", "-eu", "-c", string(command))
 	sh.Dir, sh.Env = r.folder, append(os.Environ(), r.environment...)

@@ -36,7 +36,7 @@ func (w *world) spares(t *testing.T, n int) []string {
 }
 
 func spareAddress(name string) string {
-	return "10.11.1.10" + strings.TrimPrefix(name, "spot-")
+	return "10.11.1.20" + strings.TrimPrefix(name, "spot-")
 }
 
 // workers writes a trivet_worker for each name; more is further attributes.
@@ -287,12 +287,12 @@ func TestWorkerMistakes(t *testing.T) {
 		plan         bool
 	}{
 		"label":   {strings.Replace(good, `site    = "s1"`, `labels = { "kubernetes.io/x" = "y" }`, 1), `(?s)Reserved label`, true},
-		"address": {strings.Replace(good, `"10.11.1.101"`, `"300.1.1.1"`, 1), `(?s)address.*300\.1\.1\.1`, true},
+		"address": {strings.Replace(good, `"10.11.1.201"`, `"300.1.1.1"`, 1), `(?s)address.*300\.1\.1\.1`, true},
 		"name":    {strings.Replace(good, `name    = "spot-1"`, `name = "Spot_1"`, 1), `(?s)Spot_1`, true},
 		"policy":  {strings.Replace(good, `site    = "s1"`, `unreachable = "maybe"`, 1), `(?s)Wrong unreachable.*maybe`, true},
 		"site":    {strings.Replace(good, `site    = "s1"`, `site = "mars"`, 1), `(?s)Worker not joined.*no site "mars", it has\s+s1`, false},
 		"host":    {strings.Replace(good, `name    = "spot-1"`, `name = "w1"`, 1), `(?s)Worker not joined.*by\s+its\s+topology`, false},
-		"taken":   {strings.Replace(good, `"10.11.1.101"`, `"10.11.1.12"`, 1), `(?s)Worker not joined.*10\.11\.1\.12.*host\s+w1`, false},
+		"taken":   {strings.Replace(good, `"10.11.1.201"`, `"10.11.1.12"`, 1), `(?s)Worker not joined.*10\.11\.1\.12.*host\s+w1`, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w.run(t, resource.TestStep{Config: c.config, PlanOnly: c.plan, ExpectError: regexp.MustCompile(c.want)})

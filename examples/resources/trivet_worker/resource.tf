@@ -1,13 +1,15 @@
-# Machines that come and go, by a stable name: here those of another module.
-resource "trivet_worker" "spot" {
-  for_each = module.spot.machines
+variable "spots" {
+  type        = map(string)
+  description = "addresses of machines that come and go, by their names: an output, say, of the module that makes them"
+}
 
-  cluster      = trivet_cluster.main.access
-  lock         = trivet_cluster.main.lock
-  name         = each.key
-  address      = each.value.ipv4
-  ssh_host_key = each.value.host_key
-  site         = "bj1"
+resource "trivet_worker" "spot" {
+  for_each = var.spots
+
+  cluster = trivet_cluster.main.access
+  lock    = trivet_cluster.main.lock
+  name    = each.key
+  address = each.value
 
   labels = { pool = "spot" }
   taints = [{ key = "spot", effect = "NoSchedule" }]
