@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -37,7 +38,7 @@ type fleet struct {
 
 // options are those of the language.
 func (c *client) options() topology.Options {
-	o := topology.Options{Releases: release.Known, CheckSettings: release.CheckComponent, CheckManifests: kube.CheckManifests, ReadFile: os.ReadFile}
+	o := topology.Options{Releases: release.Known, CheckSettings: release.CheckComponent, CheckManifests: kube.CheckManifests, ReadFile: os.ReadFile, Glob: filepath.Glob}
 	if c != nil {
 		o.SSH = &c.ssh
 	}
