@@ -506,12 +506,14 @@ provider "trivet" {
 resource "trivet_cluster" "main" {
   name                = "main"
   deletion_protection = false
+  variables           = { release = "1.37.2" }
   topology            = <<EOT
 %s
 EOT
 }
 data "trivet_topology" "main" {
-  text = trivet_cluster.main.topology
+  text      = trivet_cluster.main.topology
+  variables = trivet_cluster.main.variables
 }
 `, w.fleet.Key.String(), text)
 	}
