@@ -3,6 +3,7 @@ package terraform_test
 import (
 	"crypto/ed25519"
 	"crypto/rand"
+	"encoding/json"
 	"encoding/pem"
 	"fmt"
 	"io/fs"
@@ -29,6 +30,7 @@ var needs = map[string]struct {
 	with   []string
 	before string
 }{
+	"data-sources/trivet_cluster_status":    {with: []string{"resources/trivet_cluster"}},
 	"ephemeral-resources/trivet_kubeconfig": {with: []string{"resources/trivet_cluster"}},
 	"resources/trivet_worker":               {with: []string{"resources/trivet_cluster"}},
 	"terraform/workloads":                   {before: "terraform/first-cluster"},
@@ -54,6 +56,33 @@ func TestExamples(t *testing.T) {
 			r.imports(t)
 			r.destroy(t)
 		})
+	}
+}
+
+// TestExampleOfEverything holds that whatever the provider has is shown in an example.
+func TestExampleOfEverything(t *testing.T) {
+	var schemas struct {
+		Providers map[string]map[string]json.RawMessage `json:"provider_schemas"`
+	}
+	if err := json.Unmarshal(schemaJSON(t), &schemas); err != nil {
+		t.Fatal(err)
+	}
+	all, seen := exampleFolders(t), 0
+	for _, parts := range schemas.Providers {
+		for part, folder := range map[string]string{"resource_schemas": "resources", "data_source_schemas": "data-sources", "ephemeral_resource_schemas": "ephemeral-resources", "functions": "functions"} {
+			var named map[string]json.RawMessage
+			if err := json.Unmarshal(parts[part], &named); err != nil {
+				t.Fatalf("%s: %v", part, err)
+			}
+			for name := range named {
+				if seen++; !slices.Contains(all, folder+"/"+name) {
+					t.Errorf("examples/%s/%s is missing", folder, name)
+				}
+			}
+		}
+	}
+	if seen < 7 {
+		t.Errorf("the provider has %d things", seen)
 	}
 }
 

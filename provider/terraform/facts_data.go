@@ -123,18 +123,18 @@ func (d *factsData) Schema(_ context.Context, _ datasource.SchemaRequest, resp *
 			"architecture": text("`amd64` or `arm64`."),
 			"kernel":       text("The version of the kernel."),
 			"os": schema.SingleNestedAttribute{Computed: true, MarkdownDescription: "Its distribution, from os-release.", Attributes: map[string]schema.Attribute{
-				"id": text("`debian`."), "version": text("`12`."), "name": text("As it calls itself."),
+				"id": text("The distribution, such as `debian`."), "version": text("Its version, such as `12`."), "name": text("As it calls itself, with the version."),
 			}},
 			"systemd_version": number("The version of systemd; 0 where it is not known."),
 			"cpus":            number("The number of processors."),
-			"memory_bytes":    number("The memory."),
-			"swap_bytes":      number("The swap that is on."),
+			"memory_bytes":    number("The memory, in bytes."),
+			"swap_bytes":      number("The swap that is on, in bytes."),
 			"interfaces": list("Its network interfaces.", map[string]schema.Attribute{
 				"name": text("The name."), "mtu": number("The MTU in bytes."),
 				"addresses": schema.ListAttribute{Computed: true, ElementType: types.StringType, MarkdownDescription: "The addresses with their prefixes."},
 			}),
 			"disks": list("The file systems that hold `/` and what a cluster keeps, each once.", map[string]schema.Attribute{
-				"mount": text("Where it is mounted."), "type": text("The type: `ext4`, `xfs`."), "size_bytes": number("The size."), "free_bytes": number("What is free."),
+				"mount": text("Where it is mounted."), "type": text("The type, such as `ext4` or `xfs`."), "size_bytes": number("The size, in bytes."), "free_bytes": number("What is free, in bytes."),
 			}),
 			"cluster": text("The cluster of which it is a part already; null where it is none."),
 			"fit":     schema.BoolAttribute{Computed: true, MarkdownDescription: "Whether nothing was found that keeps it out of a cluster."},

@@ -76,8 +76,8 @@ func clusterSchema() schema.Schema {
 			MarkdownDescription: "What a create, an update or a destroy does about hosts that do not answer. `fail`: it fails, before anything is changed. `forget`: it does without them; a later apply brings those up to date that answer again, and those that a destroy has left out must be installed anew. `unreachable` of the provider block goes before it. Default: `fail`."},
 		"lock": schema.StringAttribute{Optional: true, Computed: true, PlanModifiers: []planmodifier.String{stringplanmodifier.UseStateForUnknown()},
 			MarkdownDescription: "The digests of all programs, images and packages that hosts are given, as the text of a lock file. Left out, it is filled at the first apply, grows with what a change needs besides, and what differs from it is refused. Given, such as by `file(\"artifacts.lock\")`, it has to name everything, and anything else is refused."},
-		"restore": schema.DynamicAttribute{Optional: true, MarkdownDescription: "Reserved."},
-		"backup":  schema.DynamicAttribute{Optional: true, MarkdownDescription: "Reserved."},
+		"restore": schema.DynamicAttribute{Optional: true, MarkdownDescription: "Reserved: it cannot be set yet."},
+		"backup":  schema.DynamicAttribute{Optional: true, MarkdownDescription: "Reserved: it cannot be set yet."},
 		"adopt":   schema.BoolAttribute{Optional: true, MarkdownDescription: "Whether a create takes over a cluster of this name that the hosts have already, and changes it to what is described here. Otherwise that is refused. Default: `false`."},
 		"access": schema.SingleNestedAttribute{Computed: true, MarkdownDescription: "How the cluster is reached, for `cluster` of other resources and of `trivet_kubeconfig`. Nothing in it is secret.",
 			Attributes: map[string]schema.Attribute{
