@@ -30,7 +30,7 @@ func Program(name, title, goarch string) (string, error) {
 	dir := cmp.Or(os.Getenv("TRIVET_HELPER_DIR"), filepath.Dir(self))
 	path := filepath.Join(dir, name+"-linux-"+goarch)
 	if _, err := os.Stat(path); err != nil {
-		return "", fmt.Errorf("%s for linux/%s is missing: %s should be beside trivet (make build puts it there), or in the folder that TRIVET_HELPER_DIR names", title, goarch, path)
+		return "", fmt.Errorf("%s for linux/%s is missing: %s should be beside %s, where the release and make build put it, or in the folder that TRIVET_HELPER_DIR names", title, goarch, path, filepath.Base(self))
 	}
 	return path, nil
 }

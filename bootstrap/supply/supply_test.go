@@ -20,7 +20,7 @@ func TestOwnProgram(t *testing.T) {
 	t.Setenv("TRIVET_HELPER_DIR", dir)
 	a := &Artifacts{} // without a source
 	want := artifact.Want{Name: desired.SnapshotProgram, Arch: "arm64", Kind: artifact.Binary}
-	if _, err := a.Resolve(t.Context(), []artifact.Want{want}); err == nil || !strings.Contains(err.Error(), "trivet-snapshot-linux-arm64 should be beside trivet") {
+	if _, err := a.Resolve(t.Context(), []artifact.Want{want}); err == nil || !strings.Contains(err.Error(), "trivet-snapshot-linux-arm64 should be beside supply.test") {
 		t.Errorf("without the file: %v", err)
 	}
 	if err := os.WriteFile(filepath.Join(dir, "trivet-snapshot-linux-arm64"), []byte("program"), 0o755); err != nil {
