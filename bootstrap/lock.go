@@ -38,8 +38,9 @@ type lock struct {
 	mu    sync.Mutex
 	grips map[string]io.Closer // by host
 
-	seen   map[string]bool // hosts that answered
-	fenced []string        // hosts that were raised to the epoch
+	more   func(ctx context.Context, name string) error // takes the lock of a control plane that only the inventory names
+	seen   map[string]bool                              // hosts that answered
+	fenced []string                                     // hosts that were raised to the epoch
 }
 
 // HeldError says that somebody else holds the run lock.
@@ -136,7 +137,9 @@ func (e *Engine) lock(ctx context.Context, purpose string) (*lock, error) {
 }
 
 func (e *Engine) newLock(purpose string) *lock {
-	return &lock{engine: e, purpose: purpose, since: e.Now(), lost: make(chan string, 1), done: make(chan struct{}), grips: map[string]io.Closer{}}
+	l := &lock{engine: e, purpose: purpose, since: e.Now(), lost: make(chan string, 1), done: make(chan struct{}), grips: map[string]io.Closer{}}
+	l.more = func(ctx context.Context, name string) error { return l.take(ctx, name, nil) }
+	return l
 }
 
 // voters are the control planes, in an order that every run has in common; those that leave are among them as long as they are known.
@@ -290,7 +293,7 @@ func (l *lock) fence(ctx context.Context) error {
 			}
 			continue
 		}
-		if err := l.recorded(docs.Inventory); err != nil {
+		if err := l.recorded(ctx, docs.Inventory); err != nil {
 			return err
 		}
 		l.epoch, l.fenced, l.seen = docs.Epoch+1, nil, map[string]bool{}
@@ -309,18 +312,30 @@ func (l *lock) fence(ctx context.Context) error {
 // forgets says whether the run does without a majority: it gives back what answers, and nothing depends on the rest.
 func (l *lock) forgets() bool { return l.purpose == purposeDestroy && l.engine.ForgetUnreachable }
 
-// recorded fails unless the lock is held on a majority of the control planes that the cluster itself remembers: the topology may have others.
-func (l *lock) recorded(inv *inventory.Inventory) error {
+// recorded fails unless the lock is held on a majority of each set of control planes that the cluster itself remembers: the topology may have others. Those are taken here.
+func (l *lock) recorded(ctx context.Context, inv *inventory.Inventory) error {
 	if inv == nil || l.forgets() {
 		return nil
 	}
-	all := inv.With(topology.RoleControlPlane)
-	missing := slices.DeleteFunc(slices.Clone(all), l.has)
-	if len(all)-len(missing) >= topology.Majority(len(all)) || len(all) == 0 {
-		return nil
+	for _, all := range inv.Voters() {
+		var errs []error
+		for _, name := range all {
+			if !l.has(name) {
+				errs = append(errs, l.more(ctx, name))
+			}
+		}
+		missing := slices.DeleteFunc(slices.Clone(all), l.has)
+		if len(all)-len(missing) >= topology.Majority(len(all)) || len(all) == 0 {
+			continue
+		}
+		var held *HeldError
+		if i := slices.IndexFunc(errs, func(err error) bool { return errors.As(err, &held) }); i >= 0 {
+			return held
+		}
+		return fmt.Errorf("the run lock needs a majority of the control planes that the cluster has recorded, %d of %d, and is missing on %s. Nothing was changed; bring them back, or name them in the topology again: %w",
+			topology.Majority(len(all)), len(all), strings.Join(missing, ", "), errors.Join(errs...))
 	}
-	return fmt.Errorf("the run lock needs a majority of the control planes that the cluster has recorded, %d of %d, and is missing on %s. Nothing was changed; bring them back, or name them in the topology again",
-		topology.Majority(len(all)), len(all), strings.Join(missing, ", "))
+	return nil
 }
 
 // raise fences off earlier runs on every host that was seen and has a record.

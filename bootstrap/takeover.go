@@ -128,6 +128,7 @@ func (e *Engine) TakeOver(ctx context.Context, shown []hostapi.Holder) (*TakenOv
 		return nil, err // before anybody is ended in vain
 	}
 	t := &takingOver{lock: l, shown: shown, out: &TakenOver{Cluster: e.cluster.Name}}
+	l.more = t.take
 	var errs []error
 	for _, name := range e.voters() {
 		err := t.take(ctx, name)

@@ -36,6 +36,13 @@ func Allot(inv *inventory.Inventory, c *topology.Cluster, facts map[string]hosta
 		}
 	}
 	slices.SortFunc(out.Hosts, func(a, b inventory.Host) int { return strings.Compare(a.Name, b.Name) })
+	out.Electorates = nil
+	if inv != nil && inv.Initialised {
+		out.Electorates = inv.Voters() // as it was before
+		out.Elect(slices.DeleteFunc(out.With(topology.RoleControlPlane), func(name string) bool {
+			return !slices.ContainsFunc(c.HostsWith(topology.RoleControlPlane), func(h *topology.Host) bool { return h.Name == name })
+		}))
+	}
 	if err := oneMachineEach(out, c); err != nil {
 		return nil, err
 	}

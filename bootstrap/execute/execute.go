@@ -132,7 +132,8 @@ func (r *run) keptByMajority() error {
 	for _, ph := range r.plan.Phases {
 		n := 0
 		for _, s := range ph.Steps {
-			if slices.ContainsFunc(s.Actions, func(a plan.Action) bool { return a.Verb == plan.Store && a.Document == inventory.Document }) {
+			keeps := slices.ContainsFunc(s.Actions, func(a plan.Action) bool { return a.Verb == plan.Store && a.Document == inventory.Document })
+			if keeps && slices.ContainsFunc(r.Topology.HostsWith(topology.RoleControlPlane), func(h *topology.Host) bool { return h.Name == s.Host }) {
 				n++
 			}
 		}

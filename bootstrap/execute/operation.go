@@ -122,11 +122,15 @@ func (r *run) document(name string) (*hostapi.Document, error) {
 		// The first write of a bring-up comes before etcd exists, all later ones after it has formed.
 		inv.Initialised = inv.Initialised && r.phase != plan.PhaseIdentity
 		inv.Generation = r.plan.GenerationIn(r.phase)
+		if r.phase == plan.PhaseHandOver {
+			inv.HandOver()
+		}
 		if r.phase == plan.PhaseFinish {
 			if r.plan.Settles && len(r.failed) == 0 { // a worker that failed has not left the old release
 				inv.From = ""
 			}
 			inv.Hosts = slices.DeleteFunc(slices.Clone(inv.Hosts), func(h inventory.Host) bool { return slices.Contains(r.plan.Leaving, h.Name) && !r.hasFailed(h.Name) })
+			inv.HandOver() // as it was before
 		}
 		content, err := inv.Marshal()
 		if err != nil {

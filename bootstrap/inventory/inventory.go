@@ -48,6 +48,9 @@ type Inventory struct {
 	Public Public `json:"public"`
 	// Settings are what workers are joined by that the topology does not name; nil where no apply has recorded them yet.
 	Settings *Settings `json:"settings,omitempty"`
+	// Electorates are sets of control planes: a run needs the run lock on most of each. There are several while a change of control planes is written down, the last one is that of
+	// the topology. Nil where it is that of Hosts.
+	Electorates [][]string `json:"electorates,omitempty"`
 	// Rotations are the authorities and keys that are not the first of their kind, or are being replaced.
 	Rotations map[string]Rotation `json:"rotations,omitempty"`
 }
@@ -139,6 +142,36 @@ func (inv *Inventory) With(r topology.Role) []string {
 		}
 	}
 	return out
+}
+
+// Voters are the sets of control planes of each of which a run needs most.
+func (inv *Inventory) Voters() [][]string {
+	if len(inv.Electorates) > 0 {
+		return inv.Electorates
+	}
+	return [][]string{inv.With(topology.RoleControlPlane)}
+}
+
+// Elect adds a set of control planes, sorted, to those that count: it is the last one from now on.
+func (inv *Inventory) Elect(next []string) {
+	same := func(set []string) bool { return slices.Equal(set, next) }
+	inv.Electorates = append(slices.DeleteFunc(slices.Clone(inv.Voters()), same), next)
+	inv.tidy()
+}
+
+// HandOver ends a change of control planes: the last set alone counts.
+func (inv *Inventory) HandOver() {
+	if n := len(inv.Electorates); n > 0 {
+		inv.Electorates = inv.Electorates[n-1:]
+		inv.tidy()
+	}
+}
+
+// tidy leaves a single set out that is that of the hosts.
+func (inv *Inventory) tidy() {
+	if len(inv.Electorates) == 1 && slices.Equal(inv.Electorates[0], inv.With(topology.RoleControlPlane)) {
+		inv.Electorates = nil
+	}
 }
 
 // Roles spells roles as the inventory keeps them.

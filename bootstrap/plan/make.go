@@ -287,7 +287,7 @@ func (m *maker) documents(first bool) {
 
 // behind says which control plane lacks the newest inventory, "" when all have it.
 func (m *maker) behind() string {
-	for _, h := range m.with(topology.RoleControlPlane) {
+	for _, h := range slices.Concat(m.with(topology.RoleControlPlane), m.predecessors()) {
 		d, ok := m.Seen[h.Name].Documents[inventory.Document]
 		if !ok || m.Current == nil || older(d, m.Current) {
 			return "missing or behind on host " + h.Name
@@ -323,7 +323,26 @@ func (m *maker) store(name, title, identityReason, inventoryReason string) {
 		}
 		steps = append(steps, s)
 	}
+	if inventoryReason != "" && name != PhaseFinish {
+		for _, h := range m.predecessors() {
+			steps = append(steps, Step{Host: h.Name, Site: h.Site().Name, Actions: []Action{{Verb: Store, Document: inventory.Document, Reason: inventoryReason}}})
+		}
+	}
 	m.phase(Phase{Name: name, Title: title, Steps: steps})
+}
+
+// predecessors are hosts that count as control planes, keep the inventory, and are to be none any more. They learn of the change before they go: whoever has the topology before it finds
+// there that others count as well.
+func (m *maker) predecessors() []*topology.Host {
+	if m.Current == nil {
+		return nil
+	}
+	voters := slices.Concat(m.Current.Voters()...)
+	return slices.DeleteFunc(slices.Concat(m.hosts, m.Departing), func(h *topology.Host) bool {
+		o := m.Seen[h.Name]
+		stays := slices.ContainsFunc(m.Cluster.HostsWith(topology.RoleControlPlane), func(x *topology.Host) bool { return x.Name == h.Name })
+		return stays || !slices.Contains(voters, h.Name) || o == nil || !remembers(o)
+	})
 }
 
 func kindOf(a Action) hostapi.Kind { return a.ID.Kind }

@@ -256,6 +256,7 @@ const (
 	PhaseIdentity = "identity" // the first documents of a new cluster
 	PhaseSpread   = "spread"   // transfers between hosts of a site
 	PhaseSeal     = "seal"     // the end of a first bring-up
+	PhaseHandOver = "handover" // the inventory with which the control planes of before count no more
 	PhaseFinish   = "finish"   // the inventory without the hosts that left, and without the release that was left
 )
 

@@ -24,7 +24,16 @@ func RefuseAway(c *topology.Cluster, cur *inventory.Inventory, seen map[string]*
 	if cur == nil || !cur.Initialised {
 		return refuseFresh(c, cur, away)
 	}
-	recorded := cur.With(topology.RoleControlPlane)
+	for _, voters := range cur.Voters() {
+		if err := refuseVoters(c, voters, seen, away); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// refuseVoters refuses where too few of a set of control planes remember the cluster.
+func refuseVoters(c *topology.Cluster, recorded []string, seen map[string]*hostapi.Observation, away map[string]string) error {
 	missing, gone := map[string]string{}, false
 	for _, name := range recorded {
 		if why, isAway := away[name]; isAway {
