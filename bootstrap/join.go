@@ -283,7 +283,7 @@ func (r *elastic) planJoin(ctx context.Context, remembered *inventory.Inventory,
 	if err != nil {
 		return nil, nil, err
 	}
-	target.Settings = r.current.Settings
+	target.Settings, target.Electorates = r.current.Settings, r.current.Electorates
 	s := &state{sight: *r.sight, target: target}
 	api := r.API(r.Engine, nil)
 	defer api.Close()

@@ -130,7 +130,9 @@ func (r *run) document(name string) (*hostapi.Document, error) {
 				inv.From = ""
 			}
 			inv.Hosts = slices.DeleteFunc(slices.Clone(inv.Hosts), func(h inventory.Host) bool { return slices.Contains(r.plan.Leaving, h.Name) && !r.hasFailed(h.Name) })
-			inv.HandOver() // as it was before
+			if handed := slices.ContainsFunc(r.plan.Phases, func(ph plan.Phase) bool { return ph.Name == plan.PhaseHandOver }); handed || len(inv.Electorates) == 1 {
+				inv.HandOver()
+			}
 		}
 		content, err := inv.Marshal()
 		if err != nil {

@@ -23,6 +23,9 @@ func (m *maker) roll() {
 	m.turn()
 	m.giveBackFormers()
 	m.remember()
+	if len(m.Target.Electorates) > 1 {
+		m.store(PhaseHandOver, "Inventory: control planes have changed hands", "", "those of the topology alone count from now on")
+	}
 	m.void()
 	m.revive(voters)
 	m.removeDead()
@@ -265,9 +268,6 @@ func (m *maker) remember() {
 		reason = text
 	}
 	m.store(phaseInventory, "Inventory", "missing on this control plane", reason)
-	if len(m.Target.Electorates) > 1 {
-		m.store(PhaseHandOver, "Inventory: control planes have changed hands", "", "those of the topology alone count from now on")
-	}
 }
 
 // wakeNetworks restarts flanneld where it runs and has not said that the node's network is up: it may have lost its connection to the API while it began, and stays up for good doing
