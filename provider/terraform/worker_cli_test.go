@@ -77,3 +77,36 @@ output "machines" {
 		}
 	}
 }
+
+// TestWorkersFollowTheClusterID: what is not known of a cluster that stays is no matter of its workers; with another cluster they are replaced.
+func TestWorkersFollowTheClusterID(t *testing.T) {
+	w := newWorld(t, small)
+	names := w.spares(t, 1)
+	config := w.config(small, "") + workers(names, "lock = trivet_cluster.main.lock")
+	dir := t.TempDir()
+	use := func(config string) {
+		t.Helper()
+		text := "terraform {\n  required_providers {\n    trivet = { source = \"registry.terraform.io/hashicorp/trivet\" }\n  }\n}\n" + config
+		if err := os.WriteFile(filepath.Join(dir, "main.tf"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	use(config)
+	c := newCLI(t, dir, map[string]func() provider.Provider{"registry.terraform.io/hashicorp/trivet": terraform.New("test", w.adapt)})
+	c.run(t, 0, "init")
+	c.run(t, 0, "apply", "-auto-approve")
+
+	use(strings.Replace(config, "  hosts = {\n", "  hosts = terraform_data.hosts.output\n  }\nresource \"terraform_data\" \"hosts\" {\n  input = {\n", 1))
+	unknown := c.run(t, 2, "plan", "-detailed-exitcode")
+	if !strings.Contains(unknown, "trivet_cluster.main will be updated in-place") || !strings.Contains(unknown, "Plan: 1 to add, 1 to change, 0 to destroy.") {
+		t.Errorf("with hosts that are not known:\n%s", unknown)
+	}
+	use(strings.Replace(config, `"main"`+"\n  kubernetes", `"other"`+"\n  kubernetes", 1))
+	other := c.run(t, 2, "plan", "-detailed-exitcode")
+	if !strings.Contains(other, "trivet_cluster.main must be replaced") || !strings.Contains(other, "trivet_worker.spot-1 must be replaced") {
+		t.Errorf("with another cluster:\n%s", other)
+	}
+	use(config)
+	c.run(t, 0, "plan", "-detailed-exitcode")
+	c.run(t, 0, "destroy", "-auto-approve")
+}
