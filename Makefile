@@ -63,7 +63,7 @@ e2e-full: requirements build artifacts
 	go test -tags e2e -count=1 -timeout 4h -v -run '$(E2E)' ./test/e2e/...
 	TRIVET_LAB_TESTS=1 go test -count=1 -timeout 15m -v -run 'TestLab|TestKilledUp|TestBaseBuildKilled' ./internal/lab
 
-# Trivet and its rivals doing the same on this machine. BENCH=one,five,ansible,scale,add,upgrade,bytes chooses; the results are in bin/bench.json, too.
+# Trivet and its rivals doing the same on this machine. BENCH=one,five,ansible,scale,terraform,add,upgrade,bytes chooses; the results are in bin/bench.json, too.
 BENCH ?=
 bench: PACKAGES += ansible-core
 bench: requirements build

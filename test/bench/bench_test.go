@@ -18,7 +18,7 @@ import (
 
 func TestChoose(t *testing.T) {
 	for only, want := range map[string][]string{
-		"":               {"one", "five", "ansible", "scale", "add", "upgrade", "bytes"},
+		"":               {"one", "five", "ansible", "scale", "terraform", "add", "upgrade", "bytes"},
 		"scale":          {"scale"},
 		"bytes, ansible": {"bytes", "ansible"},
 	} {

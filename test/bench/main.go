@@ -27,6 +27,7 @@ var benchmarks = []benchmark{
 	{"five", "Five hosts: three control planes and two workers", runFive},
 	{"ansible", "Ten hosts: 20 small files and one unit on each", runAnsible},
 	{"scale", "1,000 simulated SSH hosts: a plan with nothing to do", runScale},
+	{"terraform", "1,000 simulated SSH hosts in one trivet_cluster: terraform with nothing to do", runTerraform},
 	{"add", "One worker more, at five hosts and at 1,000 simulated ones", runAdd},
 	{"upgrade", "An upgrade to the next minor release, per node", runUpgrade},
 	{"bytes", "Bytes across the boundaries of the sites", runBytes},
@@ -78,6 +79,8 @@ func run(ctx context.Context, args []string) error {
 			return applyItems(ctx, args[1:])
 		case "plan-simulated":
 			return planSimulated(ctx, args[1:])
+		case "provider-simulated":
+			return serveProvider(ctx, args[1:])
 		case "add-simulated":
 			return addSimulatedOnce(ctx, args[1:])
 		}

@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -46,10 +47,10 @@ func Serve(ctx context.Context, dir string, n int, helper string, progress func(
 		return nil, err
 	}
 	keys := map[string]ssh.Signer{}
-	for _, h := range sim.Cluster.Hosts {
+	for i, h := range sim.Cluster.Hosts {
 		keys[h.Name] = remotetest.NewKey()
-		// The inventory remembers host keys: the bring-up has to know them as the operator will.
-		h.HostKey = string(ssh.MarshalAuthorizedKey(keys[h.Name].PublicKey()))
+		// The inventory remembers host keys and where SSH reaches hosts: the bring-up has to know them as the operator will.
+		h.HostKey, h.SSHAddress = hostKey(keys[h.Name]), loopback(i)
 		s.Fleet.HostKeys[h.Name] = h.HostKey
 	}
 	if err := bringUp(ctx, sim, progress); err != nil {
@@ -62,9 +63,9 @@ func Serve(ctx context.Context, dir string, n int, helper string, progress func(
 		sim.Machines[h.Name].Clock = time.Now // the fleet's own stands still
 		if keys[h.Name] == nil {
 			keys[h.Name] = remotetest.NewKey()
-			s.Fleet.HostKeys[h.Name] = string(ssh.MarshalAuthorizedKey(keys[h.Name].PublicKey()))
+			s.Fleet.HostKeys[h.Name] = hostKey(keys[h.Name])
 		}
-		address := fmt.Sprintf("127.77.%d.%d", i/200, i%200+1)
+		address := loopback(i)
 		l, err := net.Listen("tcp", net.JoinHostPort(address, fmt.Sprint(s.Fleet.Port)))
 		if err != nil {
 			return nil, errors.Join(err, s.Close())
@@ -81,6 +82,14 @@ func Serve(ctx context.Context, dir string, n int, helper string, progress func(
 		s.Fleet.Addresses[h.Name] = address
 	}
 	return s, nil
+}
+
+// loopback is where the server of the host with that number listens.
+func loopback(i int) string { return fmt.Sprintf("127.77.%d.%d", i/200, i%200+1) }
+
+// hostKey is a key as a topology has it.
+func hostKey(k ssh.Signer) string {
+	return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(k.PublicKey())))
 }
 
 // Close ends all servers.
