@@ -1,11 +1,12 @@
 # make demo    a real cluster over three sites, on this machine
+# make demo-terraform  the same from Terraform
 # make test    everything that needs no lab
 # make e2e     the same product from outside, on lab hosts
 # make bench   how long it takes, beside its rivals
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := build
-.PHONY: build requirements test fmt docs e2e e2e-full bench artifacts demo demo-clean clean
+.PHONY: build helpers requirements test fmt docs e2e e2e-full bench artifacts release-check demo demo-terraform demo-clean clean
 
 TOPOLOGY := examples/topologies/two-places-three-centres
 GOFLAGS_HELPER := -trimpath -ldflags '-s -w'
@@ -14,14 +15,17 @@ GOFLAGS_HELPER := -trimpath -ldflags '-s -w'
 PACKAGES := systemd-container mmdebstrap openssh-server openssh-client iproute2 nftables procps ca-certificates \
             gcc libc6-dev libseccomp-dev pkg-config haproxy iptables
 
-build:
+build: helpers
+	go build -trimpath -o bin/trivet ./cmd/trivet
+	CGO_ENABLED=0 go build -trimpath -o bin/terraform-provider-trivet ./cmd/terraform-provider-trivet
+
+# The programs that run on hosts. Whatever drives them looks for them beside itself.
+helpers:
 	@mkdir -p bin
 	CGO_ENABLED=0 GOOS=linux GOARCH=amd64 go build $(GOFLAGS_HELPER) -o bin/trivet-host-linux-amd64 ./cmd/trivet-host
 	CGO_ENABLED=0 GOOS=linux GOARCH=arm64 go build $(GOFLAGS_HELPER) -o bin/trivet-host-linux-arm64 ./cmd/trivet-host
 	CGO_ENABLED=0 GOOS=linux GOARCH=amd64 go build $(GOFLAGS_HELPER) -buildvcs=false -o bin/trivet-snapshot-linux-amd64 ./cmd/trivet-snapshot
 	CGO_ENABLED=0 GOOS=linux GOARCH=arm64 go build $(GOFLAGS_HELPER) -buildvcs=false -o bin/trivet-snapshot-linux-arm64 ./cmd/trivet-snapshot
-	go build -trimpath -o bin/trivet ./cmd/trivet
-	CGO_ENABLED=0 go build -trimpath -o bin/terraform-provider-trivet ./cmd/terraform-provider-trivet
 
 # Installs what is missing, and only that. A service that a package starts is none of ours: policy-rc.d keeps it from starting.
 requirements:
@@ -72,8 +76,19 @@ bench: requirements build
 	CGO_ENABLED=0 go build -trimpath -o bin/bench ./test/bench
 	bin/bench -only '$(BENCH)' -json bin/bench.json
 
+# The release of the Terraform provider, made as .goreleaser.yml says but neither signed nor published, and tried: what is in it, and how terraform installs it from a mirror of files.
+GORELEASER ?= go run github.com/goreleaser/goreleaser/v2@v2.15.1
+release-check:
+	$(GORELEASER) check
+	$(GORELEASER) release --snapshot --clean --skip=sign,publish
+	go test -tags release -count=1 -v ./test/release
+
 demo: requirements build
 	@examples/demo.sh
+
+# The same topology from Terraform, which has to be on the PATH: brought up, grown, mended, upgraded, bereft of a host and given back.
+demo-terraform: requirements build
+	@examples/demo-terraform.sh
 
 demo-clean: build
 	bin/trivet lab down -f $(TOPOLOGY)
