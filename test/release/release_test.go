@@ -7,9 +7,12 @@ import (
 	"archive/zip"
 	"bufio"
 	"bytes"
+	"crypto/ed25519"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"io"
 	"os"
@@ -19,6 +22,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"golang.org/x/crypto/ssh"
 )
 
 const (
@@ -150,6 +155,7 @@ func newRoot(t *testing.T, unpack bool) *root {
 		}
 	}
 	r.write(t, "terraform.rc", fmt.Sprintf("provider_installation {\n  filesystem_mirror {\n    path = %q\n  }\n}\n", r.mirror))
+	r.write(t, "key", privateKey(t))
 	// The address is nobody's: what is tried is how far the provider comes.
 	r.write(t, "main.tf", fmt.Sprintf(`
 terraform {
@@ -161,7 +167,7 @@ terraform {
   }
 }
 provider "trivet" {
-  ssh = { user = "ops", agent = false }
+  ssh = { user = "ops", private_key = file("key"), known_hosts = "# nobody is met" }
 }
 resource "trivet_cluster" "main" {
   name           = "main"
@@ -179,6 +185,20 @@ func (r *root) write(t *testing.T, name, text string) {
 	if err := os.WriteFile(filepath.Join(r.folder, name), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// privateKey makes an SSH key that no host lets in.
+func privateKey(t *testing.T) string {
+	t.Helper()
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, err := ssh.MarshalPrivateKey(key, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(pem.EncodeToMemory(block))
 }
 
 func link(t *testing.T, from, to string) {
