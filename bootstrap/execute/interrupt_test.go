@@ -243,6 +243,7 @@ func TestChangeKilledAnywhere(t *testing.T) {
 		"a worker for another":                   {hosts(cp1, w1), hosts(cp1, w2), nil},
 		"a worker that is gone":                  {hosts(cp1, w1, w2), hosts(cp1, w1), func(f *fleettest.Fleet) error { f.Unreachable["w2"] = true; return nil }},
 		"a member for another":                   {hosts(cp1, cp2, cp3), hosts(cp1, cp4, cp3), nil},
+		"every control plane for another":        {hosts(cp1, w1), hosts(at("cp1", "s1", "10.11.1.11", "worker"), at("w1", "s1", "10.11.1.21", "control-plane", "etcd")), nil},
 		"a member that moves":                    {hosts(cp1, cp2, cp3), hosts(cp1, cp2, moved), nil},
 		"a control plane that is installed anew": {hosts(cp1, cp2, cp3), hosts(cp1, cp2, cp3), func(f *fleettest.Fleet) error { return f.Reimage("cp2") }},
 		"a new release":                          {old, hosts(cp1, cp2, cp3, w1), nil},
