@@ -18,8 +18,25 @@ import (
 )
 
 // Exec runs a command in a container by way of the API server and the kubelet, as kubectl exec does, and gives what it printed. A command that ends with
-// another code than 0 gives an error with the code and the end of its stderr.
+// another code than 0 gives an error with the code and the end of its stderr. A command that never reached the kubelet is tried again, a few times.
 func (c *Client) Exec(ctx context.Context, namespace, pod, container string, command ...string) (stdout string, err error) {
+	for range undialledMost {
+		if stdout, err = c.exec(ctx, namespace, pod, container, command...); err == nil || !strings.Contains(err.Error(), undialled) || ctx.Err() != nil {
+			break
+		}
+	}
+	return stdout, err
+}
+
+const (
+	// undialled is what the API server says where it had no connection to the kubelet (UpgradeAwareHandler, k8s.io/apimachinery 0.37.2, pkg/util/proxy/upgradeaware.go). It closes all
+	// that it has when its certificate for kubelets was issued anew, those that it is about to use, too.
+	undialled = "error dialing backend"
+	// undialledMost is how often a command is tried.
+	undialledMost = 3
+)
+
+func (c *Client) exec(ctx context.Context, namespace, pod, container string, command ...string) (stdout string, err error) {
 	// SPDY, because client-go's websocket client takes no dialer.
 	upgrader, err := spdy.NewRoundTripperWithConfig(spdy.RoundTripperConfig{
 		PingPeriod:       5 * time.Second,

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -82,5 +83,29 @@ func TestExec(t *testing.T) {
 	started := time.Now()
 	if _, err := c.Exec(short, "ns", "pod", "c", "hang"); err == nil || time.Since(started) > 5*time.Second {
 		t.Errorf("hang: %v after %s", err, time.Since(started))
+	}
+}
+
+// TestExecUndialled: what the API server did not get to the kubelet is tried again, and not for ever.
+func TestExecUndialled(t *testing.T) {
+	for broken, want := range map[int32]string{1: "", 2: "", 9: "error dialing backend"} {
+		var tries atomic.Int32
+		works := kubelet(t)
+		c := client(t, serve(t, "cp1", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if tries.Add(1) <= broken {
+				failure(w, http.StatusInternalServerError, "InternalError", "error dialing backend: write tcp: use of closed network connection")
+				return
+			}
+			works(w, r)
+		})))
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		out, err := c.Exec(ctx, "ns", "pod", "c", "say", "word")
+		if (err == nil) != (want == "") || err == nil && out != "word" || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%d times broken: %q, %v", broken, out, err)
+		}
+		if n := tries.Load(); n > 3 || n < min(3, broken+1) {
+			t.Errorf("%d times broken: tried %d times", broken, n)
+		}
 	}
 }
