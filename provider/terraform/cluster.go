@@ -1,6 +1,7 @@
 package terraform
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -419,22 +420,53 @@ type privateState interface {
 // store writes what was planned into the state, with what the cluster is now.
 func (r *clusterResource) store(ctx context.Context, e *session, f *fleet, attributes input.Object, prior map[string]node, left []string, state *tfsdk.State, p privateState, diags *diag.Diagnostics) {
 	ctx = context.WithoutCancel(ctx) // what was done shall be known
-	inv, err := e.Inventory(ctx)
-	if err == nil && inv == nil {
-		err = errors.New("no control plane has the cluster's inventory")
-	}
+	inv, s, err := look(ctx, e)
 	if err != nil {
-		diags.AddError("State of the cluster not readable", err.Error())
-		return
-	}
-	s, err := e.Status(ctx)
-	if err != nil {
-		diags.AddError("State of the cluster not readable", err.Error())
+		if attributes["nodes"] != nil {
+			unread(ctx, f, attributes, prior, left, err, state, p, diags)
+		}
 		return
 	}
 	nodes := seenNodes(f, s, inv, prior)
 	asPlanned(nodes, attributes["nodes"])
 	write(ctx, f, inv, nodes, left, state, p, diags)
+}
+
+// look reads a cluster that there is.
+func look(ctx context.Context, e *session) (*inventory.Inventory, *bootstrap.Status, error) {
+	inv, err := e.Inventory(ctx)
+	if err == nil && inv == nil {
+		err = errors.New("no control plane has the cluster's inventory")
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	s, err := e.Status(ctx)
+	return inv, s, err
+}
+
+// unread writes what was planned where the cluster cannot be read after a change that came to its end. An error would have Terraform replace a cluster that is well.
+func unread(ctx context.Context, f *fleet, attributes input.Object, prior map[string]node, left []string, why error, state *tfsdk.State, p privateState, diags *diag.Diagnostics) {
+	diags.AddWarning("State of the cluster not read", fmt.Sprintf("The change came to its end, and the cluster could not be read after it. The state has what was planned, and the next refresh reads the rest: %v", why))
+	nodes := map[string]node{}
+	asPlanned(nodes, attributes["nodes"])
+	for name, n := range nodes {
+		if was := prior[name]; was.Address == n.Address {
+			n.MachineID, n.HostKey = cmp.Or(n.MachineID, was.MachineID), cmp.Or(n.HostKey, was.HostKey)
+			nodes[name] = n
+		}
+	}
+	id, _ := attributes["id"].(string)
+	access := connectionValue(f, id, nil)
+	if id == "" {
+		parts := access.Attributes()
+		parts["id"] = types.StringNull()
+		access = types.ObjectValueMust(connectionTypes, parts)
+	}
+	for name, v := range map[string]any{"id": textOrNull(id), "nodes": nodesValue(nodes, false), "access": access} {
+		diags.Append(state.SetAttribute(ctx, path.Root(name), v)...)
+	}
+	diags.Append(p.SetKey(ctx, privateKey, private{"", left}.marshal())...)
 }
 
 // write writes what a cluster is into the state and beside it.
@@ -637,8 +669,8 @@ func (r *clusterResource) Update(ctx context.Context, req resource.UpdateRequest
 // fresh fails where the cluster is another one than when the plan was made.
 func fresh(ctx context.Context, e *session, from privateReader) error {
 	was, ok := privateOf(ctx, from)
-	if !ok {
-		return nil
+	if !ok || was.Record == "" {
+		return nil // nobody knows what it was like
 	}
 	inv, err := e.Inventory(ctx)
 	if err != nil {

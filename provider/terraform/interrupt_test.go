@@ -2,6 +2,7 @@ package terraform_test
 
 import (
 	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/trivet-dev/trivet/bootstrap"
+	events "github.com/trivet-dev/trivet/bootstrap/event"
 	"github.com/trivet-dev/trivet/internal/hostapi"
 	"github.com/trivet-dev/trivet/internal/remote"
 )
@@ -202,5 +204,48 @@ func TestTwoApplies(t *testing.T) {
 	w.during(t, refused)
 	c.must("apply", "-auto-approve")
 	c.empty()
+	c.must("destroy", "-auto-approve")
+}
+
+// mute is a host that answers no looks once it has gone silent.
+type mute struct {
+	remote.Host
+	silent *atomic.Bool
+}
+
+// Observe implements remote.Host.
+func (m mute) Observe(ctx context.Context, req hostapi.ObserveRequest) (*hostapi.Observation, error) {
+	if m.silent.Load() {
+		return nil, errors.New("host " + m.Name() + ": planted silence")
+	}
+	return m.Host.Observe(ctx, req)
+}
+
+// TestUnread: a cluster that cannot be read after its create is in the state all the same, and not as one to be replaced. The next refresh reads the rest.
+func TestUnread(t *testing.T) {
+	w := newWorld(t, small)
+	var silent atomic.Bool
+	w.wrap = func(h remote.Host) remote.Host { return mute{h, &silent} }
+	c := w.command(t, func(o *bootstrap.Options) {
+		tell := o.Events
+		o.Events = func(e events.Event) {
+			if e.Kind == events.PhaseDone && e.Phase == "ready" {
+				silent.Store(true)
+			}
+			tell(e)
+		}
+		w.adapt(o)
+	})
+	c.write(w.config(small, ""))
+	out := c.must("apply", "-auto-approve")
+	if text := words(out); !strings.Contains(text, "State of the cluster not read") || !strings.Contains(text, "planted silence") || !silent.Load() {
+		t.Errorf("the cluster was read:\n%s", out)
+	}
+	silent.Store(false)
+	c.empty()
+	c.must("apply", "-auto-approve") // keeps what the refresh has read
+	if show := c.must("state", "show", main); strings.Contains(show, "tainted") || !strings.Contains(show, "machine_id") {
+		t.Errorf("the state after a refresh:\n%s", show)
+	}
 	c.must("destroy", "-auto-approve")
 }
