@@ -80,7 +80,7 @@ bench: requirements build
 GORELEASER ?= go run github.com/goreleaser/goreleaser/v2@v2.15.1
 release-check:
 	$(GORELEASER) check
-	$(GORELEASER) release --snapshot --clean --skip=sign,publish
+	$(GORELEASER) release --snapshot --clean --skip=sign,publish --timeout 2h
 	go test -tags release -count=1 -v ./test/release
 
 demo: requirements build
