@@ -93,7 +93,7 @@ func run(ctx context.Context, args []string) error {
 	f.IntVar(&e.hosts, "hosts", 1000, "simulated hosts")
 	f.IntVar(&e.runs, "runs", 3, "runs of what is cheap to repeat; the median counts")
 	f.StringVar(&e.side, "side", "", "trivet or kubeadm: bring up by that one alone, to look into it; no figures are compared then")
-	f.StringVar(&e.profile, "profile", "", "folder for profiles of the plan over simulated hosts, and for the events of applies")
+	f.StringVar(&e.profile, "profile", "", "folder for profiles of plans over simulated hosts and of the Terraform provider, and for the events of applies")
 	f.BoolVar(&e.keep, "keep", false, "keep the lab of a benchmark that failed")
 	f.StringVar(&e.after, "after", "", "shell command to run before each lab goes down, with its topology's folder in LAB: to look at journals")
 	if err := f.Parse(args); err != nil {

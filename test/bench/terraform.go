@@ -113,7 +113,7 @@ func newTerraform(e *env, description string) (*terraformDir, error) {
 		return nil, err
 	}
 	t := &terraformDir{dir: filepath.Join(e.dir, "root"), config: filepath.Join(e.dir, "terraform.rc"), measured: filepath.Join(e.dir, "measured")}
-	line, err := shell.Command(self, "provider-simulated", "-helper", e.helper(), "-measured", t.measured).Build()
+	line, err := shell.Command(self, "provider-simulated", "-helper", e.helper(), "-measured", t.measured, "-profile", e.profile).Build()
 	if err != nil {
 		return nil, err
 	}
@@ -161,14 +161,22 @@ func (t *terraformDir) run(ctx context.Context, args ...string) (*terraformRun, 
 }
 
 // serveProvider is the provider's process. At its end it writes how much memory it used at most.
-func serveProvider(ctx context.Context, args []string) error {
+func serveProvider(ctx context.Context, args []string) (err error) {
 	f := flag.NewFlagSet("provider-simulated", flag.ContinueOnError)
 	helper := f.String("helper", "", "")
 	measured := f.String("measured", "", "")
+	profile := f.String("profile", "", "")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
-	err := providerserver.Serve(ctx, terraform.New("bench", simhosts.Adapt(*helper)), providerserver.ServeOpts{Address: "registry.terraform.io/trivet-dev/trivet"})
+	if *profile != "" {
+		stop, err := startProfile(filepath.Join(*profile, fmt.Sprintf("provider-%d", unix.Getpid())))
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, stop()) }()
+	}
+	err = providerserver.Serve(ctx, terraform.New("bench", simhosts.Adapt(*helper)), providerserver.ServeOpts{Address: "registry.terraform.io/trivet-dev/trivet"})
 	rss, rerr := peakRSS()
 	if err := errors.Join(err, rerr); err != nil {
 		return err
