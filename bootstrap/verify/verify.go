@@ -77,8 +77,10 @@ const (
 	parallel       = 32
 	heavy          = 4
 	defaultTimeout = 2 * time.Minute
-	usualPatience  = 15 * time.Second
-	leastPatience  = 2 * time.Second // of one check, when the common patience is at its end
+	// usualPatience is as long as whoever watches the API, such as CoreDNS, may wait before another try when an API server was away more than once: 30 s and as much again at most
+	// (client-go 0.37.2, tools/cache/reflector.go).
+	usualPatience = time.Minute
+	leastPatience = 2 * time.Second // of one check, when the common patience is at its end
 	// nodePatience bounds the wait for nodes to be ready.
 	nodePatience = 15 * time.Second
 	// startPatience bounds the start of pods, awayPatience that of pods on hosts that are away once all others run.
