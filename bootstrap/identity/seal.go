@@ -113,6 +113,14 @@ func (i *Identity) marshal(recipients []string) ([]byte, error) {
 	return json.Marshal(d)
 }
 
+// CheckPath refuses a secret key that was given where a file of it should be named, before anything says the name.
+func CheckPath(path string) error {
+	if strings.Contains(strings.ToUpper(path), "AGE-SECRET-KEY-") {
+		return errors.New("an age secret key was given where the name of its file is expected: write it to a file that only you can read, and name that")
+	}
+	return nil
+}
+
 // ParseIdentities reads age secret keys, one a line, as age-keygen writes them. Errors say where, never what was read.
 func ParseIdentities(r io.Reader) ([]age.Identity, error) {
 	var identities []age.Identity

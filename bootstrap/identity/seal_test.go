@@ -255,3 +255,19 @@ func TestParseIdentities(t *testing.T) {
 		}
 	}
 }
+
+// TestCheckPath: a key in the place of its file's name is refused, and not repeated.
+func TestCheckPath(t *testing.T) {
+	for path, want := range map[string]bool{
+		"/home/ann/age.key":                             true,
+		"AGE-SECRET-KEY-1QQQQ":                          false,
+		"# public key: age1xxx\nage-secret-key-1qqqq\n": false,
+		"/home/ann/AGE-SECRET-KEY":                      true,
+		"  AGE-SECRET-KEY-PQ-1ZZZZ  ":                   false,
+	} {
+		err := identity.CheckPath(path)
+		if (err == nil) != want || err != nil && strings.Contains(strings.ToLower(err.Error()), "qqqq") {
+			t.Errorf("%q: %v", path, err)
+		}
+	}
+}

@@ -221,6 +221,9 @@ func (s *session) identities() ([]age.Identity, error) {
 	if path == "" {
 		path = defaultIdentity()
 	}
+	if err := identity.CheckPath(path); err != nil {
+		return nil, fmt.Errorf("--identity or TRIVET_AGE_IDENTITY: %w", err)
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("this needs the age identity that opens the cluster's keys: %w; name its file with --identity or TRIVET_AGE_IDENTITY", err)

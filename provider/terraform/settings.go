@@ -12,6 +12,8 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/trivet-dev/trivet/bootstrap/identity"
 )
 
 // environment names the variable that stands for each setting of the provider block where that has none.
@@ -87,6 +89,10 @@ func (s settings) identity(v types.String) string {
 	const name = "age_identity"
 	file := os.Getenv(environment[name])
 	if file == "" {
+		return ""
+	}
+	if err := identity.CheckPath(file); err != nil {
+		s.diags.AddAttributeError(s.at(name), "age identity not readable", fmt.Sprintf("The environment variable %s: %v.", environment[name], err))
 		return ""
 	}
 	b, err := os.ReadFile(file)

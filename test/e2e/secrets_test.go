@@ -89,16 +89,12 @@ func TestPlantedSecrets(t *testing.T) {
 		t.Fatal(err)
 	}
 	recipient := strings.TrimSpace(o.must("identity", "new", "-o", key).stdout)
-	another, err := os.ReadFile(key)
-	if err != nil {
-		t.Fatal(err)
-	}
 	topology = strings.Replace(topology, access.AgeRecipients[0]+"\"", access.AgeRecipients[0]+"\", \""+recipient+"\"", 1)
 	o.write(topology)
 	o.says(o.must("plan").stdout, "trivet identity rekey")
 	o.says(o.must("identity", "rekey").stdout, "cp", recipient)
 	o.saysNot(o.must("plan").stdout, "rekey")
-	o.outside[len(o.outside)-1] = "TRIVET_AGE_IDENTITY=" + string(another)
+	o.outside[len(o.outside)-1] = "TRIVET_AGE_IDENTITY=" + key
 
 	o.write(strings.Replace(topology, "age_recipients", "certificates {\n    leaf_lifetime = \"500d\"\n    renew_before = \"400d\"\n  }\n  age_recipients", 1))
 	o.exits(2, "plan", "--full", "--out", file) // every certificate is to be renewed
