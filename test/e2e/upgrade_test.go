@@ -224,7 +224,7 @@ func (f *fleet) killUntil(seen map[string]bool, stop func(event.Event) bool) []e
 // commandKilled does so with any subcommand.
 func (f *fleet) commandKilled(seen map[string]bool, stop func(event.Event) bool, args ...string) (all []event.Event) {
 	f.t.Helper()
-	for range 80 {
+	for range 400 {
 		at, stopped := "", false
 		r := f.begin(args...)
 		killed := r.until(func(e event.Event) bool {
