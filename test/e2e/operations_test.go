@@ -159,7 +159,7 @@ func (f *fleet) drainTimesOut() {
 	f.must("kubectl", "get", "pod", "lone")
 
 	f.write(cluster(staying, upgradeBlock("drain_force = true")))
-	f.says(f.exits(2, "plan").stdout, "default/lone")
+	f.says(f.exits(2, "plan").stdout, "those without a controller are lost")
 	f.must("apply", "--yes")
 	f.hosts = staying
 	f.isReset("w2")
