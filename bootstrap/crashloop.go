@@ -33,29 +33,27 @@ func (e *crashLoop) Error() string {
 	return fmt.Sprintf("%s fails and is started again and again, since %s, on %s: mend what it says below, and apply again", e.unit, e.since.Round(time.Second), strings.Join(e.hosts, ", "))
 }
 
-// loops remembers which units failed at every look, since when.
-type loops struct {
-	limit time.Duration
-	since map[string]time.Time
-	first map[string]uint32 // restarts at that time
+// failing is since when a unit failed at every look, and how often it had been started again by then.
+type failing struct {
+	since    time.Time
+	restarts uint32
 }
 
+// loops remembers it by host.
+type loops map[string]failing
+
 // look takes in what hosts told, and gives those on which the unit fails for too long. A host that did not answer is not one of them.
-func (l *loops) look(now time.Time, found map[string]hostapi.UnitFound) []string {
+func (l loops) look(now time.Time, found map[string]hostapi.UnitFound) []string {
 	var over []string
-	for host := range l.since {
-		if !found[host].Failing {
-			delete(l.since, host)
-		}
-	}
+	maps.DeleteFunc(l, func(host string, _ failing) bool { return !found[host].Failing })
 	for _, host := range slices.Sorted(maps.Keys(found)) {
 		u := found[host]
-		since, before := l.since[host]
+		first, before := l[host]
 		switch {
 		case !u.Failing:
-		case !before || u.Restarts < l.first[host]: // somebody started it since
-			l.since[host], l.first[host] = now, u.Restarts
-		case now.Sub(since) >= l.limit && u.Restarts-l.first[host] >= crashLoopStarts:
+		case !before || u.Restarts < first.restarts: // somebody started it since
+			l[host] = failing{now, u.Restarts}
+		case now.Sub(first.since) >= crashLoopLimit && u.Restarts-first.restarts >= crashLoopStarts:
 			over = append(over, host)
 		}
 	}
@@ -64,7 +62,7 @@ func (l *loops) look(now time.Time, found map[string]hostapi.UnitFound) []string
 
 // watchCrashLoops ends a wait, by cancelling it with a crashLoop, once the unit fails for too long on every host that the wait is still for.
 func (e *Engine) watchCrashLoops(ctx context.Context, unit string, waitedFor func() []string, cancel context.CancelCauseFunc) {
-	l := &loops{limit: crashLoopLimit, since: map[string]time.Time{}, first: map[string]uint32{}}
+	l := loops{}
 	ticker := time.NewTicker(crashLoopLook)
 	defer ticker.Stop()
 	start := e.Now()

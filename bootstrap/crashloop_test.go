@@ -30,7 +30,7 @@ func TestCrashLoops(t *testing.T) {
 		"the host did not answer in the middle": {map[time.Duration]hostapi.UnitFound{0: failing(1), 30 * time.Second: {}, time.Minute: failing(40)}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			l := &loops{limit: time.Minute, since: map[string]time.Time{}, first: map[string]uint32{}}
+			l := loops{}
 			var over []string
 			for _, at := range slices.Sorted(maps.Keys(c.looks)) {
 				over = l.look(start.Add(at), map[string]hostapi.UnitFound{"w1": c.looks[at], "w2": running})

@@ -168,8 +168,8 @@ func (r *elastic) meetWorkers(ctx context.Context, workers []Worker, records []i
 	return r.lock.raiseAll(ctx, fence, r.current, seen)
 }
 
-func (r *elastic) hostsOf(records []inventory.Host) []*topology.Host {
-	return slices.DeleteFunc(slices.Clone(r.cluster.Hosts), func(h *topology.Host) bool {
+func (e *Engine) hostsOf(records []inventory.Host) []*topology.Host {
+	return slices.DeleteFunc(slices.Clone(e.cluster.Hosts), func(h *topology.Host) bool {
 		return !slices.ContainsFunc(records, func(x inventory.Host) bool { return x.Name == h.Name })
 	})
 }

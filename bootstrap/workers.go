@@ -45,12 +45,11 @@ func (e *Engine) Workers(ctx context.Context, names []string) ([]WorkerState, *i
 		return nil, nil, err
 	}
 	e.meet(ctx, e.cluster.HostsWith(topology.RoleControlPlane))
-	r := &elastic{Engine: e}
 	var records []inventory.Host
 	for _, w := range out {
 		records = append(records, w.Host)
 	}
-	hosts := r.hostsOf(records)
+	hosts := e.hostsOf(records)
 	e.meet(ctx, hosts)
 	seen, failed := e.observe(ctx, e.connected(hosts), hostapi.ObserveRequest{})
 	if ctx.Err() != nil {
@@ -81,7 +80,7 @@ func (w *WorkerState) look(o *hostapi.Observation, inv *inventory.Inventory) {
 		w.Drift = append(w.Drift, "set up for cluster "+o.Record.ClusterID)
 	default:
 		for _, d := range o.Drift {
-			w.Drift = append(w.Drift, d.ID.String()+": "+d.What)
+			w.Drift = append(w.Drift, d.String())
 		}
 	}
 	slices.Sort(w.Drift)

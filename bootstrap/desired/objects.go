@@ -79,10 +79,7 @@ func objects(in *Input) ([]Object, error) {
 
 // authorityOfPods counts the authorities of Kubernetes, from the second on.
 func authorityOfPods(inv *inventory.Inventory) int {
-	if n := inv.Rotation("kubernetes_ca").Generation; n > 1 {
-		return n
-	}
-	return 0
+	return fromSecond(inv.Rotation("kubernetes_ca").Generation)
 }
 
 // tokenKey counts the service account keys that have signed, from the second on. Objects are applied after the API servers, which sign with the newest by then.
@@ -91,8 +88,13 @@ func tokenKey(inv *inventory.Inventory) int {
 	if r.Stage == inventory.StageTrust {
 		r.Generation--
 	}
-	if r.Generation > 1 {
-		return r.Generation
+	return fromSecond(r.Generation)
+}
+
+// fromSecond leaves the pods of a cluster alone in which nothing was ever replaced: 0 for the first generation.
+func fromSecond(generation int) int {
+	if generation > 1 {
+		return generation
 	}
 	return 0
 }

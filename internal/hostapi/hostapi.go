@@ -170,6 +170,9 @@ type Drift struct {
 	Code DriftCode `json:"code,omitempty"`
 }
 
+// String names the item and what is so with it.
+func (d Drift) String() string { return d.ID.String() + ": " + d.What }
+
 // DriftCode classifies a Drift.
 type DriftCode string
 

@@ -195,7 +195,7 @@ func seenNodes(f *fleet, s *bootstrap.Status, inv *inventory.Inventory, prior ma
 func driftOf(h *bootstrap.HostStatus) []string {
 	out := []string{}
 	for _, d := range h.Drift {
-		out = append(out, d.ID.String()+": "+d.What)
+		out = append(out, d.String())
 	}
 	if !h.Managed && h.Error == "" {
 		out = append(out, "not set up")
