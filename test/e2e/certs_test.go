@@ -8,9 +8,7 @@ import (
 	"fmt"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -98,37 +96,6 @@ func (o *operator) post(host, url, body string) {
 	}
 }
 
-// load reads and writes through the API all the time. The function that it returns ends that, and tells how many requests there were, and which failed.
-func (o *operator) load(host string) func() loaded {
-	stop := make(chan struct{})
-	var done sync.WaitGroup
-	var l loaded
-	done.Go(func() {
-		for {
-			select {
-			case <-stop:
-				return
-			default:
-			}
-			l.requests++
-			args := []string{configMaps + "/load"}
-			if l.requests%2 == 0 {
-				args = append(args, "--request", "PATCH", "--header", "Content-Type: application/merge-patch+json", "--data", `{"data":{"n":"`+strconv.Itoa(l.requests)+`"}}`)
-			}
-			_, err := o.request(host, args...)
-			if err != nil {
-				l.failed = append(l.failed, fmt.Sprintf("%s request %d: %v", time.Now().Format(time.TimeOnly), l.requests, err))
-			}
-		}
-	})
-	return sync.OnceValue(func() loaded { close(stop); done.Wait(); return l })
-}
-
-type loaded struct {
-	requests int
-	failed   []string
-}
-
 // certificates asks what there is.
 func (o *operator) certificates(code int) bootstrap.Certificates {
 	o.t.Helper()
@@ -158,58 +125,98 @@ func (o *operator) storedUnder(host string) map[string]int {
 // TestRotation replaces every authority and key of a cluster of three control planes, one of the runs being killed, while somebody reads and writes through the API all the time.
 func TestRotation(t *testing.T) {
 	inFull(t)
+	r := newRotation(t)
+	p := r.probeAsHost("cp1")
+	var events []event.Event
+	r.killAt("a roll of control planes", func(e event.Event) bool { return e.Phase == "control-planes" && e.Kind == event.HostDone })
+	for try := 0; !r.settled(); try++ { // rests of a second end between one run and the next
+		if try == 10 {
+			t.Fatal("there is no end to it")
+		}
+		run := r.begin("apply", "--yes")
+		if res := run.end(); res.code != 0 {
+			t.Fatalf("apply: exit code %d: %s\n%s", res.code, res.message(), run.phases())
+		}
+		events = append(events, run.events()...)
+	}
+	p.stop(events...)
+	p.allow(bounds{0, 3 * time.Second}, bounds{0, 2 * time.Second})
+	r.replaced()
+	r.must("certs", "renew", "--yes", "--host", "cp2")
+	r.unchanged()
+}
+
+// TestRotationInterrupted does it with the command killed at every point that has a name of its own, in each of the stages.
+func TestRotationInterrupted(t *testing.T) {
+	inFull(t)
+	r := newRotation(t)
+	p := r.probeAsHost("cp1")
+	var events []event.Event
+	for stage := 1; !r.settled(); stage++ {
+		if stage == 10 {
+			t.Fatal("there is no end to it")
+		}
+		t.Logf("run %d", stage)
+		f := &fleet{operator: r.operator}
+		events = append(events, f.killUntil(map[string]bool{}, never)...)
+	}
+	p.stop(events...)
+	p.allow(bounds{0, 3 * time.Second}, bounds{0, 2 * time.Second})
+	r.replaced()
+}
+
+// rotation is a cluster all of whose authorities and keys are to be replaced, with what they were before.
+type rotation struct {
+	*operator
+	before bootstrap.Certificates
+	under  map[string]int
+}
+
+func newRotation(t *testing.T) rotation {
 	o := newOperator(t, "e2e-rotation", level(3, ""))
 	o.must("apply", "--yes")
 	o.must("verify")
-	o.post("cp1", configMaps, `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"load"}}`)
+	o.openShop("cp1")
 	o.post("cp1", "https://127.0.0.1:7443/api/v1/namespaces/default/secrets", `{"apiVersion":"v1","kind":"Secret","metadata":{"name":"kept"},"stringData":{"a":"b"}}`)
-	before := o.certificates(0)
-	under := o.storedUnder("cp1")
-
+	r := rotation{o, o.certificates(0), o.storedUnder("cp1")}
 	o.write(level(3, fmt.Sprintf(rotateAll, "1s")))
-	stop := o.load("cp1")
-	defer stop()
-	o.killAt("a roll of control planes", func(e event.Event) bool { return e.Phase == "control-planes" && e.Kind == event.HostDone })
-	for try := 0; ; try++ { // rests of a second end between one run and the next
-		r := o.must("apply", "--yes")
-		if strings.Contains(r.stdout, "No changes") && !strings.Contains(r.stdout, "Next:") {
-			break
-		}
-		if try == 10 {
-			t.Fatalf("there is no end to it:\n%s", r.stdout)
-		}
-	}
-	l := stop()
-	t.Logf("%d requests, %d failed", l.requests, len(l.failed))
-	if l.requests < 100 || len(l.failed) > 0 {
-		t.Errorf("of %d requests %d failed: %q", l.requests, len(l.failed), l.failed)
-	}
+	return r
+}
 
+// settled says that nothing is left to do, now or later.
+func (r rotation) settled() bool {
+	r.t.Helper()
+	plan := r.run("plan")
+	return plan.code == 0 && !strings.Contains(plan.stdout, "Next:")
+}
+
+// replaced checks that every authority is another one, that nothing is stored under an old key, and that nothing that was stored is lost.
+func (r rotation) replaced() {
+	r.t.Helper()
 	old := map[string]bool{}
-	for _, a := range before.Authorities {
+	for _, a := range r.before.Authorities {
 		old[a.Fingerprint] = true
 	}
-	now := o.certificates(0)
-	if len(now.Authorities) != len(before.Authorities) {
-		t.Errorf("authorities: %+v", now.Authorities)
+	now := r.certificates(0)
+	if len(now.Authorities) != len(r.before.Authorities) {
+		r.t.Errorf("authorities: %+v", now.Authorities)
 	}
 	for _, a := range now.Authorities {
 		if old[a.Fingerprint] {
-			t.Errorf("the authority %s is the old one", a.Name)
+			r.t.Errorf("the authority %s is the old one", a.Name)
 		}
 	}
-	for name, count := range o.storedUnder("cp1") {
-		if under[name] > 0 {
-			t.Errorf("%d objects are still stored under %s", count, name)
+	for name, count := range r.storedUnder("cp1") {
+		if r.under[name] > 0 {
+			r.t.Errorf("%d objects are still stored under %s", count, name)
 		}
 	}
-	if text, err := o.request("cp1", "https://127.0.0.1:7443/api/v1/namespaces/default/secrets/kept"); err != nil || !strings.Contains(text, `"a": "Yg=="`) {
-		t.Errorf("a secret from before: %s, %v", text, err)
+	if text, err := r.request("cp1", "https://127.0.0.1:7443/api/v1/namespaces/default/secrets/kept"); err != nil || !strings.Contains(text, `"a": "Yg=="`) {
+		r.t.Errorf("a secret from before: %s, %v", text, err)
 	}
-	o.must("verify")
-	o.must("status")
-	o.must("certs", "renew", "--yes", "--host", "cp2")
-	o.unchanged()
+	r.must("verify")
+	r.must("status")
+	r.unchanged()
 }
 
 // ended waits until no certificate on any host is valid any more.

@@ -214,7 +214,7 @@ func TestHostsInterrupted(t *testing.T) {
 func newFleet(t *testing.T, name string) *fleet {
 	f := &fleet{newOperator(t, name, cluster(five(), "")), five()}
 	f.must("apply", "--yes")
-	f.openShop()
+	f.openShop("w1")
 	return f
 }
 

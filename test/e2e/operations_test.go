@@ -136,7 +136,7 @@ func (f *fleet) drainTimesOut() {
 	if err := os.WriteFile(budget, []byte(`{apiVersion: policy/v1, kind: PodDisruptionBudget, metadata: {name: all, namespace: till}, spec: {minAvailable: 1, selector: {matchLabels: {app: till}}}}`), 0o600); err != nil {
 		f.t.Fatal(err)
 	}
-	goods := f.agnhost()
+	goods := f.agnhost("w1")
 	f.must("kubectl", "create", "namespace", "till")
 	f.must("kubectl", "apply", "-f", budget)
 	f.must("kubectl", "-n", "till", "create", "deployment", "till", "--image="+goods, "--", "/agnhost", "pause")

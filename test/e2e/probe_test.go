@@ -146,22 +146,40 @@ spec:
         args: [pause]
 `
 
-// openShop makes the Service, of the image that verify uses, and waits until both of its replicas are there.
-func (o *operator) openShop() {
+// openShop makes the Service, of the image that verify uses and a node has, and waits until both of its replicas are there.
+func (o *operator) openShop(node string) {
 	o.t.Helper()
-	o.openShopOf(o.agnhost())
+	o.openShopOf(o.agnhost(node))
 }
 
 // agnhost is the image of the release that the shop can be made of.
-func (o *operator) agnhost() string {
+func (o *operator) agnhost(node string) string {
 	o.t.Helper()
-	for _, ref := range strings.Fields(o.on("w1", "/opt/trivet/bin/ctr", "-n", "k8s.io", "images", "ls", "-q")) {
+	for _, ref := range strings.Fields(o.on(node, "/opt/trivet/bin/ctr", "-n", "k8s.io", "images", "ls", "-q")) {
 		if strings.Contains(ref, "/agnhost:") {
 			return ref
 		}
 	}
-	o.t.Fatal("w1 has no image agnhost, which verify needs")
+	o.t.Fatalf("%s has no image agnhost, which verify needs", node)
 	return ""
+}
+
+// openShopBefore makes it where an upgrade follows: each release has its own agnhost, and takes the other's away. The shop's goods are its own.
+func (o *operator) openShopBefore(nodes ...string) {
+	o.t.Helper()
+	for _, n := range nodes {
+		o.stock(n)
+	}
+	o.openShopOf(goods)
+}
+
+const goods = "shop.test/goods:1"
+
+// stock gives a node the shop's goods.
+func (o *operator) stock(node string) {
+	o.t.Helper()
+	o.on(node, "/opt/trivet/bin/ctr", "-n", "k8s.io", "images", "tag", o.agnhost(node), goods)
+	o.on(node, "/opt/trivet/bin/ctr", "-n", "k8s.io", "images", "label", goods, "io.cri-containerd.pinned=pinned")
 }
 
 func (o *operator) openShopOf(image string) {
@@ -186,11 +204,37 @@ func (o *operator) probe(via string) *probe {
 	if err != nil {
 		o.t.Fatal(err)
 	}
+	node, _ := o.places(via)
+	return o.probeBy(via, node.writer(config.Host, credentials))
+}
+
+// probeAsHost is a probe that reads its credentials from the host for every request, as what runs there does: those of a kubeconfig end with the authority that signed them.
+func (o *operator) probeAsHost(via string) *probe {
+	o.t.Helper()
+	const till = "https://127.0.0.1:" + balancerPort + "/api/v1/namespaces/shop/configmaps/till"
+	limit := strconv.Itoa(int(apiTimeout.Seconds()))
+	return o.probeBy(via, func(_ context.Context, n int) error {
+		text, err := o.request(via, "--max-time", limit, "--request", "PATCH", "--header", "Content-Type: application/merge-patch+json", "--data", fmt.Sprintf(`{"data":{"n":"%d"}}`, n), till)
+		written, err := revision([]byte(text), err)
+		if err != nil {
+			return fmt.Errorf("write: %w", err)
+		}
+		text, err = o.request(via, "--max-time", limit, till)
+		read, err := revision([]byte(text), err)
+		if err == nil && read < written {
+			err = fmt.Errorf("revision %d was written and %d is read: the write is lost", written, read)
+		}
+		return err
+	})
+}
+
+func (o *operator) probeBy(via string, write func(context.Context, int) error) *probe {
+	o.t.Helper()
 	address := o.must("kubectl", "-n", "shop", "get", "service", "shop", "-o", "jsonpath={.spec.clusterIP}").stdout
 	node, pod := o.places(via)
 	p := &probe{
 		o:       o,
-		api:     &lane{what: "API through the balancer of " + via + ", written and read back", timeout: apiTimeout, try: node.writer(config.Host, credentials)},
+		api:     &lane{what: "API through the balancer of " + via + ", written and read back", timeout: apiTimeout, try: write},
 		service: &lane{what: "Service from " + via, timeout: serviceTimeout, try: node.shopper("http://" + address + "/hostname")},
 		fromPod: &lane{what: "Service from a pod on " + via, timeout: serviceTimeout, try: pod.shopper("http://" + address + "/hostname")},
 	}

@@ -59,7 +59,7 @@ cluster "five" {
 func TestConfigurationRolls(t *testing.T) {
 	o := newOperator(t, "e2e-rolls", cluster(five(), ""))
 	o.must("apply", "--yes")
-	o.openShop()
+	o.openShop("w1")
 
 	settings := ""
 	for _, change := range []struct {

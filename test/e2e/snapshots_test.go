@@ -55,7 +55,9 @@ func TestSnapshots(t *testing.T) {
 	o.write(o.edited("    accept_loss =", "    snapshots {\n      keep = 2\n    }\n    accept_loss ="))
 	o.must("apply", "--yes")
 	o.unchanged()
+	o.openShop("bj1-w1")
 	members := []string{"bj1-cp1", "bj2-cp1", "sh1-cp1"}
+	p := o.probe("bj1-w1")
 	for _, h := range members {
 		if state := strings.TrimSpace(o.on(h, "systemctl", "is-active", "trivet-snapshot.timer")); state != "active" {
 			t.Errorf("the timer on %s is %s", h, state)
@@ -63,6 +65,8 @@ func TestSnapshots(t *testing.T) {
 		o.on(h, "systemctl", "start", "trivet-snapshot.service")
 	}
 	o.says(o.must("snapshots", "--verify").stdout, "All is well: 6 snapshots on 3 hosts")
+	p.stop()
+	p.allow(bounds{0, 2 * time.Second}, bounds{0, 2 * time.Second})
 
 	// Each member's own, and copies in another site: of both in Beijing in Shanghai, of that in Shanghai in Beijing.
 	const folder = "/var/lib/trivet-snapshots/"
@@ -92,7 +96,10 @@ func TestSnapshots(t *testing.T) {
 	o.unchanged()
 
 	o.says(o.must("defragment").stdout, "bj1-cp1: left alone", "bj2-cp1: left alone", "sh1-cp1: left alone")
+	p = o.probe("bj1-w1")
 	r := o.must("defragment", "--all")
+	p.stop()
+	p.allow(bounds{0, 2 * time.Second}, bounds{0, 2 * time.Second})
 	for _, h := range members {
 		o.says(r.stdout, h+": ")
 	}

@@ -5,6 +5,7 @@ package e2e
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/trivet-dev/trivet/bootstrap/event"
 )
@@ -32,10 +33,13 @@ func TestSurge(t *testing.T) {
 	}
 	o.must("lab", "start", spare)
 	before := o.inspectAll([]string{spare})
+	o.openShopBefore("cp1", "w1", "w2")
+	p := o.probe("w1")
 
 	o.write(withSpare(newRelease.kubernetes, ""))
 	o.says(o.exits(2, "plan").stdout, spare, "for the time of the upgrade")
 	o.killAt("the spare being there", hostDone("surge", spare))
+	o.stock(spare)
 	if nodes := o.nodesOf(); nodes[spare] != "v"+newRelease.kubernetes || nodes["w1"] != "v"+oldRelease.kubernetes {
 		t.Errorf("nodes and their kubelets once the spare is there: %v", nodes)
 	}
@@ -53,7 +57,12 @@ func TestSurge(t *testing.T) {
 	}
 
 	o.write(withSpare(newRelease.kubernetes, ""))
-	o.must("apply", "--yes")
+	r := o.begin("apply", "--yes")
+	if res := r.end(); res.code != 0 {
+		t.Errorf("apply: exit code %d: %s\n%s", res.code, res.message(), r.phases())
+	}
+	p.stop(r.events()...)
+	p.allow(bounds{failures: 300, gap: 20 * time.Second}, usualShop) // the only API server is another one in between
 	o.unchanged()
 	if nodes := o.nodesOf(); len(nodes) != 3 || nodes["w1"] != "v"+newRelease.kubernetes || nodes["w2"] != "v"+newRelease.kubernetes {
 		t.Errorf("nodes and their kubelets afterwards: %v", nodes)

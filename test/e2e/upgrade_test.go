@@ -65,14 +65,11 @@ func newOldFleet(t *testing.T, name string) *fleet {
 	f := &fleet{newOperator(t, name, over(apart(), oldRelease.kubernetes)), apart()}
 	f.must("apply", "--yes")
 	f.runs(oldRelease)
-	// Each release has its own agnhost, and takes the other's away. The shop's goods are its own.
-	const goods = "shop.test/goods:1"
-	from := f.agnhost()
+	var nodes []string
 	for _, h := range f.hosts {
-		f.on(h.name, "/opt/trivet/bin/ctr", "-n", "k8s.io", "images", "tag", from, goods)
-		f.on(h.name, "/opt/trivet/bin/ctr", "-n", "k8s.io", "images", "label", goods, "io.cri-containerd.pinned=pinned")
+		nodes = append(nodes, h.name)
 	}
-	f.openShopOf(goods)
+	f.openShopBefore(nodes...)
 	return f
 }
 
