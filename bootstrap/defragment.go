@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/trivet-dev/trivet/bootstrap/etcd"
+	"github.com/trivet-dev/trivet/bootstrap/event"
 )
 
 // Defragmented tells what was done to one member.
@@ -26,18 +27,18 @@ const (
 )
 
 // Defragment rewrites the databases of etcd's members, one after the other under the run lock, the leader last: each only while the others keep a quorum. Members whose files hold
-// little that is free are left alone, unless all is set. report is called with what is waited for, done when a member is through.
-func (e *Engine) Defragment(ctx context.Context, all bool, report func(member, why string), done func(Defragmented)) error {
+// little that is free are left alone, unless all is set. What was done until then is returned with an error, too.
+func (e *Engine) Defragment(ctx context.Context, all bool) ([]Defragmented, error) {
 	held, err := e.lock(ctx, "defragment")
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer held.release()
 	ctx, cancel := held.context(ctx)
 	defer cancel(nil)
 	client, err := e.etcd()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer client.Close() //nolint:errcheck // nothing is asked any more
 	members := client.Status(ctx)
@@ -45,31 +46,47 @@ func (e *Engine) Defragment(ctx context.Context, all bool, report func(member, w
 	for _, m := range members {
 		// A member that is away fails the run before anything is done to the others.
 		if m.Error != "" {
-			return fmt.Errorf("etcd member %s: %s: members are defragmented while all are well", m.Name, m.Error)
+			return nil, fmt.Errorf("etcd member %s: %s: members are defragmented while all are well", m.Name, m.Error)
 		}
 	}
+	began := e.Now()
+	e.emit(event.Event{Kind: event.PhaseStarted, Phase: defragmentPhase, Message: defragmentTitle})
+	var done []Defragmented
 	for _, m := range members {
 		out := Defragmented{Member: m.Name, Before: m.DBSize, After: m.DBSize, InUse: m.DBInUse}
 		if free := m.DBSize - m.DBInUse; !all && (free < wasteBytes || float64(free) < wasteShare*float64(m.DBSize)) {
 			out.Skipped = "little of its file is free"
-			done(out)
+			done = append(done, out)
 			continue
 		}
-		sizes, err := e.defragment(ctx, client, m.Name, report)
+		item := "defragment " + m.Name
+		start := e.Now()
+		e.emit(event.Event{Kind: event.ActionStarted, Phase: defragmentPhase, Host: m.Name, Item: item})
+		sizes, err := e.defragment(ctx, client, m.Name)
 		if err != nil {
-			return err
+			return done, err
 		}
+		e.emit(event.Event{Kind: event.ActionDone, Phase: defragmentPhase, Host: m.Name, Item: item, State: "changed", Elapsed: e.Now().Sub(start)})
 		out.Before, out.After = sizes.Before, sizes.After
-		done(out)
+		done = append(done, out)
 	}
-	return nil
+	e.emit(event.Event{Kind: event.PhaseDone, Phase: defragmentPhase, Message: defragmentTitle, Elapsed: e.Now().Sub(began)})
+	return done, nil
 }
 
+const (
+	defragmentPhase = "defragment"
+	defragmentTitle = "Defragment etcd's members, one at a time"
+)
+
 // defragment does one member, and waits until it serves again.
-func (e *Engine) defragment(ctx context.Context, client *etcd.Client, name string, report func(member, why string)) (etcd.Defragmented, error) {
+func (e *Engine) defragment(ctx context.Context, client *etcd.Client, name string) (etcd.Defragmented, error) {
 	waiting, cancel := context.WithTimeout(ctx, e.GateTimeout)
 	defer cancel()
-	say := func(why string) { report(name, why) }
+	wait := func(member, why string) {
+		e.emit(event.Event{Kind: event.Waiting, Phase: defragmentPhase, Host: member, Message: why})
+	}
+	say := func(why string) { wait(name, why) }
 	if err := client.WaitSpare(waiting, name, say); err != nil {
 		return etcd.Defragmented{}, err
 	}
@@ -84,7 +101,7 @@ func (e *Engine) defragment(ctx context.Context, client *etcd.Client, name strin
 	return sizes, client.WaitHealthy(again, nil, func(state map[string]string) {
 		for member, why := range state {
 			if why != "" {
-				report(member, why)
+				wait(member, why)
 			}
 		}
 	})

@@ -31,10 +31,7 @@ Exit codes: 0 done, 1 failed: the members that were done are shown.`,
 			if err != nil {
 				return err
 			}
-			s.view.status("defragmenting etcd's members")
-			var done []bootstrap.Defragmented
-			err = e.Defragment(cmd.Context(), all, func(member, why string) { s.view.status("etcd member %s waits: %s", member, why) },
-				func(d bootstrap.Defragmented) { done = append(done, d) })
+			done, err := e.Defragment(cmd.Context(), all)
 			s.view.end()
 			if g.json {
 				if werr := writeResult(s.out, "defragment", struct {
