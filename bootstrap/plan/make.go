@@ -75,6 +75,8 @@ type maker struct {
 	actions map[string][]Action // by host, in order
 	aside   map[string][]Action // what waits for a later phase
 	out     map[string]bool     // new hosts that wait
+	// kubelets are the hosts that are to have another one.
+	kubelets map[string]bool
 	// objectsWait is true while a control plane waits for its release: objects are of the new one.
 	objectsWait bool
 	// uncordons are nodes that a step lets take pods again.
@@ -122,11 +124,14 @@ func Make(in Input) (*Plan, error) {
 	if !m.fresh {
 		m.wakeNetworks()
 		m.register()
+		servers := m.programsChange(desired.PartAPIServer)
+		m.kubelets = m.programsChange(desired.PartKubelet)
 		w, err := m.waits()
 		if err != nil {
 			return nil, err
 		}
 		m.holdBack()
+		m.holdNodes(servers)
 		m.pause(w)
 		m.spare()
 	}

@@ -37,11 +37,14 @@ func (m *maker) roll() {
 	if upgrades {
 		old = m.images()
 	}
-	if m.plan.Paused != nil {
-		old = nil // pods of either release may land anywhere
-	}
 	if back {
 		m.nodes(m.setAside(voters), workers)
+		if m.holdServers(voters) {
+			objects = nil
+		}
+	}
+	if m.plan.Paused != nil || m.objectsWait {
+		old = nil // pods of either release may land anywhere
 	}
 	own := m.controlPlanes(voters)
 	if gates := m.published(); len(gates) > 0 {
