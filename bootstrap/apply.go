@@ -134,9 +134,18 @@ func (e *Engine) Apply(ctx context.Context, p *plan.Plan) error {
 		Now: e.Now, Rand: e.Rand, Events: e.Events,
 	}, p)
 	if err := lockLost(ctx, err); err != nil {
-		return err
+		return withSkipped(err, p)
 	}
 	return outcome(p)
+}
+
+// withSkipped adds what a plan left out to workers that failed while the rest was done: that they did is what counts for whoever asks what kind of error it is.
+func withSkipped(err error, p *plan.Plan) error {
+	var partial *PartialError
+	if !errors.As(err, new(*execute.FailedError)) || !errors.As(outcome(p), &partial) {
+		return err
+	}
+	return fmt.Errorf("%w\n%v", err, partial)
 }
 
 // lockLost is how a run ended, with why its context did.

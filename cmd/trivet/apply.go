@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/trivet-dev/trivet/bootstrap"
+	"github.com/trivet-dev/trivet/bootstrap/execute"
 	"github.com/trivet-dev/trivet/bootstrap/plan"
 )
 
@@ -58,6 +61,7 @@ type applied struct {
 	Cluster string        `json:"cluster"`
 	Actions int           `json:"actions"` // 0: nothing was to be done
 	Skipped []plan.Skip   `json:"skipped,omitempty"`
+	Failed  []string      `json:"failed,omitempty"`  // workers, no more than max_failed
 	Blocked []plan.Block  `json:"blocked,omitempty"` // what cannot be applied
 	Paused  *plan.Paused  `json:"paused,omitempty"`  // how far an upgrade is that waits
 	Elapsed time.Duration `json:"elapsed"`           // nanoseconds
@@ -93,14 +97,19 @@ func (s *session) apply(ctx context.Context, planFile string, yes, full bool) er
 
 // applied tells what an apply did that ended so.
 func (s *session) applied(p *plan.Plan, start time.Time, err error) error {
-	if err != nil && !errors.As(err, new(*bootstrap.PartialError)) {
+	var failed *execute.FailedError
+	if err != nil && !errors.As(err, new(*bootstrap.PartialError)) && !errors.As(err, &failed) {
 		return err
+	}
+	var hosts []string
+	if failed != nil {
+		hosts = slices.Sorted(maps.Keys(failed.Hosts))
 	}
 	if !p.Empty() {
 		s.say("Applied in %s. Next: trivet status%s, trivet verify%s.", time.Since(start).Round(100*time.Millisecond), s.flags(), s.flags())
 	}
 	if s.json {
-		if err := writeResult(s.out, "apply", applied{p.Cluster, p.Actions(), p.Skipped, p.Blocked, p.Paused, time.Since(start)}); err != nil {
+		if err := writeResult(s.out, "apply", applied{p.Cluster, p.Actions(), p.Skipped, hosts, p.Blocked, p.Paused, time.Since(start)}); err != nil {
 			return err
 		}
 	}

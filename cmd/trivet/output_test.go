@@ -11,6 +11,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/trivet-dev/trivet/bootstrap"
+	"github.com/trivet-dev/trivet/bootstrap/execute"
+	"github.com/trivet-dev/trivet/bootstrap/plan"
 )
 
 func TestWriteResult(t *testing.T) {
@@ -58,6 +60,8 @@ func TestExitCode(t *testing.T) {
 		{"interrupted", context.Canceled, true, exitInterrupted},
 		{"kubectl interrupted", &exitError{code: 128 + int(syscall.SIGINT)}, true, 130},
 		{"failed verify", &exitError{code: exitVerify}, false, exitVerify},
+		{"hosts skipped", &bootstrap.PartialError{Skipped: []plan.Skip{{Host: "w1"}}}, false, exitPartial},
+		{"workers failed", fmt.Errorf("%w\n%v", &execute.FailedError{Most: 1}, &bootstrap.PartialError{}), false, exitFailedHosts},
 	} {
 		if got := exitCode(c.err, c.interrupted); got != c.want {
 			t.Errorf("%s: exit code %d, want %d", c.name, got, c.want)
