@@ -236,6 +236,20 @@ func TestChangeKilledAnywhere(t *testing.T) {
 		}
 		return s
 	}
+	settings := hosts(cp1, cp2, cp3, w1)
+	settings.Cluster = "  component \"kubelet\" {\n    settings = { maxPods = 100 }\n  }\n  etcd {\n    compaction_retention = \"15m\"\n  }"
+	// halfWay has a run to the newer release end once the first member has changed, and takes the release back.
+	halfWay := func(f *fleettest.Fleet) error {
+		if err := f.Change(hosts(cp1, cp2, cp3, w1)); err != nil {
+			return err
+		}
+		f.Cut = fleettest.Cut{Host: "api", Point: "gate etcd-healthy"}
+		if _, _, where, err := apply(t.Context(), f, nil); where == "" {
+			return fmt.Errorf("the run to the newer release was not killed: %w", err)
+		}
+		f.Cut = fleettest.Cut{}
+		return f.Change(old)
+	}
 	const shop = "{apiVersion: v1, kind: Namespace, metadata: {name: shop}}"
 	const site = "{apiVersion: v1, kind: Secret, metadata: {name: key, namespace: shop}, stringData: {a: b}}\n--- \n{apiVersion: apps/v1, kind: Deployment, metadata: {name: web, namespace: shop}}"
 	const site2 = "{apiVersion: apps/v1, kind: DaemonSet, metadata: {name: web, namespace: shop}}"
@@ -247,6 +261,8 @@ func TestChangeKilledAnywhere(t *testing.T) {
 		"a member that moves":                    {hosts(cp1, cp2, cp3), hosts(cp1, cp2, moved), nil},
 		"a control plane that is installed anew": {hosts(cp1, cp2, cp3), hosts(cp1, cp2, cp3), func(f *fleettest.Fleet) error { return f.Reimage("cp2") }},
 		"a new release":                          {old, hosts(cp1, cp2, cp3, w1), nil},
+		"the way back":                           {old, old, halfWay},
+		"settings of etcd and kubelets":          {hosts(cp1, cp2, cp3, w1), settings, nil},
 		"a new release with a surge host":        {oldSurge, surge, nil},
 		"other manifests and one more worker":    {with(hosts(cp1), shop, site), with(hosts(cp1, w1), shop, site2), nil},
 		"no manifests any more":                  {with(hosts(cp1), shop, site), hosts(cp1), nil},
