@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -205,27 +206,39 @@ func (o *operator) probe(via string) *probe {
 		o.t.Fatal(err)
 	}
 	node, _ := o.places(via)
-	return o.probeBy(via, node.writer(config.Host, credentials))
+	kept, once := node.client(credentials, false), node.client(credentials, true)
+	return o.probeBy(via, writer(config.Host, func(n int) (*http.Client, string, error) {
+		if n%2 == 1 {
+			return once, "new connection", nil
+		}
+		return kept, "kept connection", nil
+	}))
 }
 
 // probeAsHost is a probe that reads its credentials from the host for every request, as what runs there does: those of a kubeconfig end with the authority that signed them.
 func (o *operator) probeAsHost(via string) *probe {
 	o.t.Helper()
-	const till = "https://127.0.0.1:" + balancerPort + "/api/v1/namespaces/shop/configmaps/till"
-	limit := strconv.Itoa(int(apiTimeout.Seconds()))
-	return o.probeBy(via, func(_ context.Context, n int) error {
-		text, err := o.request(via, "--max-time", limit, "--request", "PATCH", "--header", "Content-Type: application/merge-patch+json", "--data", fmt.Sprintf(`{"data":{"n":"%d"}}`, n), till)
-		written, err := revision([]byte(text), err)
+	pki := filepath.Join(o.rootOf(via), "etc/kubernetes/pki")
+	node, _ := o.places(via)
+	return o.probeBy(via, writer("https://127.0.0.1:"+balancerPort, func(int) (*http.Client, string, error) {
+		var pair tls.Certificate
+		var err error
+		for range 3 { // it may be a certificate with the key of the next one
+			if pair, err = tls.LoadX509KeyPair(filepath.Join(pki, "operator.crt"), filepath.Join(pki, "operator.key")); err == nil {
+				break
+			}
+		}
 		if err != nil {
-			return fmt.Errorf("write: %w", err)
+			return nil, "", err
 		}
-		text, err = o.request(via, "--max-time", limit, till)
-		read, err := revision([]byte(text), err)
-		if err == nil && read < written {
-			err = fmt.Errorf("revision %d was written and %d is read: the write is lost", written, read)
+		authorities, err := os.ReadFile(filepath.Join(pki, "ca.crt"))
+		if err != nil {
+			return nil, "", err
 		}
-		return err
-	})
+		pool := x509.NewCertPool()
+		pool.AppendCertsFromPEM(authorities)
+		return node.client(&tls.Config{Certificates: []tls.Certificate{pair}, RootCAs: pool}, true), "new connection", nil
+	}))
 }
 
 func (o *operator) probeBy(via string, write func(context.Context, int) error) *probe {
@@ -365,18 +378,18 @@ func (p *place) dial(ctx context.Context, network, address string) (net.Conn, er
 	return lab.DialInNamespace(ctx, path, network, address)
 }
 
-// writer writes to a ConfigMap and reads it back. What is read may be newer, since others write as well, but never older.
-func (p *place) writer(server string, credentials *tls.Config) func(context.Context, int) error {
-	transport := func(once bool) *http.Client {
-		return &http.Client{Transport: &http.Transport{DialContext: p.dial, TLSClientConfig: credentials.Clone(), ForceAttemptHTTP2: true, DisableKeepAlives: once,
-			MaxIdleConnsPerHost: 20}}
-	}
-	kept, once := transport(false), transport(true)
+// client asks from the place, on one connection that is kept or on one for each request.
+func (p *place) client(credentials *tls.Config, once bool) *http.Client {
+	return &http.Client{Transport: &http.Transport{DialContext: p.dial, TLSClientConfig: credentials.Clone(), ForceAttemptHTTP2: true, DisableKeepAlives: once, MaxIdleConnsPerHost: 20}}
+}
+
+// writer writes to a ConfigMap and reads it back, with the client of each request. What is read may be newer, since others write as well, but never older.
+func writer(server string, clientOf func(n int) (*http.Client, string, error)) func(context.Context, int) error {
 	till := server + "/api/v1/namespaces/shop/configmaps/till"
 	return func(ctx context.Context, n int) error {
-		client, connection := kept, "kept connection"
-		if n%2 == 1 {
-			client, connection = once, "new connection"
+		client, connection, err := clientOf(n)
+		if err != nil {
+			return err
 		}
 		body := fmt.Sprintf(`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"till","namespace":"shop"},"data":{"n":"%d"}}`, n)
 		written, err := revision(request(ctx, client, http.MethodPut, till, body))
