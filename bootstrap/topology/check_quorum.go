@@ -68,11 +68,12 @@ func (d *decoder) acceptedLosses(c *Cluster, at *clusterPlaces, losses []Loss) m
 }
 
 func evenDetail(c *Cluster, n int) string {
+	const gone = " In the place of a member whose host is gone, give the role etcd to another host in the same edit."
 	if n == 2 {
 		return fmt.Sprintf("Cluster %s has 2 etcd members, which both must be there: the loss of either stops it, so two are worse than one. "+
-			"Two places cannot fail over by themselves, since neither can tell the other's death from a cut line. Use three members, the third in a third place.", c.Name)
+			"Two places cannot fail over by themselves, since neither can tell the other's death from a cut line. Use three members, the third in a third place."+gone, c.Name)
 	}
-	return fmt.Sprintf("Cluster %s has %d etcd members, of which %d must be there: it bears the loss of %d, no more than %d members do, and each write waits for one more. Use %d or %d.",
+	return fmt.Sprintf("Cluster %s has %d etcd members, of which %d must be there: it bears the loss of %d, no more than %d members do, and each write waits for one more. Use %d or %d."+gone,
 		c.Name, n, Majority(n), n-Majority(n), n-1, n-1, n+1)
 }
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -151,14 +152,28 @@ func TestRotationInterrupted(t *testing.T) {
 	inFull(t)
 	r := newRotation(t)
 	p := r.probeAsHost("cp1")
+	f := &fleet{operator: r.operator}
 	var events []event.Event
-	for stage := 1; !r.settled(); stage++ {
-		if stage == 10 {
+	stages := map[string]map[string]bool{} // the points that it was killed at in each
+	ended := false
+	for try := 0; !ended || !r.settled(); try++ {
+		if try == 600 {
 			t.Fatal("there is no end to it")
 		}
-		t.Logf("run %d", stage)
-		f := &fleet{operator: r.operator}
-		events = append(events, f.killUntil(map[string]bool{}, never)...)
+		stage := r.stage()
+		if stages[stage] == nil {
+			t.Logf("stage %d", len(stages)+1)
+			stages[stage] = map[string]bool{}
+		}
+		var more []event.Event
+		more, ended = f.killOnce(stages[stage], never, "apply", "--yes")
+		events = append(events, more...)
+	}
+	for _, points := range stages {
+		t.Logf("killed at %d points of a stage", len(points))
+	}
+	if len(stages) < 3 {
+		t.Errorf("there were %d stages", len(stages))
 	}
 	p.stop(events...)
 	p.allow(bounds{0, 3 * time.Second}, bounds{0, 2 * time.Second})
@@ -181,6 +196,17 @@ func newRotation(t *testing.T) rotation {
 	r := rotation{o, o.certificates(0), o.storedUnder("cp1")}
 	o.write(level(3, fmt.Sprintf(rotateAll, "1s")))
 	return r
+}
+
+// stage tells how far the authorities are: which there are, and which of them sign. The keys go with them.
+func (r rotation) stage() string {
+	r.t.Helper()
+	var all []string
+	for _, a := range r.certificates(0).Authorities {
+		all = append(all, fmt.Sprintf("%s %t %s", a.Name, a.Signs, a.Fingerprint))
+	}
+	slices.Sort(all)
+	return strings.Join(all, "\n")
 }
 
 // settled says that nothing is left to do, now or later.

@@ -233,10 +233,14 @@ func TestOperationsInterrupted(t *testing.T) {
 	f.ended()
 	killed("ended certificates", more, nil)
 	f.must("verify")
-	f.step("destroyed", func(f *fleet) {
-		f.commandKilled(map[string]bool{}, never, "destroy", "--confirm", "five")
-		for _, h := range f.hosts {
-			f.isReset(h.name)
-		}
-	})
+}
+
+// TestDestroyInterrupted kills a destroy at every point that has a name of its own, until nothing is left of the cluster.
+func TestDestroyInterrupted(t *testing.T) {
+	inFull(t)
+	f := newFleet(t, "e2e-destroy")
+	f.commandKilled(map[string]bool{}, never, "destroy", "--confirm", "five")
+	for _, h := range f.hosts {
+		f.isReset(h.name)
+	}
 }

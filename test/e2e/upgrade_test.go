@@ -222,26 +222,33 @@ func (f *fleet) killUntil(seen map[string]bool, stop func(event.Event) bool) []e
 func (f *fleet) commandKilled(seen map[string]bool, stop func(event.Event) bool, args ...string) (all []event.Event) {
 	f.t.Helper()
 	for range 400 {
-		at, stopped := "", false
-		r := f.begin(args...)
-		killed := r.until(func(e event.Event) bool {
-			stopped = stop(e)
-			at = point(e)
-			return stopped || at != "" && !seen[at]
-		})
-		if killed {
-			f.t.Logf("kill -9 at %s", at)
-			r.kill()
-			seen[at] = true
-		} else if res := r.end(); res.code != 0 {
-			f.t.Fatalf("after %d kills trivet %s ends with exit code %d: %s\n%s", len(seen), args[0], res.code, res.message(), r.phases())
-		}
-		all = slices.Concat(all, r.events())
-		if stopped || !killed {
+		events, ended := f.killOnce(seen, stop, args...)
+		all = slices.Concat(all, events)
+		if ended {
 			f.t.Logf("killed at %d points", len(seen))
 			return all
 		}
 	}
 	f.t.Fatalf("no trivet %s comes to its end: each meets a point that none before it had", args[0])
 	return nil
+}
+
+// killOnce kills a subcommand at the first point that none before it was killed at. It has ended when there was none, or stop was met.
+func (f *fleet) killOnce(seen map[string]bool, stop func(event.Event) bool, args ...string) (events []event.Event, ended bool) {
+	f.t.Helper()
+	at, stopped := "", false
+	r := f.begin(args...)
+	killed := r.until(func(e event.Event) bool {
+		stopped = stop(e)
+		at = point(e)
+		return stopped || at != "" && !seen[at]
+	})
+	if killed {
+		f.t.Logf("kill -9 at %s", at)
+		r.kill()
+		seen[at] = true
+	} else if res := r.end(); res.code != 0 {
+		f.t.Fatalf("after %d kills trivet %s ends with exit code %d: %s\n%s", len(seen), args[0], res.code, res.message(), r.phases())
+	}
+	return r.events(), stopped || !killed
 }
