@@ -16,6 +16,9 @@ import (
 	"github.com/trivet-dev/trivet/internal/pki"
 )
 
+// kubeconfigTimeout is how long a kubeconfig waits for an API server that answers, and for the signer.
+const kubeconfigTimeout = time.Minute
+
 // Kubeconfig makes a kubeconfig for an administrator: a certificate that the CSR API signs for ttl, in a group of Trivet's own, and a server address at which a tunnel listens.
 // It holds a private key: treat it as a secret.
 func (e *Engine) Kubeconfig(ctx context.Context, user, server string, ttl time.Duration) ([]byte, error) {
@@ -26,6 +29,8 @@ func (e *Engine) Kubeconfig(ctx context.Context, user, server string, ttl time.D
 	if err := e.exists(inv); err != nil {
 		return nil, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, kubeconfigTimeout)
+	defer cancel()
 	key, err := pki.GenerateKey(e.Rand)
 	if err != nil {
 		return nil, err

@@ -30,7 +30,7 @@ type crashLoop struct {
 }
 
 func (e *crashLoop) Error() string {
-	return fmt.Sprintf("%s fails and is started again and again, since %s, on %s: mend what it says below, and apply again", e.unit, e.since.Round(time.Second), strings.Join(e.hosts, ", "))
+	return fmt.Sprintf("%s fails and is started again and again, for %s, on %s: mend what it says below, and apply again", e.unit, e.since.Round(time.Second), strings.Join(e.hosts, ", "))
 }
 
 // failing is since when a unit failed at every look, and how often it had been started again by then.
@@ -41,6 +41,17 @@ type failing struct {
 
 // loops remembers it by host.
 type loops map[string]failing
+
+// since is how long the unit has failed on all of the hosts.
+func (l loops) since(now time.Time, hosts []string) time.Duration {
+	var last time.Time
+	for _, host := range hosts {
+		if first := l[host].since; first.After(last) {
+			last = first
+		}
+	}
+	return now.Sub(last)
+}
 
 // look takes in what hosts told, and gives those on which the unit fails for too long. A host that did not answer is not one of them.
 func (l loops) look(now time.Time, found map[string]hostapi.UnitFound) []string {
@@ -65,7 +76,6 @@ func (e *Engine) watchCrashLoops(ctx context.Context, unit string, waitedFor fun
 	l := loops{}
 	ticker := time.NewTicker(crashLoopLook)
 	defer ticker.Stop()
-	start := e.Now()
 	for {
 		select {
 		case <-ctx.Done():
@@ -73,8 +83,10 @@ func (e *Engine) watchCrashLoops(ctx context.Context, unit string, waitedFor fun
 		case <-ticker.C:
 		}
 		hosts := waitedFor()
-		if over := l.look(e.Now(), e.unitsFound(ctx, unit, hosts)); len(hosts) > 0 && len(over) == len(hosts) {
-			cancel(&crashLoop{unit: unit, hosts: over, since: e.Now().Sub(start)})
+		found := e.unitsFound(ctx, unit, hosts)
+		now := e.Now()
+		if over := l.look(now, found); len(hosts) > 0 && len(over) == len(hosts) {
+			cancel(&crashLoop{unit: unit, hosts: over, since: l.since(now, over)})
 			return
 		}
 	}

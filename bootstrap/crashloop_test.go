@@ -3,6 +3,7 @@ package bootstrap
 import (
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -39,5 +40,24 @@ func TestCrashLoops(t *testing.T) {
 				t.Errorf("given up: %v", over)
 			}
 		})
+	}
+}
+
+// TestCrashLoopSince: the message counts from when the unit failed on the last of the hosts, not from when somebody began to wait.
+func TestCrashLoopSince(t *testing.T) {
+	start := time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC)
+	failing := func(restarts uint32) hostapi.UnitFound {
+		return hostapi.UnitFound{Active: "activating", Failing: true, Restarts: restarts}
+	}
+	running := hostapi.UnitFound{Active: "active"}
+	l := loops{}
+	l.look(start, map[string]hostapi.UnitFound{"w1": running, "w2": running})
+	l.look(start.Add(20*time.Second), map[string]hostapi.UnitFound{"w1": failing(1), "w2": running})
+	l.look(start.Add(30*time.Second), map[string]hostapi.UnitFound{"w1": failing(9), "w2": failing(1)})
+	now := start.Add(95 * time.Second)
+	over := l.look(now, map[string]hostapi.UnitFound{"w1": failing(40), "w2": failing(30)})
+	err := &crashLoop{"kubelet.service", over, l.since(now, over)}
+	if want := "kubelet.service fails and is started again and again, for 1m5s, on w1, w2"; !strings.HasPrefix(err.Error(), want) {
+		t.Errorf("%v, want %s", err, want)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/trivet-dev/trivet/bootstrap/topology"
 	"github.com/trivet-dev/trivet/internal/hostapi"
 )
 
@@ -158,7 +159,7 @@ func (s *Status) howFar() string {
 	if p == nil {
 		return ""
 	}
-	return fmt.Sprintf(": %d of %s and %d of %s have its kubelet", p.Workers, counted(p.OfWorkers, "worker"), p.ControlPlanes, counted(p.OfControlPlanes, "control plane"))
+	return fmt.Sprintf(": %d of %s and %d of %s have its kubelet", p.Workers, topology.Count(p.OfWorkers, "worker"), p.ControlPlanes, topology.Count(p.OfControlPlanes, "control plane"))
 }
 
 // once leaves out of a text what was said of hosts that do not answer.
@@ -181,11 +182,4 @@ func TimeLeft(end, now time.Time) string {
 	default:
 		return fmt.Sprintf("%d d left", int(d.Hours()/24))
 	}
-}
-
-func counted(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }

@@ -1,6 +1,10 @@
 package etcd
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/trivet-dev/trivet/bootstrap/topology"
+)
 
 // Quorum is how many of so many voting members must agree.
 func Quorum(voters int) int {
@@ -13,7 +17,7 @@ func Quorum(voters int) int {
 // CanLose tells whether a cluster of so many voting members, of which so many are healthy, still has a quorum when n healthy ones stop, and shows the sum.
 func CanLose(voters, healthy, n int) (ok bool, arithmetic string) {
 	quorum, left := Quorum(voters), healthy-n
-	sum := fmt.Sprintf("%s, %d healthy, quorum %d: stopping %d leaves %d", count(voters, "voting member"), healthy, quorum, n, max(left, 0))
+	sum := fmt.Sprintf("%s, %d healthy, quorum %d: stopping %d leaves %d", topology.Count(voters, "voting member"), healthy, quorum, n, max(left, 0))
 	switch {
 	case voters <= 0:
 		return false, "no voting members are known: nothing may stop"
@@ -36,7 +40,7 @@ func CanRemove(voters, healthy int, targetHealthy bool) (ok bool, arithmetic str
 	if targetHealthy {
 		left, state = healthy-1, "a healthy"
 	}
-	sum := fmt.Sprintf("%s, %d healthy, quorum %d: removing %s one leaves %d healthy of %d, quorum %d", count(voters, "voting member"), healthy, quorum, state,
+	sum := fmt.Sprintf("%s, %d healthy, quorum %d: removing %s one leaves %d healthy of %d, quorum %d", topology.Count(voters, "voting member"), healthy, quorum, state,
 		max(left, 0), max(voters-1, 0), after)
 	switch {
 	case voters <= 1:
@@ -54,7 +58,7 @@ func CanRemove(voters, healthy int, targetHealthy bool) (ok bool, arithmetic str
 // isConnectedToQuorumAfterAddingNewMemberSince): a cluster of one must hang on the second.
 func CanPromote(voters, healthy int) (ok bool, arithmetic string) {
 	quorum, after := Quorum(voters), Quorum(voters+1)
-	sum := fmt.Sprintf("%s, %d healthy, quorum %d: promoting one makes %d, quorum %d", count(voters, "voting member"), healthy, quorum, voters+1, after)
+	sum := fmt.Sprintf("%s, %d healthy, quorum %d: promoting one makes %d, quorum %d", topology.Count(voters, "voting member"), healthy, quorum, voters+1, after)
 	switch {
 	case voters <= 0:
 		return false, "no voting members are known: nothing can be promoted"
@@ -64,11 +68,4 @@ func CanPromote(voters, healthy int) (ok bool, arithmetic string) {
 		return false, fmt.Sprintf("%s, %d too few without the new one: bring the others back, or remove them first", sum, after-healthy)
 	}
 	return true, sum
-}
-
-func count(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }

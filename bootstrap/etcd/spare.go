@@ -6,6 +6,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/trivet-dev/trivet/bootstrap/topology"
 )
 
 // SpareError says that a member may not stop now, and shows the sum.
@@ -30,7 +32,7 @@ func (e *SpareError) Error() string {
 	if left == 1 {
 		verb = "is"
 	}
-	text := fmt.Sprintf("etcd on %s may not stop now: %s, healthy: %s; without %s %d %s left, %d are needed", e.Without, count(e.Voters, "voting member"), healthy,
+	text := fmt.Sprintf("etcd on %s may not stop now: %s, healthy: %s; without %s %d %s left, %d are needed", e.Without, topology.Count(e.Voters, "voting member"), healthy,
 		e.Without, left, verb, Quorum(e.Voters))
 	for _, name := range slices.Sorted(maps.Keys(e.Wrong)) {
 		text += "; " + name + ": " + e.Wrong[name]

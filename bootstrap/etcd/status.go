@@ -12,6 +12,8 @@ import (
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+
+	"github.com/trivet-dev/trivet/bootstrap/topology"
 )
 
 // Status is how one member is.
@@ -265,5 +267,5 @@ func notHealthy(ctx context.Context, state map[string]string) error {
 	if len(lines) == 0 {
 		return context.Cause(ctx)
 	}
-	return fmt.Errorf("%d of %s not healthy: %s: %w", len(lines), count(len(state), "etcd member"), strings.Join(lines, "; "), context.Cause(ctx))
+	return fmt.Errorf("%d of %s not healthy: %s: %w", len(lines), topology.Count(len(state), "etcd member"), strings.Join(lines, "; "), context.Cause(ctx))
 }

@@ -160,7 +160,7 @@ func (e *Errors) Error() string {
 		checks[f.Check] = true
 	}
 	return fmt.Sprintf("preflight found %s in the way, nothing was changed:%s\nMend them and apply again, or go on in spite of them with --skip-preflight=%s",
-		counted(len(e.Findings), "thing"), strings.Join(lines, ""), strings.Join(slices.Sorted(maps.Keys(checks)), ","))
+		topology.Count(len(e.Findings), "thing"), strings.Join(lines, ""), strings.Join(slices.Sorted(maps.Keys(checks)), ","))
 }
 
 // Err is an *Errors when there are errors, else nil.
@@ -169,13 +169,6 @@ func (r Report) Err() error {
 		return &Errors{errs}
 	}
 	return nil
-}
-
-func counted(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }
 
 // Input is everything that a judgement rests on.

@@ -93,7 +93,7 @@ func (c *checker) resources(h *topology.Host, o *hostapi.Observation) {
 		c.add(CheckResources, Warning, h.Name, fmt.Sprintf("it has %s of memory, little for %s", size(memory), roles), "give it 2 GiB or more")
 	}
 	if controls && cpus > 0 && cpus < controlCPUs {
-		c.add(CheckResources, Warning, h.Name, fmt.Sprintf("it has %s, few for a control plane", counted(cpus, "processor")), fmt.Sprintf("give it %d or more", controlCPUs))
+		c.add(CheckResources, Warning, h.Name, fmt.Sprintf("it has %s, few for a control plane", topology.Count(cpus, "processor")), fmt.Sprintf("give it %d or more", controlCPUs))
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/trivet-dev/trivet/bootstrap/desired"
+	"github.com/trivet-dev/trivet/bootstrap/topology"
 )
 
 // TextOptions say how a report is printed.
@@ -105,12 +106,12 @@ func heading(place string) string {
 
 func (r Report) verdict(o TextOptions) string {
 	errors, warnings := len(r.Errors()), len(r.Warnings())
-	looked := fmt.Sprintf("%s and %s between them looked at in %s", counted(len(r.Hosts), "host"), counted(r.Ways, "way"), r.Elapsed.Round(100*time.Millisecond))
+	looked := fmt.Sprintf("%s and %s between them looked at in %s", topology.Count(len(r.Hosts), "host"), topology.Count(r.Ways, "way"), r.Elapsed.Round(100*time.Millisecond))
 	switch {
 	case errors > 0:
-		return fmt.Sprintf("%s: %s, %s; %s.", r.Cluster, o.paint(red, counted(errors, "error")), counted(warnings, "warning"), looked)
+		return fmt.Sprintf("%s: %s, %s; %s.", r.Cluster, o.paint(red, topology.Count(errors, "error")), topology.Count(warnings, "warning"), looked)
 	case warnings > 0:
-		return fmt.Sprintf("%s: nothing in the way, %s; %s.", r.Cluster, o.paint(yellow, counted(warnings, "warning")), looked)
+		return fmt.Sprintf("%s: nothing in the way, %s; %s.", r.Cluster, o.paint(yellow, topology.Count(warnings, "warning")), looked)
 	}
 	return fmt.Sprintf("%s: %s; %s.", r.Cluster, o.paint(green, "nothing in the way"), looked)
 }

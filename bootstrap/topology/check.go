@@ -189,7 +189,7 @@ func (d *decoder) checkPodRange(c *Cluster, at *clusterPlaces) {
 		}
 		d.errorf(c.PodCIDRRange, c.Range, "pod_cidr too small",
 			"%s holds %s of /%d, but cluster %s has %s. Use a pod_cidr of /%d or larger, or make the parts smaller with node_prefix.",
-			c.PodCIDR, count(parts, "part"), c.NodePrefix, c.Name, count(nodes, "node"), need)
+			c.PodCIDR, Count(parts, "part"), c.NodePrefix, c.Name, Count(nodes, "node"), need)
 	}
 	// The network, broadcast and gateway addresses of a node's part go to no pod.
 	usable := int64(1)<<(32-c.NodePrefix) - 3

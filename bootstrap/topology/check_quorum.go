@@ -95,7 +95,7 @@ func regionDetail(c *Cluster, l Loss) string {
 }
 
 func lossDetail(l Loss, remedy string) string {
-	has := fmt.Sprintf("%d of the %s", l.MembersTotal-l.MembersLeft, count(l.MembersTotal, "etcd member"))
+	has := fmt.Sprintf("%d of the %s", l.MembersTotal-l.MembersLeft, Count(l.MembersTotal, "etcd member"))
 	if l.MembersTotal == 1 {
 		has = "the only etcd member"
 	}

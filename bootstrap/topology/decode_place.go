@@ -73,7 +73,7 @@ func (d *decoder) decodeRack(b *block, room *Room) *Rack {
 			full = true
 			d.errorf(child.crowd(), child.rng, "More hosts than the rack holds",
 				"Rack %s has %s up to here; one access switch serves at most %d. Put the others into another rack.",
-				r.Name, count(len(r.Hosts)+len(hosts), "host"), HostsInRack)
+				r.Name, Count(len(r.Hosts)+len(hosts), "host"), HostsInRack)
 		}
 		r.Hosts = append(r.Hosts, hosts...)
 	}

@@ -78,8 +78,8 @@ func list(words []string, last string) string {
 	return strings.Join(quoted[:len(quoted)-1], ", ") + " " + last + " " + quoted[len(quoted)-1]
 }
 
-// count writes "1 host" and "2 hosts".
-func count(n int, noun string) string {
+// Count writes "1 host" and "2 hosts".
+func Count(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/trivet-dev/trivet/bootstrap"
 	"github.com/trivet-dev/trivet/bootstrap/plan"
+	"github.com/trivet-dev/trivet/bootstrap/topology"
 )
 
 func newDestroy(g *global) *cobra.Command {
@@ -66,7 +67,7 @@ Where most control planes are among them, nothing keeps another run on their sid
 				return err
 			}
 			if n := len(p.Skipped); n > 0 {
-				s.say("Cluster %q is gone; %s left as they are, the others are as they were before (%s).", s.cluster.Name, count(n, "host"), time.Since(start).Round(100*time.Millisecond))
+				s.say("Cluster %q is gone; %s left as they are, the others are as they were before (%s).", s.cluster.Name, topology.Count(n, "host"), time.Since(start).Round(100*time.Millisecond))
 				return s.destroyed(p, start)
 			}
 			s.say("Cluster %q is gone; its hosts are as they were before (%s).", s.cluster.Name, time.Since(start).Round(100*time.Millisecond))

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"k8s.io/client-go/tools/clientcmd"
 
+	"github.com/trivet-dev/trivet/bootstrap"
 	"github.com/trivet-dev/trivet/internal/pki"
 )
 
@@ -24,21 +25,14 @@ func newKubeconfig(g *global) *cobra.Command {
 tunnel that "trivet tunnel" holds: keep that running while you use the file.`,
 		Args: g.folder,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, err := g.open(cmd)
-			if err != nil {
-				return err
-			}
-			defer s.close()
-			e, err := s.connectOnly(cmd.Context(), controlPlane, mostOfThem)
-			if err != nil {
-				return err
-			}
-			config, err := e.Kubeconfig(cmd.Context(), username(), "https://"+address, s.adminLifetime(ttl))
-			if err != nil {
-				return err
-			}
-			s.view.end()
-			return s.giveKubeconfig(cmd.ErrOrStderr(), out, config)
+			return g.askMost(cmd, func(s *session, e *bootstrap.Engine) error {
+				config, err := e.Kubeconfig(cmd.Context(), username(), "https://"+address, s.adminLifetime(ttl))
+				if err != nil {
+					return err
+				}
+				s.view.end()
+				return s.giveKubeconfig(cmd.ErrOrStderr(), out, config)
+			})
 		},
 	}
 	cmd.Flags().StringVarP(&out, "out", "o", "", "file to write, mode 0600 (default: standard output)")

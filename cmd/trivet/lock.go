@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/trivet-dev/trivet/bootstrap"
+	"github.com/trivet-dev/trivet/bootstrap/topology"
 	"github.com/trivet-dev/trivet/internal/hostapi"
 )
 
@@ -105,11 +106,11 @@ func writeLock(out io.Writer, state *bootstrap.LockState) error {
 	}
 	holders := state.Holders()
 	if len(holders) == 0 {
-		_, err := fmt.Fprintf(out, "The run lock of cluster %q is not held on any of the %s that answered.\n", state.Cluster, count(answered, "control plane"))
+		_, err := fmt.Fprintf(out, "The run lock of cluster %q is not held on any of the %s that answered.\n", state.Cluster, topology.Count(answered, "control plane"))
 		return err
 	}
 	for _, who := range holders {
-		if _, err := fmt.Fprintf(out, "The run lock of cluster %q is held on %d of %s: %s.\n", state.Cluster, held, count(len(state.Hosts), "control plane"),
+		if _, err := fmt.Fprintf(out, "The run lock of cluster %q is held on %d of %s: %s.\n", state.Cluster, held, topology.Count(len(state.Hosts), "control plane"),
 			bootstrap.DescribeHolder(who, ageOf(state, who))); err != nil {
 			return err
 		}
@@ -189,7 +190,7 @@ func (s *session) tookOver(t *bootstrap.TakenOver) error {
 	}
 	s.say("%s; the lock is free.", ended)
 	if len(t.Fenced) > 0 {
-		fmt.Fprintf(s.out, "%s will refuse what that run may still send: their epoch is %d.\n", count(len(t.Fenced), "host"), t.Epoch)
+		fmt.Fprintf(s.out, "%s will refuse what that run may still send: their epoch is %d.\n", topology.Count(len(t.Fenced), "host"), t.Epoch)
 	}
 	if len(t.Away) > 0 {
 		fmt.Fprintf(s.out, "Not reached: %s. The next run that reaches them does the same there before it changes anything.\n", strings.Join(t.Away, ", "))

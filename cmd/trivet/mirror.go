@@ -168,7 +168,7 @@ func (s *session) showMirror(m mirrored) error {
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(s.out, "\n%s, %s, in %s: %d new, the rest was there.\n", count(len(m.Entries), "artifact"), byteSize(bytes), m.Folder, m.Fresh)
+	_, err := fmt.Fprintf(s.out, "\n%s, %s, in %s: %d new, the rest was there.\n", topology.Count(len(m.Entries), "artifact"), byteSize(bytes), m.Folder, m.Fresh)
 	return err
 }
 

@@ -79,11 +79,3 @@ func columns(w io.Writer) int {
 	}
 	return 0
 }
-
-// count writes "1 host", "2 hosts".
-func count(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
-}

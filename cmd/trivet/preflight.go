@@ -4,6 +4,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/trivet-dev/trivet/bootstrap/preflight"
+	"github.com/trivet-dev/trivet/bootstrap/topology"
 )
 
 func newPreflight(g *global) *cobra.Command {
@@ -26,7 +27,7 @@ Exit codes: 0 nothing in the way, though there may be warnings; 4 something is; 
 			if err != nil {
 				return err
 			}
-			s.view.status("looking at %s and the ways between them", count(len(e.Hosts()), "host"))
+			s.view.status("looking at %s and the ways between them", topology.Count(len(e.Hosts()), "host"))
 			report, err := e.Preflight(cmd.Context())
 			if err != nil {
 				return err

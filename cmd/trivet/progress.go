@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/trivet-dev/trivet/bootstrap/event"
+	"github.com/trivet-dev/trivet/bootstrap/topology"
 	"github.com/trivet-dev/trivet/internal/artifact"
 )
 
@@ -123,7 +124,7 @@ func (v *view) working() string {
 	var out []string
 	for _, n := range v.atWork() {
 		if len(out) == mostWorking {
-			out = append(out, fmt.Sprintf("and %s", count(len(v.hosts)-mostWorking, "more host")))
+			out = append(out, fmt.Sprintf("and %s", topology.Count(len(v.hosts)-mostWorking, "more host")))
 			break
 		}
 		out = append(out, n+": "+v.hosts[n].what)

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/text/width"
+
+	"github.com/trivet-dev/trivet/bootstrap/topology"
 )
 
 // mostHosts bounds the hosts in the live part of the screen.
@@ -84,7 +86,7 @@ func (v *view) draw(now time.Time) {
 	names := v.atWork()
 	for i, n := range names {
 		if i == mostHosts {
-			lines = append(lines, fmt.Sprintf("    and %s", count(len(names)-i, "more host")))
+			lines = append(lines, fmt.Sprintf("    and %s", topology.Count(len(names)-i, "more host")))
 			break
 		}
 		l := v.hosts[n]

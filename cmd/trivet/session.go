@@ -58,7 +58,7 @@ func (g *global) loadFor(cmd *cobra.Command, access *lab.Access) (*topology.Topo
 		return nil, err
 	}
 	if diags.HasErrors() {
-		return nil, fmt.Errorf("%s: %s in the topology, nothing was contacted", g.dir, count(len(diags.Errs()), "mistake"))
+		return nil, fmt.Errorf("%s: %s in the topology, nothing was contacted", g.dir, topology.Count(len(diags.Errs()), "mistake"))
 	}
 	if access != nil {
 		t.ShareDisk()
@@ -140,14 +140,14 @@ func (s *session) connectAny(ctx context.Context) (*bootstrap.Engine, error) {
 	if len(e.Hosts()) == 0 {
 		return nil, s.unreachable(e)
 	}
-	s.view.status("reading %s", count(len(e.Hosts()), "host"))
+	s.view.status("reading %s", topology.Count(len(e.Hosts()), "host"))
 	return e, nil
 }
 
 // unreachable lists the hosts that do not answer, and why.
 func (s *session) unreachable(e *bootstrap.Engine) error {
 	failed := joined(e.Unreachable())
-	return &listError{fmt.Sprintf("%d of %s cannot be worked with, nothing was done:", len(failed), count(len(s.cluster.Hosts), "host")), failed}
+	return &listError{fmt.Sprintf("%d of %s cannot be worked with, nothing was done:", len(failed), topology.Count(len(s.cluster.Hosts), "host")), failed}
 }
 
 // connect connects to the cluster's hosts, all of which must answer.
@@ -159,7 +159,7 @@ func (s *session) connect(ctx context.Context) (*bootstrap.Engine, error) {
 	if e.Unreachable() != nil {
 		return nil, s.unreachable(e)
 	}
-	s.view.status("reading %s", count(len(s.cluster.Hosts), "host"))
+	s.view.status("reading %s", topology.Count(len(s.cluster.Hosts), "host"))
 	return e, nil
 }
 
@@ -173,6 +173,20 @@ func controlPlane(h *topology.Host) bool { return h.Has(topology.RoleControlPlan
 
 // mostOfThem does not wait for a control plane that is away.
 func mostOfThem(o *bootstrap.Options) { o.Majority = true }
+
+// askMost opens a session for what most of the control planes can answer, and does it.
+func (g *global) askMost(cmd *cobra.Command, do func(s *session, e *bootstrap.Engine) error) error {
+	s, err := g.open(cmd)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	e, err := s.connectOnly(cmd.Context(), controlPlane, mostOfThem)
+	if err != nil {
+		return err
+	}
+	return do(s, e)
+}
 
 // none chooses no host: they are connected to when they are needed.
 func none(*topology.Host) bool { return false }
@@ -205,7 +219,7 @@ func (s *session) connectOnly(ctx context.Context, only func(*topology.Host) boo
 		}
 	}
 	if hosts > 0 {
-		s.view.status("connecting to %s", count(hosts, "host"))
+		s.view.status("connecting to %s", topology.Count(hosts, "host"))
 	}
 	e, err := bootstrap.Connect(ctx, o)
 	s.engine = e

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/trivet-dev/trivet/bootstrap"
+	"github.com/trivet-dev/trivet/bootstrap/topology"
 )
 
 func newSnapshots(g *global) *cobra.Command {
@@ -34,7 +35,7 @@ Exit codes: 0 all is well, 1 something is not.`,
 			if err != nil {
 				return err
 			}
-			s.view.status("asking %s for snapshots", count(len(e.Hosts()), "host"))
+			s.view.status("asking %s for snapshots", topology.Count(len(e.Hosts()), "host"))
 			found, err := e.Snapshots(cmd.Context(), verify)
 			if err != nil {
 				return err
@@ -83,7 +84,7 @@ func (g *global) showSnapshots(out io.Writer, found *bootstrap.Snapshots, now ti
 		fmt.Fprintf(out, "%s %s: %s\n", g.paint(out, red, "✗"), where, x.Detail)
 	}
 	if len(found.Wrong) == 0 {
-		_, err := fmt.Fprintf(out, "\n%s All is well: %s on %s.\n", g.paint(out, green, "✓"), count(total, "snapshot"), count(len(found.Hosts), "host"))
+		_, err := fmt.Fprintf(out, "\n%s All is well: %s on %s.\n", g.paint(out, green, "✓"), topology.Count(total, "snapshot"), topology.Count(len(found.Hosts), "host"))
 		return err
 	}
 	return nil

@@ -48,13 +48,13 @@ Exit codes: 0 all is well, 1 something is not. With --watch: 0 when it ends by C
 			if err != nil {
 				return err
 			}
-			s.view.status("reading %s", count(len(e.Hosts()), "host"))
+			s.view.status("reading %s", topology.Count(len(e.Hosts()), "host"))
 			if watch {
 				return s.watch(cmd.Context(), e, interval)
 			}
 			look := e.Status
 			if deep {
-				s.view.status("reading %s and every artifact stored there", count(len(e.Hosts()), "host"))
+				s.view.status("reading %s and every artifact stored there", topology.Count(len(e.Hosts()), "host"))
 				look = e.DeepStatus
 			}
 			st, err := look(cmd.Context())
@@ -105,7 +105,7 @@ func (r *statusReport) write() error {
 	fmt.Fprintf(r.out, "Cluster %q, Kubernetes %s", r.Cluster, r.Kubernetes)
 	switch {
 	case r.ClusterID == "" && r.silent() > 0:
-		fmt.Fprintf(r.out, ": %s not answering, so nobody can tell whether it was brought up", count(r.silent(), "control plane"))
+		fmt.Fprintf(r.out, ": %s not answering, so nobody can tell whether it was brought up", topology.Count(r.silent(), "control plane"))
 	case r.ClusterID == "":
 		fmt.Fprint(r.out, ": not brought up yet")
 	case r.Destroying:
@@ -177,7 +177,7 @@ func (r *statusReport) silent() int {
 }
 
 func (r *statusReport) sums() string {
-	out := count(len(r.Hosts), "host") + " as recorded"
+	out := topology.Count(len(r.Hosts), "host") + " as recorded"
 	nodes, overrides := 0, 0
 	for _, h := range r.Hosts {
 		if h.Node != "" {
@@ -185,9 +185,9 @@ func (r *statusReport) sums() string {
 		}
 		overrides += len(h.Overrides)
 	}
-	out += ", " + count(nodes, "node") + " Ready, " + count(len(r.Etcd), "etcd member") + " healthy"
+	out += ", " + topology.Count(nodes, "node") + " Ready, " + topology.Count(len(r.Etcd), "etcd member") + " healthy"
 	if overrides > 0 {
-		out += "; " + count(overrides, "unit") + " changed by foreign drop-ins, see above"
+		out += "; " + topology.Count(overrides, "unit") + " changed by foreign drop-ins, see above"
 	}
 	return out
 }
@@ -229,7 +229,7 @@ func (r *statusReport) hosts(w io.Writer) {
 			expiry = bootstrap.TimeLeft(h.NextExpiry.NotAfter, r.now)
 		}
 		if len(h.Drift) > 0 {
-			drift = count(len(h.Drift), "item")
+			drift = topology.Count(len(h.Drift), "item")
 		}
 		node, _, _ := strings.Cut(h.Node, ":") // the whole reason stands below
 		fmt.Fprintf(w, "%d/%d\t%s\t%s\t%s\n", running, len(h.Units), dash(node), expiry, drift)

@@ -79,16 +79,16 @@ func validated(t *topology.Topology) validation {
 
 func writeValid(out io.Writer, t *topology.Topology) error {
 	_, err := fmt.Fprintf(out, "Valid: fleet %q, %s, %s, %s, %s.\n", t.Fleet.Name,
-		count(len(t.Regions), "region"), count(len(t.AllSites()), "site"), count(len(t.AllHosts()), "host"), count(len(t.Clusters), "cluster"))
+		topology.Count(len(t.Regions), "region"), topology.Count(len(t.AllSites()), "site"), topology.Count(len(t.AllHosts()), "host"), topology.Count(len(t.Clusters), "cluster"))
 	if err != nil {
 		return err
 	}
 	for _, c := range t.Clusters {
 		surge := ""
 		if n := len(c.Surge); n > 0 {
-			surge = " and " + count(n, "surge host")
+			surge = " and " + topology.Count(n, "surge host")
 		}
-		if _, err := fmt.Fprintf(out, "\nCluster %q, Kubernetes %s, %s%s\n", c.Name, c.Kubernetes, count(len(c.Hosts), "host"), surge); err != nil {
+		if _, err := fmt.Fprintf(out, "\nCluster %q, Kubernetes %s, %s%s\n", c.Name, c.Kubernetes, topology.Count(len(c.Hosts), "host"), surge); err != nil {
 			return err
 		}
 		if err := topology.WriteLossTable(out, topology.Quorum(c)); err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/trivet-dev/trivet/bootstrap/event"
 	"github.com/trivet-dev/trivet/bootstrap/plan"
+	"github.com/trivet-dev/trivet/bootstrap/topology"
 )
 
 // view renders the stream of events: a live view per host on a terminal, plain lines elsewhere, JSON when asked for.
@@ -298,7 +299,7 @@ func (v *view) shorten(err error) error {
 			return err // this error is about something else
 		}
 		if i == 0 {
-			text = strings.Replace(text, f.message, count(len(hosts), "host")+" failed, see above: "+strings.Join(hosts, ", "), 1)
+			text = strings.Replace(text, f.message, topology.Count(len(hosts), "host")+" failed, see above: "+strings.Join(hosts, ", "), 1)
 			continue
 		}
 		if shorter := strings.Replace(text, f.message+"\n", "", 1); shorter != text {

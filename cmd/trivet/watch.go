@@ -14,6 +14,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/trivet-dev/trivet/bootstrap"
+	"github.com/trivet-dev/trivet/bootstrap/topology"
 )
 
 // watch shows the cluster's status again and again, until Ctrl-C, which is how it ends.
@@ -103,7 +104,7 @@ func page(text string, wide, high int) string {
 	for i, l := range lines {
 		rows := max(1, (utf8.RuneCountInString(l)+wide-1)/wide)
 		if rest := len(lines) - i; used+rows > high-1 && (rest > 1 || used+rows > high) {
-			fmt.Fprintf(&b, "… and %s\x1b[K", count(rest, "more line"))
+			fmt.Fprintf(&b, "… and %s\x1b[K", topology.Count(rest, "more line"))
 			break
 		}
 		used += rows

@@ -218,21 +218,14 @@ func newWorkerList(g *global) *cobra.Command {
 Exit codes: 0 done, whatever was found; 1 failed.`,
 		Args: g.folder,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, err := g.open(cmd)
-			if err != nil {
-				return err
-			}
-			defer s.close()
-			e, err := s.connectOnly(cmd.Context(), controlPlane, mostOfThem)
-			if err != nil {
-				return err
-			}
-			list, _, err := e.Workers(cmd.Context(), nil)
-			if err != nil {
-				return err
-			}
-			s.view.end()
-			return s.writeWorkers(s.out, list)
+			return g.askMost(cmd, func(s *session, e *bootstrap.Engine) error {
+				list, _, err := e.Workers(cmd.Context(), nil)
+				if err != nil {
+					return err
+				}
+				s.view.end()
+				return s.writeWorkers(s.out, list)
+			})
 		},
 	}
 }

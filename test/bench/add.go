@@ -171,16 +171,10 @@ func addByKubeadm(ctx context.Context, e *env, s *kubeadm.Store, r *Result) (t t
 
 // addSimulated adds a worker to a running cluster of simulated hosts.
 func addSimulated(ctx context.Context, e *env, r *Result) error {
-	dir, err := os.MkdirTemp("/dev/shm", "trivet-bench-add-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	servers, err := startSimulated(ctx, e, dir)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = servers.stop() }()
+	return withSimulated(ctx, e, func(servers *simulated) error { return measureAdd(ctx, e, r, servers) })
+}
+
+func measureAdd(ctx context.Context, e *env, r *Result, servers *simulated) error {
 	self, err := os.Executable()
 	if err != nil {
 		return err
@@ -200,7 +194,7 @@ func addSimulated(ctx context.Context, e *env, r *Result) error {
 	r.atMost("hosts that it has to do with, beyond a look", "", float64(len(c.Contacted)), contactsOf)
 	r.changePhases(fmt.Sprintf("trivet, %d hosts and one", e.hosts), &c)
 	r.note("Simulated hosts as for scale: real are SSH, the helper, its records and locks, artifacts inside the site, the run lock and the engine; the API answers at once, and a unit runs as soon as it is started.")
-	return servers.stop()
+	return nil
 }
 
 // addSimulatedOnce is the operator's process.

@@ -36,16 +36,10 @@ type planned struct {
 
 // runScale plans a running cluster of simulated hosts, each time in a process of its own.
 func runScale(ctx context.Context, e *env, r *Result) error {
-	dir, err := os.MkdirTemp("/dev/shm", "trivet-bench-scale-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	servers, err := startSimulated(ctx, e, dir)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = servers.stop() }()
+	return withSimulated(ctx, e, func(servers *simulated) error { return measureScale(ctx, e, r, servers) })
+}
+
+func measureScale(ctx context.Context, e *env, r *Result, servers *simulated) error {
 	var total, cpu, memory, serverCPU []float64
 	var last planned
 	for i := range max(e.runs, 1) {
@@ -67,7 +61,21 @@ func runScale(ctx context.Context, e *env, r *Result) error {
 	r.Phases = append(r.Phases, Phase{"trivet, last run", "load", last.LoadSeconds}, Phase{"trivet, last run", "connect", last.Connect}, Phase{"trivet, last run", "observe and plan", last.Plan})
 	r.note("The servers, in a process of their own on the same %d CPUs, used %.1f s of CPU meanwhile: handshakes, and observing as the helper does on a host.", runtime.NumCPU(), median(serverCPU))
 	r.note("Simulated: hosts are folders in memory. Real: SSH, the helper's code and protocol, the engine. The API's objects count as unchanged, since no simulated host has an API server.")
-	return servers.stop()
+	return nil
+}
+
+// withSimulated measures something over simulated hosts, which end with it. It fails where they were asked for something that they do not know.
+func withSimulated(ctx context.Context, e *env, measure func(*simulated) error) error {
+	dir, err := os.MkdirTemp("/dev/shm", "trivet-bench-simulated-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	servers, err := startSimulated(ctx, e, dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(measure(servers), servers.stop())
 }
 
 // simulated is the process of the servers.
@@ -76,7 +84,6 @@ type simulated struct {
 	stdin       interface{ Close() error }
 	out         *bufio.Reader
 	description string // file
-	stopped     bool
 }
 
 func startSimulated(ctx context.Context, e *env, dir string) (*simulated, error) {
@@ -110,10 +117,6 @@ func startSimulated(ctx context.Context, e *env, dir string) (*simulated, error)
 
 // stop ends the servers and fails when they were asked for something that they do not know.
 func (s *simulated) stop() error {
-	if s.stopped {
-		return nil
-	}
-	s.stopped = true
 	return errors.Join(s.stdin.Close(), s.cmd.Wait())
 }
 

@@ -24,16 +24,10 @@ func runTerraform(ctx context.Context, e *env, r *Result) error {
 	if _, err := exec.LookPath("terraform"); err != nil {
 		return err
 	}
-	dir, err := os.MkdirTemp("/dev/shm", "trivet-bench-terraform-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	servers, err := startSimulated(ctx, e, dir)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = servers.stop() }()
+	return withSimulated(ctx, e, func(servers *simulated) error { return measureTerraform(ctx, e, r, servers) })
+}
+
+func measureTerraform(ctx context.Context, e *env, r *Result, servers *simulated) error {
 	// The engine comes first: its topology and the attributes differ in what says nothing of the cluster, which Terraform's first apply records its own way.
 	var engine, engineMemory []float64
 	for i := range max(e.runs, 1) {
@@ -82,7 +76,7 @@ func runTerraform(ctx context.Context, e *env, r *Result) error {
 	r.value("state", "KB", float64(state.Size())/1e3)
 	r.note("The rival is the engine alone: one plan, in a process of its own. Times of terraform are from its start to its end.")
 	r.note("Simulated: hosts are folders in memory. Real: terraform, the provider's process, SSH, the helper's code and protocol, the engine. The API's objects count as unchanged.")
-	return servers.stop()
+	return nil
 }
 
 // terraformRun is what one run took.
