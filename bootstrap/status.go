@@ -34,6 +34,7 @@ type Status struct {
 	ClusterID   string          `json:"clusterID,omitempty"`
 	Kubernetes  string          `json:"kubernetes"`
 	Initialised bool            `json:"initialised"`
+	BringingUp  bool            `json:"bringingUp,omitempty"` // the first bring-up has not come to its end
 	Destroying  bool            `json:"destroying,omitempty"` // a destroy has begun and is not finished
 	Holder      *hostapi.Holder `json:"holder,omitempty"`     // of the run lock
 	Hosts       []HostStatus    `json:"hosts"`
@@ -149,9 +150,9 @@ type Expiry struct {
 }
 
 // Healthy reports whether every host answers as recorded, every node is Ready, every etcd member is healthy and known, the API holds what it should, snapshots are taken, no
-// certificate has expired, no hook is owed, and no upgrade is half done, unless it is paused.
+// certificate has expired, no hook is owed, the first bring-up has come to its end, and no upgrade is half done, unless it is paused.
 func (s *Status) Healthy() bool {
-	if !s.Initialised || s.Destroying || s.From != "" && !s.Paused || s.EtcdError != "" || s.APIError != "" || s.ObjectsError != "" || len(s.Objects) > 0 {
+	if !s.Initialised || s.BringingUp || s.Destroying || s.From != "" && !s.Paused || s.EtcdError != "" || s.APIError != "" || s.ObjectsError != "" || len(s.Objects) > 0 {
 		return false
 	}
 	if s.Snapshots != nil && len(s.Snapshots.Wrong) > 0 {
@@ -201,7 +202,7 @@ func (e *Engine) glance(ctx context.Context, req hostapi.ObserveRequest, patienc
 	e.lookAtJoined(ctx, docs.Inventory, seen, failed, req, patience)
 	s := &Status{Time: e.Now(), Cluster: e.cluster.Name, Kubernetes: e.cluster.Kubernetes, Deep: req.Verify}
 	if inv := docs.Inventory; inv != nil {
-		s.ClusterID, s.Kubernetes, s.Initialised, s.Destroying = inv.ClusterID, inv.Kubernetes, inv.Initialised, inv.Destroying
+		s.ClusterID, s.Kubernetes, s.Initialised, s.BringingUp, s.Destroying = inv.ClusterID, inv.Kubernetes, inv.Initialised, inv.BringingUp, inv.Destroying
 	}
 	var nodes map[string]kube.NodeInfo
 	if s.Initialised {

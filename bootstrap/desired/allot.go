@@ -29,6 +29,7 @@ func Allot(inv *inventory.Inventory, c *topology.Cluster, facts map[string]hosta
 			out.Kubernetes, out.From = c.Kubernetes, inv.Kubernetes
 		}
 	}
+	out.BringingUp = inv == nil || !inv.Complete() // an earlier build may have begun, and not marked it
 	out.Settings = inventory.SettingsOf(c)
 	for _, h := range sortedHosts(c) {
 		if _, reached := facts[h.Name]; reached {

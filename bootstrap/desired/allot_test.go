@@ -49,7 +49,7 @@ func TestAllotFirst(t *testing.T) {
 	if diff := cmp.Diff(want, *inv.Host("cp"), comparePrefixes, cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
 		t.Error(diff)
 	}
-	if inv.Generation != 0 || inv.Initialised || inv.ClusterID != "" || inv.Format != inventory.Format {
+	if inv.Generation != 0 || inv.Initialised || !inv.BringingUp || inv.ClusterID != "" || inv.Format != inventory.Format {
 		t.Errorf("inventory %+v", inv)
 	}
 }
@@ -60,6 +60,13 @@ func TestAllotKeepsWhatIsThere(t *testing.T) {
 	first.Generation, first.Initialised, first.ClusterID = 5, true, "id"
 	if again := allot(t, first, f); !desired.EqualInventory(first, again) || again.Generation != 5 {
 		t.Error("allotting again changed something")
+	}
+	for _, c := range []struct{ initialised, before, after bool }{{false, false, true}, {true, true, true}, {true, false, false}} {
+		marked := *first
+		marked.Initialised, marked.BringingUp = c.initialised, c.before
+		if got := allot(t, &marked, f).BringingUp; got != c.after {
+			t.Errorf("of a record with %+v the mark is %t", c, got)
+		}
 	}
 
 	// A host leaves, a host comes, and one moves.

@@ -15,6 +15,7 @@ import (
 	"github.com/trivet-dev/trivet/bootstrap/event"
 	"github.com/trivet-dev/trivet/bootstrap/fleettest"
 	"github.com/trivet-dev/trivet/bootstrap/inventory"
+	"github.com/trivet-dev/trivet/bootstrap/topology"
 )
 
 // killPoint is where a run is killed.
@@ -154,6 +155,44 @@ func (r *reference) resume(t *testing.T, f *fleettest.Fleet) {
 	}
 }
 
+// completeIsDone: where a control plane says that the first bring-up has come to its end, nothing of it is left to do but to tell the others.
+func completeIsDone(t *testing.T, f *fleettest.Fleet) {
+	t.Helper()
+	complete := false
+	for _, h := range f.Cluster.HostsWith(topology.RoleControlPlane) {
+		o, err := f.Observe(h.Name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d, ok := o.Documents[inventory.Document]; ok {
+			inv, err := inventory.Parse(d.Content)
+			if err != nil {
+				t.Fatal(err)
+			}
+			complete = complete || inv.Complete()
+		}
+	}
+	if !complete {
+		return
+	}
+	end := f.Begin()
+	defer end()
+	e, err := connect(t.Context(), f, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	p, err := e.Plan(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, ph := range p.Phases {
+		if len(ph.Steps) > 0 && ph.Name != "inventory" {
+			t.Errorf("the first bring-up has come to its end, and phase %q is left", ph.Name)
+		}
+	}
+}
+
 var (
 	oneHost    = fleettest.Settings{Hosts: []fleettest.Host{{Name: "cp1", Site: "s1", Roles: []string{"etcd", "control-plane", "worker"}}}}
 	threeHosts = fleettest.Settings{Hosts: []fleettest.Host{
@@ -170,7 +209,11 @@ func TestKilledAnywhere(t *testing.T) {
 	if len(r.points) < 200 {
 		t.Fatalf("only %d points of interest: the hooks are gone", len(r.points))
 	}
-	r.each(t, func(t *testing.T, p killPoint) { r.resume(t, r.killed(t, p)) })
+	r.each(t, func(t *testing.T, p killPoint) {
+		f := r.killed(t, p)
+		completeIsDone(t, f)
+		r.resume(t, f)
+	})
 }
 
 // TestKilledBetweenHosts kills the bring-up of several hosts wherever hosts wait for one another: around steps, their records, the cluster's documents, transfers inside a site,
@@ -183,7 +226,11 @@ func TestKilledBetweenHosts(t *testing.T) {
 		return host == "api" || strings.Contains(point, inventory.Document) || strings.Contains(point, "identity.age") ||
 			slices.Contains([]string{"hold", "raise", "raised", "serve", "fetch", "fetched", "intended", "settled"}, word)
 	})
-	r.each(t, func(t *testing.T, p killPoint) { r.resume(t, r.killed(t, p)) })
+	r.each(t, func(t *testing.T, p killPoint) {
+		f := r.killed(t, p)
+		completeIsDone(t, f)
+		r.resume(t, f)
+	})
 }
 
 // change is a change of a cluster: what it is changed from, what befalls it, and the topology that it is changed to.

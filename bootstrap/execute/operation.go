@@ -125,7 +125,8 @@ func (r *run) document(name string) (*hostapi.Document, error) {
 		if r.phase == plan.PhaseHandOver {
 			inv.HandOver()
 		}
-		if r.phase == plan.PhaseFinish {
+		inv.BringingUp = inv.BringingUp && (r.phase != plan.PhaseBroughtUp || len(r.failed) > 0)
+		if r.phase == plan.PhaseFinish || r.phase == plan.PhaseBroughtUp {
 			if r.plan.Settles && len(r.failed) == 0 { // a worker that failed has not left the old release
 				inv.From = ""
 			}

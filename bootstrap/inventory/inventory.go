@@ -38,6 +38,9 @@ type Inventory struct {
 	Domain               string       `json:"domain"`
 	// Initialised is true once etcd has formed its first quorum: from then on no member ever bootstraps a new cluster.
 	Initialised bool `json:"initialised"`
+	// BringingUp is true until the first bring-up has come to its end, with nothing of the topology left out. It is a mark of what is not done, so that a record without it, as earlier
+	// builds wrote them, counts as complete.
+	BringingUp bool `json:"bringingUp,omitempty"`
 	// Destroying is true once a destroy has begun: nothing but finishing it is safe then.
 	Destroying bool `json:"destroying,omitempty"`
 	// Recipients are the age recipients that the identity is sealed to, sorted; none where nobody noted them.
@@ -119,6 +122,9 @@ func (inv *Inventory) Newer(than *Inventory) bool {
 	}
 	return inv.Generation > than.Generation
 }
+
+// Complete reports whether the first bring-up has come to its end.
+func (inv *Inventory) Complete() bool { return inv.Initialised && !inv.BringingUp }
 
 // Host returns the host of that name, or nil.
 func (inv *Inventory) Host(name string) *Host {

@@ -103,3 +103,21 @@ func TestNewer(t *testing.T) {
 		}
 	}
 }
+
+// TestComplete: a record that says nothing of its bring-up was written by a build that did not, and counts as complete once etcd has formed.
+func TestComplete(t *testing.T) {
+	for document, want := range map[string]bool{
+		`{"format": 1, "initialised": false}`:                     false,
+		`{"format": 1, "initialised": false, "bringingUp": true}`: false,
+		`{"format": 1, "initialised": true, "bringingUp": true}`:  false,
+		`{"format": 1, "initialised": true}`:                      true,
+	} {
+		inv, err := inventory.Parse([]byte(document))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := inv.Complete(); got != want {
+			t.Errorf("%s: complete is %t", document, got)
+		}
+	}
+}

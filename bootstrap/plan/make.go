@@ -149,6 +149,7 @@ func Make(in Input) (*Plan, error) {
 		return nil, err
 	}
 	m.prune()
+	m.broughtUp()
 	m.upgradeNotes()
 	m.tell()
 	m.plan.Issues = m.fresh || m.issues() || m.plan.Seals()
@@ -328,7 +329,7 @@ func (m *maker) store(name, title, identityReason, inventoryReason string) {
 		}
 		steps = append(steps, s)
 	}
-	if inventoryReason != "" && name != PhaseFinish {
+	if inventoryReason != "" && name != PhaseFinish && name != PhaseBroughtUp {
 		for _, h := range m.predecessors() {
 			steps = append(steps, Step{Host: h.Name, Site: h.Site().Name, Actions: []Action{{Verb: Store, Document: inventory.Document, Reason: inventoryReason}}})
 		}
@@ -446,6 +447,16 @@ func (m *maker) settle() {
 	}
 	gates = append(gates, dns)
 	m.plan.Phases = append(m.plan.Phases, Phase{Name: "ready", Title: "Nodes Ready, DNS available", Gates: gates})
+}
+
+// broughtUp notes, last of all, that the first bring-up has come to its end. One that leaves out something of the topology has not; elastic workers are none of it.
+func (m *maker) broughtUp() {
+	leftOut := slices.ContainsFunc(m.plan.Skipped, func(s Skip) bool {
+		return !slices.ContainsFunc(m.Cluster.Hosts, func(h *topology.Host) bool { return h.Elastic && h.Name == s.Host })
+	})
+	if m.Target.BringingUp && !leftOut && m.plan.Paused == nil && len(m.plan.Blocked) == 0 {
+		m.store(PhaseBroughtUp, "Inventory: the cluster is complete", "", "the first bring-up has come to its end")
+	}
 }
 
 // nodeGates wait until nodes are Ready, and pods on them can talk.

@@ -12,6 +12,7 @@ import (
 	"github.com/trivet-dev/trivet/bootstrap/fleettest"
 	"github.com/trivet-dev/trivet/bootstrap/inventory"
 	"github.com/trivet-dev/trivet/bootstrap/plan"
+	"github.com/trivet-dev/trivet/bootstrap/topology"
 	"github.com/trivet-dev/trivet/internal/hostapi"
 )
 
@@ -64,6 +65,7 @@ func TestBringUp(t *testing.T) {
 	same(t, "phases", []string{
 		"seed: cp1 cp2 cp3", "spread: w1 w2", "identity: cp1 cp2 cp3", "configure: cp1 cp2 cp3", "start: cp1 cp2 cp3", "install: " + all, "images: " + all,
 		"quorum" + control, "seal: cp1 cp2 cp3", "objects: api", "join: " + all, "ready; nodes-ready of " + all + "; networks-ready of " + all + "; dns-available",
+		"brought-up: cp1 cp2 cp3",
 	}, outline(p))
 	if !p.NewIdentity || !p.Issues || p.GenerationIn(plan.PhaseSeal) != 2 || p.Generation != 0 || p.ClusterID != "" || p.Empty() {
 		t.Errorf("a first bring-up makes an identity and issues certificates: %+v", *p)
@@ -384,4 +386,46 @@ func TestDestroy(t *testing.T) {
 	w.current.Destroying, w.current.Epoch = true, 9
 	keep("cp1", *w.current)
 	same(t, "phases of a destroy that goes on", "mark: cp2 cp3", outline(plan.Destroy(w.fleet.Cluster, w.fleet.Cluster.Hosts, w.current, w.seen, nil))[0])
+}
+
+// TestBroughtUp: the last thing that a first bring-up does is to note that it has come to its end. One that leaves something out has not; elastic workers are nothing that it could leave out.
+func TestBroughtUp(t *testing.T) {
+	for name, c := range map[string]struct {
+		away   string
+		change func(in *plan.Input)
+		want   bool
+	}{
+		"nothing else is left to do": {want: true},
+		"a host does not answer":     {away: "w2"},
+		"an elastic worker does not": {away: "w2", want: true, change: func(in *plan.Input) {
+			in.Cluster.Hosts[slices.IndexFunc(in.Cluster.Hosts, func(h *topology.Host) bool { return h.Name == "w2" })].Elastic = true
+		}},
+		"an object cannot be applied": {change: func(in *plan.Input) {
+			in.Manifests = &plan.Manifests{Objects: []plan.ObjectState{{Object: &in.Desired.Objects[0], Problem: "no such kind"}}}
+		}},
+		"a record of an earlier build": {change: func(in *plan.Input) { in.Current.BringingUp, in.Target.BringingUp = false, false }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, threeSites)
+			w.settle()
+			w.current.BringingUp = true
+			var away map[string]string
+			if c.away != "" {
+				away = w.away(c.away)
+			}
+			in := w.input()
+			in.Away = away
+			if c.change != nil {
+				c.change(&in)
+			}
+			p, err := plan.Make(in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			last := p.Phases[len(p.Phases)-1]
+			if got := last.Name == plan.PhaseBroughtUp && p.GenerationIn(plan.PhaseBroughtUp) == p.Generation+1; got != c.want {
+				t.Errorf("noted: %t, want %t: %v, skipped %v", got, c.want, outline(p), skipped(p))
+			}
+		})
+	}
 }

@@ -255,9 +255,11 @@ type Gate struct {
 const (
 	PhaseIdentity = "identity" // the first documents of a new cluster
 	PhaseSpread   = "spread"   // transfers between hosts of a site
-	PhaseSeal     = "seal"     // the end of a first bring-up
+	PhaseSeal     = "seal"     // etcd has formed, and never will again
 	PhaseHandOver = "handover" // the inventory with which the control planes of before count no more
 	PhaseFinish   = "finish"   // the inventory without the hosts that left, and without the release that was left
+	// PhaseBroughtUp ends a first bring-up: the inventory that says so.
+	PhaseBroughtUp = "brought-up"
 )
 
 // GenerationIn is the generation of the inventory that a phase writes: each phase that writes it raises it by one.

@@ -129,7 +129,7 @@ func (w *world) settle() {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	inv.Initialised, inv.Generation, inv.ClusterID, inv.Public = true, 2, w.id.ClusterID, w.id.Public()
+	inv.Initialised, inv.BringingUp, inv.Generation, inv.ClusterID, inv.Public = true, false, 3, w.id.ClusterID, w.id.Public()
 	w.current = inv
 	content, err := inv.Marshal()
 	if err != nil {

@@ -110,7 +110,7 @@ func (r *statusReport) write() error {
 		fmt.Fprint(r.out, ": not brought up yet")
 	case r.Destroying:
 		fmt.Fprintf(r.out, ", id %s: being destroyed, run `trivet destroy` to finish", r.ClusterID)
-	case !r.Initialised:
+	case !r.Initialised || r.BringingUp:
 		fmt.Fprintf(r.out, ", id %s: bring-up not finished, run `trivet apply`", r.ClusterID)
 	default:
 		fmt.Fprintf(r.out, ", id %s", r.ClusterID)

@@ -298,7 +298,7 @@ func (r *clusterResource) Create(ctx context.Context, req resource.CreateRequest
 		fail("Cluster not created", err)
 		return
 	}
-	if inv != nil && inv.Initialised && !adopt {
+	if inv != nil && inv.Complete() && !adopt {
 		fail("Cluster exists already", fmt.Errorf("the hosts have a cluster %q (id %s) that is complete. Bring it into the state with `terraform import`, or take it over with adopt = true", inv.Cluster, inv.ClusterID))
 		return
 	}
@@ -319,9 +319,6 @@ func leftover(ctx context.Context, e *session, f *fleet) string {
 	s, err := e.Status(ctx)
 	if err != nil {
 		return goOn
-	}
-	if s.Initialised {
-		goOn = "Nothing is in the state. What was done is recorded on the hosts, etcd runs already, and so the cluster counts as there: set adopt = true and run `terraform apply` again to go on from there."
 	}
 	var names []string
 	for _, h := range s.Hosts {

@@ -422,11 +422,11 @@ func TestResumed(t *testing.T) {
 		resource.TestStep{
 			PreConfig:   func() { w.fleet.FailGate(plan.GateNodes, errors.New("planted")) },
 			Config:      w.config(small, ""),
-			ExpectError: regexp.MustCompile(`(?s)Cluster not created.*planted.*adopt = true\s+and\s+run\s+.terraform\s+apply.\s+again.*cp1,\s+w1`),
+			ExpectError: regexp.MustCompile(`(?s)Cluster not created.*planted.*run\s+.terraform\s+apply.\s+again\s+to\s+go\s+on.*cp1,\s+w1`),
 		},
 		resource.TestStep{
 			PreConfig: func() { w.fleet.FailGate(plan.GateNodes, nil) },
-			Config:    w.config(small, "adopt = true"),
+			Config:    w.config(small, ""),
 			ConfigPlanChecks: resource.ConfigPlanChecks{
 				PreApply:             []plancheck.PlanCheck{plancheck.ExpectResourceAction(main, plancheck.ResourceActionCreate)},
 				PostApplyPostRefresh: []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()},

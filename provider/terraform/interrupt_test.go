@@ -3,15 +3,22 @@ package terraform_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/trivet-dev/trivet/bootstrap"
 	events "github.com/trivet-dev/trivet/bootstrap/event"
+	"github.com/trivet-dev/trivet/bootstrap/fleettest"
+	"github.com/trivet-dev/trivet/bootstrap/inventory"
+	"github.com/trivet-dev/trivet/bootstrap/plan"
 	"github.com/trivet-dev/trivet/internal/hostapi"
 	"github.com/trivet-dev/trivet/internal/remote"
 )
@@ -245,4 +252,127 @@ func TestUnread(t *testing.T) {
 		t.Errorf("the state after a refresh:\n%s", show)
 	}
 	c.must("destroy", "-auto-approve")
+}
+
+// killPoint is a point of a create at which it is killed.
+type killPoint struct {
+	n     int
+	where string
+}
+
+// killPoints lists the points of a create at which hosts wait for one another: around steps, documents, transfers, gates and objects. What leaves the same behind is there once.
+func (w *world) killPoints(t *testing.T) []killPoint {
+	t.Helper()
+	var out []killPoint
+	passed, last := 0, map[string]string{}
+	w.fleet.OnPoint = func(host, point string) {
+		passed++
+		word, _, _ := strings.Cut(point, " ")
+		if host != "api" && !strings.Contains(point, inventory.Document) && !strings.Contains(point, "identity.age") &&
+			!slices.Contains([]string{"hold", "step", "stepped", "raise", "raised", "serve", "fetch", "fetched", "received"}, word) {
+			return
+		}
+		state, err := w.fleet.Fingerprint(host)
+		if err != nil {
+			t.Error(err)
+		}
+		if state != last[host] {
+			last[host] = state
+			out = append(out, killPoint{passed, host + ": " + point})
+		}
+	}
+	if err := w.created(t, w.adapt); err != nil {
+		t.Fatal(err)
+	}
+	w.fleet.OnPoint = nil
+	return out
+}
+
+// TestCreateKilledAnywhere kills a create wherever hosts wait for one another, and creates again, as terraform does where nothing is in the state: a record that is not complete is gone
+// on with, and only the last phase makes it complete.
+func TestCreateKilledAnywhere(t *testing.T) {
+	whole := newWorld(t, small)
+	points := whole.killPoints(t)
+	if err := whole.created(t, whole.adapt); err == nil || !strings.Contains(err.Error(), "Cluster exists already") {
+		t.Errorf("a cluster that is complete is created again: %v", err)
+	}
+	want, err := whole.fleet.Canonical()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(points) < 30 {
+		t.Fatalf("only %d points of interest: the hooks are gone", len(points))
+	}
+	t.Logf("%d points", len(points))
+	for i, p := range points {
+		if testing.Short() && i%5 != 0 && i < len(points)-5 {
+			continue
+		}
+		t.Run(fmt.Sprintf("%d %s", p.n, p.where), func(t *testing.T) { killedAt(t, p, want) })
+	}
+}
+
+// killedAt kills a create at a point, and creates again.
+func killedAt(t *testing.T, p killPoint, want *fleettest.Canonical) {
+	w := newWorld(t, small)
+	w.fleet.Cut = fleettest.Cut{N: p.n}
+	phase, at := "", ""
+	w.fleet.OnPoint = func(host, point string) { at = host + ": " + point }
+	err := w.created(t, func(o *bootstrap.Options) {
+		tell := o.Events
+		o.Events = func(e events.Event) {
+			if e.Kind == events.PhaseStarted {
+				phase = e.Phase
+			}
+			tell(e)
+		}
+		w.adapt(o)
+	})
+	if err == nil || at != p.where {
+		t.Fatalf("the create was to be killed at %q, it was at %q and ended with %v", p.where, at, err)
+	}
+	w.fleet.Cut, w.fleet.OnPoint = fleettest.Cut{}, nil
+	complete := w.complete(t)
+	if complete && phase != plan.PhaseBroughtUp {
+		t.Errorf("killed in phase %q, the cluster counts as complete", phase)
+	}
+	switch err := w.created(t, w.adapt); {
+	case complete && (err == nil || !strings.Contains(err.Error(), "Cluster exists already")):
+		t.Errorf("a cluster that is complete is created again: %v", err)
+	case complete:
+		return // nothing was left to do but to write it into the state
+	case err != nil:
+		t.Fatalf("created again: %v", err)
+	}
+	got, err := w.fleet.Canonical()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("the end differs from that of a create that was not killed (-want +got):\n%s", d)
+	}
+	if !w.complete(t) {
+		t.Error("the cluster that was gone on with does not count as complete")
+	}
+}
+
+// created is one life of a provider that creates the cluster of the small fleet.
+func (w *world) created(t *testing.T, adapt func(*bootstrap.Options)) error {
+	t.Helper()
+	end := w.fleet.Begin()
+	defer end()
+	_, err := w.direct(t, adapt).create(t.Context(), t, "trivet_cluster", w.attributes(small))
+	return err
+}
+
+// complete says whether the cluster counts as brought up.
+func (w *world) complete(t *testing.T) bool {
+	t.Helper()
+	end := w.fleet.Begin()
+	defer end()
+	inv, err := w.inventory()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return inv != nil && inv.Complete()
 }

@@ -78,7 +78,7 @@ func clusterSchema() schema.Schema {
 			MarkdownDescription: "The digests of all programs, images and packages that hosts are given, as the text of a lock file. Left out, it is filled at the first apply, grows with what a change needs besides, and what differs from it is refused. Given, such as by `file(\"artifacts.lock\")`, it has to name everything, and anything else is refused."},
 		"restore": schema.DynamicAttribute{Optional: true, MarkdownDescription: "Reserved: it cannot be set yet."},
 		"backup":  schema.DynamicAttribute{Optional: true, MarkdownDescription: "Reserved: it cannot be set yet."},
-		"adopt":   schema.BoolAttribute{Optional: true, MarkdownDescription: "Whether a create takes over a cluster of this name that the hosts have already, and changes it to what is described here. Otherwise that is refused. Default: `false`."},
+		"adopt":   schema.BoolAttribute{Optional: true, MarkdownDescription: "Whether a create takes over a cluster of this name that the hosts have already and whose bring-up has come to its end, and changes it to what is described here. Otherwise that is refused. A bring-up that failed is gone on with in any case. Default: `false`."},
 		"access": schema.SingleNestedAttribute{Computed: true, MarkdownDescription: "How the cluster is reached, for `cluster` of other resources and of `trivet_kubeconfig`. Nothing in it is secret.",
 			Attributes: map[string]schema.Attribute{
 				"name": schema.StringAttribute{Computed: true, MarkdownDescription: "The name of the cluster."},

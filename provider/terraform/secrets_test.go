@@ -140,7 +140,6 @@ func TestSecretsStayOut(t *testing.T) {
 	w.fleet.FailGate(plan.GateNodes, errors.New("planted failure"))
 	run(true, "apply", "-auto-approve")
 	w.fleet.FailGate(plan.GateNodes, nil)
-	c.write(f.config(w, w.config(small, "adopt = true")))
 	run(false, "plan", "-out=first.plan")
 	run(false, "show", "-json", "first.plan")
 	run(false, "apply", "first.plan")

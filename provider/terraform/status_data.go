@@ -234,7 +234,7 @@ func (c *client) remembered(inv *inventory.Inventory, endpoints []endpoint) *fle
 // fill writes what was seen.
 func (m *statusModel) fill(s *bootstrap.Status, renew time.Duration) {
 	m.Name, m.ID, m.Kubernetes, m.UpgradeFrom = types.StringValue(s.Cluster), textOrNull(s.ClusterID), types.StringValue(s.Kubernetes), textOrNull(s.From)
-	m.Complete, m.Healthy = types.BoolValue(s.Initialised && !s.Destroying), types.BoolValue(s.Healthy())
+	m.Complete, m.Healthy = types.BoolValue(s.Initialised && !s.BringingUp && !s.Destroying), types.BoolValue(s.Healthy())
 	if s.Holder != nil {
 		m.Holder = types.StringValue(bootstrap.DescribeHolder(*s.Holder, 0))
 	}
