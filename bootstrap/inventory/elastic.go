@@ -95,6 +95,38 @@ func (inv *Inventory) Topology(ssh topology.SSH) (*topology.Topology, error) {
 	if err != nil {
 		return nil, err
 	}
+	return inv.topology(c, sites, ssh), nil
+}
+
+// Outline is Topology for who only looks at the cluster. Where the settings are not recorded, or by another version, it has the hosts alone: sites by their names, and the API at the
+// ports that it has unless a topology says otherwise.
+func (inv *Inventory) Outline(ssh topology.SSH) *topology.Topology {
+	c, sites, err := inv.Settings.restore(ssh)
+	if err != nil {
+		c, sites = &topology.Cluster{API: topology.API{Port: topology.APIPort, LocalPort: topology.APILocalPort}}, inv.sites()
+	}
+	return inv.topology(c, sites, ssh)
+}
+
+// sites are those of the hosts.
+func (inv *Inventory) sites() []*topology.Site {
+	var sites []*topology.Site
+	regions := map[string]*topology.Region{}
+	for _, h := range inv.Hosts {
+		if slices.ContainsFunc(sites, func(s *topology.Site) bool { return s.Name == h.Site }) {
+			continue
+		}
+		if regions[h.Region] == nil {
+			regions[h.Region] = &topology.Region{Name: h.Region}
+		}
+		site := &topology.Site{Name: h.Site, Region: regions[h.Region]}
+		site.Region.Sites, sites = append(site.Region.Sites, site), append(sites, site)
+	}
+	return sites
+}
+
+// topology puts the hosts into sites.
+func (inv *Inventory) topology(c *topology.Cluster, sites []*topology.Site, ssh topology.SSH) *topology.Topology {
 	c.Name, c.Kubernetes = inv.Cluster, inv.Kubernetes
 	top := &topology.Topology{Fleet: topology.Fleet{Name: inv.Cluster, SSH: ssh}, Clusters: []*topology.Cluster{c}}
 	for i := range inv.Hosts {
@@ -107,5 +139,5 @@ func (inv *Inventory) Topology(ssh topology.SSH) (*topology.Topology, error) {
 			top.Regions = append(top.Regions, s.Region)
 		}
 	}
-	return top, nil
+	return top
 }

@@ -251,3 +251,28 @@ cluster "main" {
   }
 }
 `
+
+// TestOutline: what only looks at a cluster needs no settings; it has the hosts, in their sites, and the ports where they are recorded.
+func TestOutline(t *testing.T) {
+	c := parsed(t, everything)
+	inv := recorded(t, c)
+	for i, site := range []string{"s1", "s2", "s1"} {
+		inv.Hosts = append(inv.Hosts, inventory.Host{Name: string(rune('a' + i)), Site: site, Region: "r", Roles: []string{"worker"}, Address: netip.AddrFrom4([4]byte{10, 11, 1, byte(i)})})
+	}
+	for name, settings := range map[string]*inventory.Settings{"recorded": inv.Settings, "none": nil, "of another version": {Shape: "other"}} {
+		inv := *inv
+		inv.Settings = settings
+		top := inv.Outline(topology.SSH{User: "looker"})
+		got := top.Clusters[0]
+		want := topology.API{Port: topology.APIPort, LocalPort: topology.APILocalPort}
+		if settings.Usable() {
+			want = c.API
+		}
+		if got.API.Port != want.Port || got.API.LocalPort != want.LocalPort || len(got.Hosts) != 3 || top.Fleet.SSH.User != "looker" {
+			t.Errorf("settings %s: %+v, %d hosts", name, got.API, len(got.Hosts))
+		}
+		if a, b := got.Hosts[0].Site(), got.Hosts[2].Site(); a != b || a.Name != "s1" || a.Region.Name != "r" || !slices.Contains(top.AllSites(), a) {
+			t.Errorf("settings %s: hosts of one site are in %+v and %+v", name, a, b)
+		}
+	}
+}

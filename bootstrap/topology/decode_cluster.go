@@ -235,7 +235,7 @@ func resolverAddress(s string) bool {
 func (d *decoder) decodeAPI(cluster *block, domain string, at *clusterPlaces) API {
 	b, _ := cluster.child("api")
 	a := API{Range: b.rng, ServiceAccountIssuer: "https://kubernetes.default.svc." + domain}
-	a.Port, a.LocalPort = b.port("port", 6443), b.port("local_port", 7443)
+	a.Port, a.LocalPort = b.port("port", APIPort), b.port("local_port", APILocalPort)
 	at.ports = []located[int]{{a.Port, b.at("port")}, {a.LocalPort, b.at("local_port")}}
 	if b.attrs["local_port"] == nil && b.attrs["port"] != nil {
 		at.ports[1].rng = b.at("port") // the default was there first: the port that was chosen is to blame

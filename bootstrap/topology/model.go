@@ -295,6 +295,12 @@ type Network struct {
 	Range     hcl.Range
 }
 
+// Ports of the API unless a topology says otherwise.
+const (
+	APIPort      = 6443
+	APILocalPort = 7443
+)
+
 // API is the front of the control plane.
 type API struct {
 	Port                 int      // of kube-apiserver on control planes, 6443

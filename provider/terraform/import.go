@@ -1,10 +1,12 @@
 package terraform
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
@@ -25,25 +27,37 @@ type endpoint struct {
 
 // controlPlanes is a fleet of the control planes alone, for what asks no other host.
 func (c *client) controlPlanes(name string, endpoints []endpoint) *fleet {
-	region := &topology.Region{Name: "unknown"}
-	top := &topology.Topology{Fleet: topology.Fleet{Name: name, SSH: c.ssh}, Regions: []*topology.Region{region}}
-	cluster := &topology.Cluster{Name: name, Kubernetes: release.Supported()[len(release.Supported())-1], API: topology.API{Port: 6443, LocalPort: 7443}}
+	inv := &inventory.Inventory{Cluster: name, Kubernetes: release.Supported()[len(release.Supported())-1]}
 	for _, e := range endpoints {
-		site := &topology.Site{Name: "of " + e.Host, Region: region}
+		address, _ := netip.ParseAddr(e.Address) // it may be a name
+		inv.Hosts = append(inv.Hosts, inventory.Host{Name: e.Host, Address: address, Site: "of " + e.Host, Region: "unknown", Roles: []string{string(topology.RoleControlPlane)}})
+	}
+	return c.remembered(inv, endpoints)
+}
+
+// remembered is the fleet that an inventory describes. How control planes are reached, the endpoints say, and so the other hosts of their sites are reached, unless they have a user or
+// port of their own. Of sites without a control plane the inventory knows.
+func (c *client) remembered(inv *inventory.Inventory, endpoints []endpoint) *fleet {
+	top := inv.Outline(c.ssh)
+	cluster := top.Clusters[0]
+	like := map[*topology.Site]endpoint{}
+	for _, h := range cluster.Hosts {
+		i := slices.IndexFunc(endpoints, func(e endpoint) bool { return e.Host == h.Name })
+		if i < 0 {
+			continue
+		}
+		e := endpoints[i]
+		h.SSHAddress, h.Port, h.User, h.HostKey = e.Address, e.Port, e.User, e.HostKey
+		site := h.Site()
+		site.SSH, site.Bastions, like[site] = nil, nil, e
 		if e.Bastion != nil {
 			site.Bastions = []topology.Bastion{*e.Bastion}
 		}
-		room := &topology.Room{Name: "1", Site: site}
-		rack := &topology.Rack{Name: "a", Room: room}
-		room.Racks, site.Rooms = []*topology.Rack{rack}, []*topology.Room{room}
-		h := &topology.Host{Name: e.Host, Rack: rack, SSHAddress: e.Address, Port: e.Port, User: e.User, HostKey: e.HostKey, Roles: []topology.Role{topology.RoleControlPlane}}
-		if a, err := netip.ParseAddr(e.Address); err == nil {
-			h.Address = a
-		}
-		rack.Hosts = []*topology.Host{h}
-		region.Sites, cluster.Sites, cluster.Hosts = append(region.Sites, site), append(cluster.Sites, site), append(cluster.Hosts, h)
 	}
-	top.Clusters = []*topology.Cluster{cluster}
+	for _, h := range cluster.Hosts {
+		e := like[h.Site()]
+		h.Port, h.User = cmp.Or(h.Port, e.Port), cmp.Or(h.User, e.User)
+	}
 	return &fleet{topology: top, cluster: cluster, whole: true}
 }
 
@@ -97,6 +111,14 @@ func (r *clusterResource) imported(ctx context.Context, inv *inventory.Inventory
 		set(at.AtName("roles"), h.Roles)
 		if h.HostKey != "" {
 			set(at.AtName("ssh_host_key"), h.HostKey)
+		}
+	}
+	if inv.Settings.Usable() {
+		api := inv.Outline(topology.SSH{}).Clusters[0].API
+		for name, port := range map[string]struct{ is, otherwise int }{"port": {api.Port, topology.APIPort}, "local_port": {api.LocalPort, topology.APILocalPort}} {
+			if port.is != port.otherwise {
+				set(path.Root("api").AtName(name), int64(port.is))
+			}
 		}
 	}
 	if inv.Domain != "" && inv.Domain != "cluster.local" {

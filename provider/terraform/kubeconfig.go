@@ -1,6 +1,7 @@
 package terraform
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -51,9 +52,11 @@ type kubeconfigModel struct {
 
 // connectionModel is a cluster's connection.
 type connectionModel struct {
-	Name      string          `tfsdk:"name"`
-	ID        types.String    `tfsdk:"id"`
-	Endpoints []endpointModel `tfsdk:"endpoints"`
+	Name         string          `tfsdk:"name"`
+	ID           types.String    `tfsdk:"id"`
+	Endpoints    []endpointModel `tfsdk:"endpoints"`
+	APIPort      types.Int64     `tfsdk:"api_port"`
+	APILocalPort types.Int64     `tfsdk:"api_local_port"`
 }
 
 type endpointModel struct {
@@ -88,6 +91,18 @@ func (m *connectionModel) endpoints(ssh topology.SSH) []endpoint {
 		out = append(out, x)
 	}
 	return out
+}
+
+// fleet is that of the control planes alone.
+func (m *connectionModel) fleet(c *client) *fleet {
+	f := c.controlPlanes(m.Name, m.endpoints(c.ssh))
+	m.ports(f.cluster)
+	return f
+}
+
+// ports has a cluster's API at the ports that the connection names. One that an older version wrote names none.
+func (m *connectionModel) ports(c *topology.Cluster) {
+	c.API.Port, c.API.LocalPort = cmp.Or(int(m.APIPort.ValueInt64()), c.API.Port), cmp.Or(int(m.APILocalPort.ValueInt64()), c.API.LocalPort)
 }
 
 // Schema implements ephemeral.EphemeralResource.
@@ -174,11 +189,10 @@ func (k *kubeconfig) Open(ctx context.Context, req ephemeral.OpenRequest, resp *
 
 // open makes the tunnel, which stays until the tunnel of that id is closed, and the certificate.
 func (k *kubeconfig) open(ctx context.Context, conn *connectionModel, user string, ttl time.Duration) (config []byte, id string, err error) {
-	f := k.client.controlPlanes(conn.Name, conn.endpoints(k.client.ssh))
 	// The connections outlast this call.
 	lasting, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, cancel)
-	s, err := k.client.connect(lasting, f, noPins(), func(o *bootstrap.Options) { o.Majority = true })
+	s, err := k.client.connect(lasting, conn.fleet(k.client), noPins(), func(o *bootstrap.Options) { o.Majority = true })
 	if err != nil {
 		cancel()
 		return nil, "", err

@@ -283,6 +283,8 @@ func connectionValue(f *fleet, id string, config input.Object) types.Object {
 	}
 	return types.ObjectValueMust(connectionTypes, map[string]attr.Value{
 		"name": types.StringValue(f.cluster.Name), "id": idValue, "endpoints": types.ListValueMust(types.ObjectType{AttrTypes: endpointTypes}, endpoints),
+		"api_port":       knownNumber(number(f.cluster.API.Port), isUnknown(config, "api", "port")),
+		"api_local_port": knownNumber(number(f.cluster.API.LocalPort), isUnknown(config, "api", "local_port")),
 	})
 }
 

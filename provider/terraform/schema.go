@@ -47,6 +47,7 @@ var bastionTypes = map[string]attr.Type{"address": types.StringType, "port": typ
 
 var connectionTypes = map[string]attr.Type{
 	"name": types.StringType, "id": types.StringType, "endpoints": types.ListType{ElemType: types.ObjectType{AttrTypes: endpointTypes}},
+	"api_port": types.Int64Type, "api_local_port": types.Int64Type,
 }
 
 // clusterSchema is the schema of trivet_cluster, version 0.
@@ -81,8 +82,10 @@ func clusterSchema() schema.Schema {
 		"adopt":   schema.BoolAttribute{Optional: true, MarkdownDescription: "Whether a create takes over a cluster of this name that the hosts have already and whose bring-up has come to its end, and changes it to what is described here. Otherwise that is refused. A bring-up that failed is gone on with in any case. Default: `false`."},
 		"access": schema.SingleNestedAttribute{Computed: true, MarkdownDescription: "How the cluster is reached, for `cluster` of other resources and of `trivet_kubeconfig`. Nothing in it is secret.",
 			Attributes: map[string]schema.Attribute{
-				"name": schema.StringAttribute{Computed: true, MarkdownDescription: "The name of the cluster."},
-				"id":   schema.StringAttribute{Computed: true, MarkdownDescription: "The cluster's id."},
+				"name":           schema.StringAttribute{Computed: true, MarkdownDescription: "The name of the cluster."},
+				"id":             schema.StringAttribute{Computed: true, MarkdownDescription: "The cluster's id."},
+				"api_port":       schema.Int64Attribute{Computed: true, MarkdownDescription: "The port of the API servers on control planes."},
+				"api_local_port": schema.Int64Attribute{Computed: true, MarkdownDescription: "The port of the balancer on every node."},
 				"endpoints": schema.ListNestedAttribute{Computed: true, MarkdownDescription: "The control planes.",
 					NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{
 						"host":         schema.StringAttribute{Computed: true, MarkdownDescription: "The host's name."},

@@ -15,8 +15,6 @@ import (
 
 	"github.com/trivet-dev/trivet/bootstrap"
 	"github.com/trivet-dev/trivet/bootstrap/etcd"
-	"github.com/trivet-dev/trivet/bootstrap/inventory"
-	"github.com/trivet-dev/trivet/bootstrap/topology"
 	"github.com/trivet-dev/trivet/provider/input"
 )
 
@@ -138,7 +136,7 @@ func (d *statusData) Read(ctx context.Context, req datasource.ReadRequest, resp 
 		if resp.Diagnostics.Append(m.Cluster.As(ctx, &conn, objectOptions)...); resp.Diagnostics.HasError() {
 			return
 		}
-		s, err = d.recorded(ctx, &conn)
+		s, renew, err = d.recorded(ctx, &conn)
 	} else {
 		f := d.described(ctx, &m, &resp.Diagnostics)
 		if resp.Diagnostics.HasError() {
@@ -168,23 +166,28 @@ func (d *statusData) described(ctx context.Context, m *statusModel, diags *diag.
 	return f
 }
 
-// recorded is the status of a cluster that is described by what its control planes remember.
-func (d *statusData) recorded(ctx context.Context, conn *connectionModel) (*bootstrap.Status, error) {
-	endpoints := conn.endpoints(d.client.ssh)
-	f := d.client.controlPlanes(conn.Name, endpoints)
+// recorded is the status of a cluster that is described by what its control planes remember, with how long before their end certificates are renewed there; 0 where nobody knows.
+func (d *statusData) recorded(ctx context.Context, conn *connectionModel) (*bootstrap.Status, time.Duration, error) {
+	f := conn.fleet(d.client)
 	e, err := d.client.connect(ctx, f, noPins(), func(o *bootstrap.Options) { o.Majority = true })
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	inv, err := e.Inventory(ctx)
 	e.Close()
 	switch {
 	case err != nil && len(e.Hosts()) > 0:
-		return nil, err
+		return nil, 0, err
 	case err != nil || inv == nil: // then the control planes are all that is known of
-		return d.client.status(ctx, f)
+		s, err := d.client.status(ctx, f)
+		return s, 0, err
 	}
-	return d.client.status(ctx, d.client.remembered(inv, endpoints), func(o *bootstrap.Options) { o.Remembered = true })
+	f = d.client.remembered(inv, conn.endpoints(d.client.ssh))
+	if !inv.Settings.Usable() {
+		conn.ports(f.cluster)
+	}
+	s, err := d.client.status(ctx, f, func(o *bootstrap.Options) { o.Remembered = true })
+	return s, f.cluster.Certificates.RenewBefore, err
 }
 
 // status connects to all hosts of a fleet and reads them.
@@ -199,36 +202,6 @@ func (c *client) status(ctx context.Context, f *fleet, more ...func(*bootstrap.O
 		err = errors.New("no host answers")
 	}
 	return s, err
-}
-
-// remembered is the fleet that an inventory describes. Of a site whose hosts are reached through a bastion, or with a user or port of their own, its control planes know.
-func (c *client) remembered(inv *inventory.Inventory, endpoints []endpoint) *fleet {
-	sites := map[string]endpoint{}
-	for _, e := range endpoints {
-		if h := inv.Host(e.Host); h != nil {
-			sites[h.Site] = e
-		}
-	}
-	var all []endpoint
-	for _, h := range inv.Hosts {
-		if i := slices.IndexFunc(endpoints, func(e endpoint) bool { return e.Host == h.Name }); i >= 0 {
-			all = append(all, endpoints[i])
-			continue
-		}
-		like := sites[h.Site]
-		all = append(all, endpoint{Host: h.Name, Address: h.Address.String(), User: like.User, Port: like.Port, HostKey: h.HostKey, Bastion: like.Bastion})
-	}
-	f := c.controlPlanes(inv.Cluster, all)
-	f.cluster.Kubernetes = inv.Kubernetes
-	for i, h := range inv.Hosts {
-		th := f.cluster.Hosts[i]
-		th.Address, th.Roles, th.Elastic = h.Address, nil, h.Elastic != nil
-		for _, r := range h.Roles {
-			th.Roles = append(th.Roles, topology.Role(r))
-		}
-		th.Site().Name, th.Site().Region = h.Site, &topology.Region{Name: h.Region, Sites: []*topology.Site{th.Site()}}
-	}
-	return f
 }
 
 // fill writes what was seen.

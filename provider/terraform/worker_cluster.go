@@ -27,7 +27,7 @@ func planAccess(ctx context.Context, state input.Object, p *tfsdk.Plan, diags *d
 		return
 	}
 	endpoints := types.ListUnknown(types.ObjectType{AttrTypes: endpointTypes})
-	set(ctx, p, diags, "access", types.ObjectValueMust(connectionTypes, map[string]attr.Value{"name": types.StringValue(name), "id": types.StringValue(id), "endpoints": endpoints}))
+	set(ctx, p, diags, "access", types.ObjectValueMust(connectionTypes, map[string]attr.Value{"name": types.StringValue(name), "id": types.StringValue(id), "endpoints": endpoints, "api_port": types.Int64Unknown(), "api_local_port": types.Int64Unknown()}))
 }
 
 // refuseWorkers refuses to destroy a cluster with workers that are no hosts of this resource: others may own their machines.

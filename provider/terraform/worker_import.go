@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
 
 	"github.com/trivet-dev/trivet/bootstrap/inventory"
+	"github.com/trivet-dev/trivet/bootstrap/topology"
 	"github.com/trivet-dev/trivet/provider/input"
 )
 
@@ -66,6 +67,10 @@ func unless(s, otherwise string) string {
 
 // accessOf is the access of a trivet_cluster, by what the cluster remembers.
 func accessOf(inv *inventory.Inventory) types.Object {
+	var api topology.API // without ports where the cluster has not recorded them
+	if inv.Settings.Usable() {
+		api = inv.Outline(topology.SSH{}).Clusters[0].API
+	}
 	endpointType := types.ObjectType{AttrTypes: endpointTypes}
 	var endpoints []attr.Value
 	for _, e := range endpointsOf(inv) {
@@ -79,5 +84,6 @@ func accessOf(inv *inventory.Inventory) types.Object {
 	}
 	return types.ObjectValueMust(connectionTypes, map[string]attr.Value{
 		"name": types.StringValue(inv.Cluster), "id": types.StringValue(inv.ClusterID), "endpoints": types.ListValueMust(endpointType, endpoints),
+		"api_port": number(api.Port), "api_local_port": number(api.LocalPort),
 	})
 }
