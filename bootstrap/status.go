@@ -75,6 +75,10 @@ type ObjectDrift struct {
 	Fields    []string `json:"fields,omitempty"`  // that differ
 	Reason    string   `json:"reason,omitempty"`  // where there is more to say
 	Problem   string   `json:"problem,omitempty"` // why a manifest cannot be applied
+	// Manifest is true of what comes from a manifest, or did.
+	Manifest bool `json:"manifest,omitempty"`
+	// GroupKind is the kind with its group, such as Deployment.apps.
+	GroupKind string `json:"-"`
 }
 
 // String names the object.

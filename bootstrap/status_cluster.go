@@ -82,16 +82,25 @@ func (e *Engine) statusOfObjects(ctx context.Context, api API, inv *inventory.In
 	if err != nil {
 		return nil, err
 	}
+	return slices.Concat(driftOf(states, orphans, false), driftOf(manifests.Objects, manifests.Orphans, true)), nil
+}
+
+// driftOf tells which objects are not as desired, and which are not wanted any more.
+func driftOf(states []plan.ObjectState, orphans []desired.Object, ofManifests bool) []ObjectDrift {
 	var out []ObjectDrift
-	for _, st := range slices.Concat(states, manifests.Objects) {
-		if o := st.Object; !st.Exists || len(st.Fields) > 0 || st.Reason != "" || st.Problem != "" {
-			out = append(out, ObjectDrift{Kind: o.Kind, Namespace: o.Namespace, Name: o.Name, Missing: !st.Exists, Fields: st.Fields, Reason: st.Reason, Problem: st.Problem})
+	add := func(o *desired.Object, d ObjectDrift) {
+		d.Kind, d.GroupKind, d.Namespace, d.Name, d.Manifest = o.Kind, o.GroupKind().String(), o.Namespace, o.Name, ofManifests
+		out = append(out, d)
+	}
+	for _, st := range states {
+		if !st.Exists || len(st.Fields) > 0 || st.Reason != "" || st.Problem != "" {
+			add(st.Object, ObjectDrift{Missing: !st.Exists, Fields: st.Fields, Reason: st.Reason, Problem: st.Problem})
 		}
 	}
-	for _, o := range slices.Concat(orphans, manifests.Orphans) {
-		out = append(out, ObjectDrift{Kind: o.Kind, Namespace: o.Namespace, Name: o.Name, Unwanted: true})
+	for i := range orphans {
+		add(&orphans[i], ObjectDrift{Unwanted: true})
 	}
-	return out, nil
+	return out
 }
 
 // statusOfMembers gives a row for each member. That no quorum agrees is told by the rows.

@@ -136,6 +136,11 @@ func (r *clusterResource) ModifyPlan(ctx context.Context, req resource.ModifyPla
 		}
 	}
 	set(ctx, &resp.Plan, &resp.Diagnostics, "nodes", nodesValue(nodes, true))
+	objects := types.MapUnknown(types.ObjectType{AttrTypes: objectTypes})
+	if !unknown(config["manifests"]) {
+		objects = objectsValue(describedObjects(f.cluster))
+	}
+	set(ctx, &resp.Plan, &resp.Diagnostics, "objects", objects)
 	planLock(ctx, config, state["lock"] == nil || r.client.wantsMore(f, state, prior, nodes), &resp.Plan, &resp.Diagnostics)
 	id, _ := state["id"].(string)
 	set(ctx, &resp.Plan, &resp.Diagnostics, "access", connectionValue(f, id, config))
@@ -414,19 +419,30 @@ type privateState interface {
 	SetKey(ctx context.Context, key string, value []byte) diag.Diagnostics
 }
 
-// store writes what was planned into the state, with what the cluster is now.
-func (r *clusterResource) store(ctx context.Context, e *session, f *fleet, attributes input.Object, prior map[string]node, left []string, state *tfsdk.State, p privateState, diags *diag.Diagnostics) {
+// store writes what was planned into the state, with what the cluster is now; was is the state before. Without nodes and objects in the attributes, nothing was promised of those.
+func (r *clusterResource) store(ctx context.Context, e *session, f *fleet, attributes, was input.Object, left []string, state *tfsdk.State, p privateState, diags *diag.Diagnostics) {
 	ctx = context.WithoutCancel(ctx) // what was done shall be known
 	inv, s, err := look(ctx, e)
 	if err != nil {
 		if attributes["nodes"] != nil {
-			unread(ctx, f, attributes, prior, left, err, state, p, diags)
+			unread(ctx, f, attributes, nodesOf(was["nodes"]), left, err, state, p, diags)
 		}
 		return
 	}
-	nodes := seenNodes(f, s, inv, prior)
+	nodes, objects := seenNodes(f, s, inv, nodesOf(was["nodes"])), seenObjects(f.cluster, s, objectsOf(was["objects"]))
 	asPlanned(nodes, attributes["nodes"])
-	write(ctx, f, inv, nodes, left, state, p, diags)
+	if attributes["objects"] != nil {
+		objects = promisedObjects(f, attributes)
+	}
+	write(ctx, f, inv, nodes, objects, left, state, p, diags)
+}
+
+// promisedObjects are those of a plan, or, where a plan did not know them, those that are described.
+func promisedObjects(f *fleet, attributes input.Object) map[string]manifestObject {
+	if _, known := attributes["objects"].(input.Object); known {
+		return objectsOf(attributes["objects"])
+	}
+	return describedObjects(f.cluster)
 }
 
 // look reads a cluster that there is.
@@ -460,15 +476,15 @@ func unread(ctx context.Context, f *fleet, attributes input.Object, prior map[st
 		parts["id"] = types.StringNull()
 		access = types.ObjectValueMust(connectionTypes, parts)
 	}
-	for name, v := range map[string]any{"id": textOrNull(id), "nodes": nodesValue(nodes, false), "access": access} {
+	for name, v := range map[string]any{"id": textOrNull(id), "nodes": nodesValue(nodes, false), "objects": objectsValue(promisedObjects(f, attributes)), "access": access} {
 		diags.Append(state.SetAttribute(ctx, path.Root(name), v)...)
 	}
 	diags.Append(p.SetKey(ctx, privateKey, private{"", left}.marshal())...)
 }
 
 // write writes what a cluster is into the state and beside it.
-func write(ctx context.Context, f *fleet, inv *inventory.Inventory, nodes map[string]node, left []string, state *tfsdk.State, p privateState, diags *diag.Diagnostics) {
-	for name, v := range map[string]any{"id": inv.ClusterID, "nodes": nodesValue(nodes, false), "access": connectionValue(f, inv.ClusterID, nil)} {
+func write(ctx context.Context, f *fleet, inv *inventory.Inventory, nodes map[string]node, objects map[string]manifestObject, left []string, state *tfsdk.State, p privateState, diags *diag.Diagnostics) {
+	for name, v := range map[string]any{"id": inv.ClusterID, "nodes": nodesValue(nodes, false), "objects": objectsValue(objects), "access": connectionValue(f, inv.ClusterID, nil)} {
 		diags.Append(state.SetAttribute(ctx, path.Root(name), v)...)
 	}
 	diags.Append(p.SetKey(ctx, privateKey, private{recordOf(inv), left}.marshal())...)
@@ -574,7 +590,8 @@ func (r *clusterResource) Read(ctx context.Context, req resource.ReadRequest, re
 	}
 	nodes := seenNodes(f, s, inv, nodesOf(state["nodes"]))
 	was, _ := privateOf(ctx, req.Private)
-	write(ctx, f, inv, nodes, behind(was.Left, nodes, s), &resp.State, resp.Private, &resp.Diagnostics)
+	objects := seenObjects(f.cluster, s, objectsOf(state["objects"]))
+	write(ctx, f, inv, nodes, objects, behind(was.Left, nodes, s), &resp.State, resp.Private, &resp.Diagnostics)
 	setIdentity(ctx, resp.Identity, f, &resp.Diagnostics)
 }
 
@@ -640,7 +657,6 @@ func (r *clusterResource) Update(ctx context.Context, req resource.UpdateRequest
 		resp.Diagnostics.AddError("Plan is stale", err.Error())
 		return
 	}
-	prior := nodesOf(state["nodes"])
 	left, err := converge(ctx, e, r.policyUnreachable(planned))
 	warnElastic(e, left, &resp.Diagnostics)
 	if err != nil {
@@ -648,17 +664,17 @@ func (r *clusterResource) Update(ctx context.Context, req resource.UpdateRequest
 			resp.Diagnostics.AddError("Cluster not changed as planned", err.Error()+"\n\nWhat was done is recorded on the hosts and in the state: run `terraform apply` again to go on.")
 		}
 		resp.State.Raw = req.State.Raw
-		state["nodes"] = nil // what is seen counts, nothing was promised
 		was, _ := privateOf(ctx, req.Private)
 		var ignored diag.Diagnostics
-		r.store(ctx, e, f, state, prior, was.Left, &resp.State, resp.Private, &ignored)
+		r.store(ctx, e, f, without(state, "nodes", "objects"), state, was.Left, // what is seen counts, nothing was promised
+			&resp.State, resp.Private, &ignored)
 		if !lock.given {
 			resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root("lock"), lock.value(nil))...)
 		}
 		return
 	}
 	resp.State.Raw = req.Plan.Raw
-	r.store(ctx, e, f, planned, prior, left, &resp.State, resp.Private, &resp.Diagnostics)
+	r.store(ctx, e, f, planned, state, left, &resp.State, resp.Private, &resp.Diagnostics)
 	storeLock(ctx, planned, lock, e, &resp.State, &resp.Diagnostics)
 	setIdentity(ctx, resp.Identity, f, &resp.Diagnostics)
 }

@@ -48,7 +48,7 @@ func (c *client) options() topology.Options {
 }
 
 // languageAttributes are those of a resource that have no meaning in a topology.
-var languageAttributes = []string{"id", "topology", "variables", "deletion_protection", "on_destroy", "unreachable", "adopt", "lock", "restore", "backup", "access", "nodes"}
+var languageAttributes = []string{"id", "topology", "variables", "deletion_protection", "on_destroy", "unreachable", "adopt", "lock", "restore", "backup", "access", "nodes", "objects"}
 
 // fleet reads what a resource describes, by its attributes.
 func (c *client) fleet(attributes input.Object) (*fleet, diag.Diagnostics) {

@@ -177,7 +177,7 @@ func seenNodes(f *fleet, s *bootstrap.Status, inv *inventory.Inventory, prior ma
 			}
 		}
 		if slices.Contains(rec.Roles, string(topology.RoleControlPlane)) {
-			n.Drift = append(n.Drift, rotationsDue(s)...)
+			n.Drift = slices.Concat(n.Drift, rotationsDue(s), ownDrift(s))
 		}
 		if rec.Has(topology.RoleControlPlane) && !inv.Settings.Usable() {
 			n.Drift = append(n.Drift, "inventory: the settings that workers are joined by are not recorded, or by another version of the provider")

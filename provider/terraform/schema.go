@@ -101,6 +101,7 @@ func clusterSchema() schema.Schema {
 						}},
 					}}},
 			}},
+		"objects": objectsAttribute(),
 		"nodes": schema.MapNestedAttribute{Computed: true, MarkdownDescription: "The cluster's hosts as they were seen last, by name. A plan shows here what its apply changes, host by host.",
 			NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{
 				"address":       schema.StringAttribute{Computed: true, MarkdownDescription: "The address in the cluster."},
