@@ -121,7 +121,7 @@ func (r *clusterResource) ModifyPlan(ctx context.Context, req resource.ModifyPla
 	refuseEtcd(f, prior, &resp.Diagnostics)
 	open := map[string]bool{}
 	hosts, _ := config["hosts"].(input.Object)
-	rest := without(config, "hosts")
+	rest := without(config, "hosts", "manifests") // no host's setup follows from those
 	common := unknown(rest)
 	for _, h := range f.cluster.Hosts {
 		// Its setup does not follow from where a host is.

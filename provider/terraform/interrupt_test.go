@@ -308,7 +308,10 @@ func TestCreateKilledAnywhere(t *testing.T) {
 		if testing.Short() && i%5 != 0 && i < len(points)-5 {
 			continue
 		}
-		t.Run(fmt.Sprintf("%d %s", p.n, p.where), func(t *testing.T) { killedAt(t, p, want) })
+		t.Run(fmt.Sprintf("%d %s", p.n, p.where), func(t *testing.T) {
+			t.Parallel()
+			killedAt(t, p, want)
+		})
 	}
 }
 

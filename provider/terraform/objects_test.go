@@ -131,5 +131,15 @@ func TestObjects(t *testing.T) {
 	if _, there := w.fleet.Objects()["Secret/shop/key"]; there {
 		t.Error("the Secret is still there")
 	}
+
+	// Which files there are may be known after an apply of something else; of hosts nothing is unknown for that.
+	manifest("shop.yaml", shop+sized)
+	c.write(w.config(small, "manifests = [terraform_data.files.output]") + fmt.Sprintf("resource \"terraform_data\" \"files\" {\n  input = %q\n}\n", filepath.Join(folder, "shop.yaml")))
+	text := c.must("plan")
+	if !strings.Contains(text, "} -> (known after apply)") || strings.Contains(text, "nodes") {
+		t.Errorf("a plan with files that are not known:\n%s", text)
+	}
+	c.must("apply", "-auto-approve")
+	c.empty()
 	c.must("destroy", "-auto-approve")
 }
