@@ -246,6 +246,7 @@ func (r *elastic) meetSeeds(ctx context.Context, records []inventory.Host) error
 			done[h.Site] = true
 		}
 	}
+	coming := r.hostsOf(records)
 	for _, rec := range records {
 		if done[rec.Site] {
 			continue
@@ -253,7 +254,7 @@ func (r *elastic) meetSeeds(ctx context.Context, records []inventory.Host) error
 		done[rec.Site] = true
 		tries := 0
 		for _, h := range r.cluster.HostsWith(topology.RoleWorker) {
-			if h.Site().Name != rec.Site || named(r.hostsOf(records), h.Name) || r.current.Host(h.Name) == nil || tries == seedTries {
+			if h.Site().Name != rec.Site || named(coming, h.Name) || r.current.Host(h.Name) == nil || tries == seedTries {
 				continue
 			}
 			tries++

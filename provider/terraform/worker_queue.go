@@ -6,8 +6,12 @@ import (
 	"time"
 )
 
-// gather is how long a run waits for others to come along: Terraform begins up to ten resources at the same moment.
-const gather = 100 * time.Millisecond
+// A run waits for others to come along: Terraform begins as many resources as its -parallelism says, one after another. It begins once nobody has come for the time of gather, or at the
+// latest after gatherMost.
+const (
+	gather     = 50 * time.Millisecond
+	gatherMost = 3 * time.Second
+)
 
 // queue puts together what is asked of a cluster at the same time. One run at a time does all that was asked until it began; what is asked meanwhile waits, and is done by the next.
 type queue[T, R any] struct {
@@ -43,11 +47,7 @@ func (q *queue[T, R]) ask(ctx context.Context, key string, what T, run func(ctx 
 // work runs until nothing waits.
 func (q *queue[T, R]) work(key string, run func(context.Context, []T) []R) {
 	for more := true; more; {
-		time.Sleep(gather)
-		q.mu.Lock()
-		all := q.waiting[key]
-		delete(q.waiting, key)
-		q.mu.Unlock()
+		all := q.take(key)
 		ctx, cancel := together(all)
 		what := make([]T, len(all))
 		for i, a := range all {
@@ -62,6 +62,23 @@ func (q *queue[T, R]) work(key string, run func(context.Context, []T) []R) {
 		if more = len(q.waiting[key]) > 0; !more {
 			delete(q.busy, key)
 		}
+		q.mu.Unlock()
+	}
+}
+
+// take gives what is asked, once no more comes along.
+func (q *queue[T, R]) take(key string) []*asked[T, R] {
+	deadline := time.Now().Add(gatherMost)
+	for n := 0; ; {
+		time.Sleep(gather)
+		q.mu.Lock()
+		all := q.waiting[key]
+		if len(all) == n || time.Now().After(deadline) {
+			delete(q.waiting, key)
+			q.mu.Unlock()
+			return all
+		}
+		n = len(all)
 		q.mu.Unlock()
 	}
 }

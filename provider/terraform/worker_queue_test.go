@@ -7,6 +7,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 )
 
 // TestQueue: what is asked at the same time is one run, and what is asked meanwhile is the next one. Keys do not wait for each other.
@@ -50,6 +51,27 @@ func TestQueue(t *testing.T) {
 		wg.Wait()
 		if want := [][]int{{1, 2}, {5}, {3, 4}}; !slices.EqualFunc(runs, want, slices.Equal) {
 			t.Errorf("runs %v, want %v", runs, want)
+		}
+	})
+}
+
+// TestQueueGathers: what is asked shortly after one another is one run, for as long as that is no wait without an end.
+func TestQueueGathers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var q queue[int, int]
+		var runs []int // one at a time
+		run := func(_ context.Context, all []int) []int {
+			runs = append(runs, len(all))
+			return all
+		}
+		var wg sync.WaitGroup
+		for i := range 100 {
+			wg.Go(func() { q.ask(t.Context(), "a", i, run) })
+			time.Sleep(40 * time.Millisecond)
+		}
+		wg.Wait()
+		if len(runs) != 2 || runs[0] < 75 || runs[0]+runs[1] != 100 {
+			t.Errorf("100 that were asked in 4 s were done in runs of %v", runs)
 		}
 	})
 }

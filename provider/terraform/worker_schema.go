@@ -40,7 +40,7 @@ func (r *workerResource) Schema(_ context.Context, _ resource.SchemaRequest, res
 	}
 	resp.Schema = schema.Schema{
 		MarkdownDescription: "A worker that joins a cluster without being one of its `hosts`: for machines that come and go, as by `for_each`. The cluster records it, upgrades it with the other workers, in the same budget, and never takes it out by itself. " +
-			"Joining and leaving have to do with the machine, a host of its site and the control planes only. Several at the same time are one run.",
+			"Joining and leaving have to do with the machine, a host of its site and the control planes only. Several that Terraform begins at the same time are one run. It begins ten at a time unless told otherwise: with hundreds of workers, `terraform apply -parallelism=100` makes fewer runs, and the provider's `ssh.parallel` says on how many machines one is at work at once.",
 		Attributes: out,
 	}
 }

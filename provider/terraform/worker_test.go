@@ -36,6 +36,9 @@ func (w *world) spares(t *testing.T, n int) []string {
 }
 
 func spareAddress(name string) string {
+	if n := strings.TrimPrefix(name, "spot-"); len(n) > 1 {
+		return "10.11.2." + n
+	}
 	return "10.11.1.20" + strings.TrimPrefix(name, "spot-")
 }
 
