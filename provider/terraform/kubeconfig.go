@@ -100,7 +100,7 @@ func (m *connectionModel) fleet(c *client) *fleet {
 	return f
 }
 
-// ports has a cluster's API at the ports that the connection names. One that an older version wrote names none.
+// ports has a cluster's API at the ports that the connection names. It names none where they are the usual ones.
 func (m *connectionModel) ports(c *topology.Cluster) {
 	c.API.Port, c.API.LocalPort = cmp.Or(int(m.APIPort.ValueInt64()), c.API.Port), cmp.Or(int(m.APILocalPort.ValueInt64()), c.API.LocalPort)
 }

@@ -283,8 +283,8 @@ func connectionValue(f *fleet, id string, config input.Object) types.Object {
 	}
 	return types.ObjectValueMust(connectionTypes, map[string]attr.Value{
 		"name": types.StringValue(f.cluster.Name), "id": idValue, "endpoints": types.ListValueMust(types.ObjectType{AttrTypes: endpointTypes}, endpoints),
-		"api_port":       knownNumber(number(f.cluster.API.Port), isUnknown(config, "api", "port")),
-		"api_local_port": knownNumber(number(f.cluster.API.LocalPort), isUnknown(config, "api", "local_port")),
+		"api_port":       knownNumber(another(f.cluster.API.Port, topology.APIPort), isUnknown(config, "api", "port")),
+		"api_local_port": knownNumber(another(f.cluster.API.LocalPort, topology.APILocalPort), isUnknown(config, "api", "local_port")),
 	})
 }
 
@@ -308,6 +308,15 @@ func number(n int) types.Int64 {
 		return types.Int64Null()
 	}
 	return types.Int64Value(int64(n))
+}
+
+// another is a port that is not the usual one. Terraform (1.11) takes a state with a number in it for changed by a refresh whatever comes of it, since it reads numbers otherwise from a state
+// than from a provider: `plan -refresh-only -detailed-exitcode` would end in 2 for every cluster.
+func another(port, usual int) types.Int64 {
+	if port == usual {
+		return types.Int64Null()
+	}
+	return number(port)
 }
 
 func textOrNull(s string) types.String {

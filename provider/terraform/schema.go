@@ -84,8 +84,8 @@ func clusterSchema() schema.Schema {
 			Attributes: map[string]schema.Attribute{
 				"name":           schema.StringAttribute{Computed: true, MarkdownDescription: "The name of the cluster."},
 				"id":             schema.StringAttribute{Computed: true, MarkdownDescription: "The cluster's id."},
-				"api_port":       schema.Int64Attribute{Computed: true, MarkdownDescription: "The port of the API servers on control planes."},
-				"api_local_port": schema.Int64Attribute{Computed: true, MarkdownDescription: "The port of the balancer on every node."},
+				"api_port":       schema.Int64Attribute{Computed: true, MarkdownDescription: "The port of the API servers on control planes; null where it is 6443."},
+				"api_local_port": schema.Int64Attribute{Computed: true, MarkdownDescription: "The port of the balancer on every node; null where it is 7443."},
 				"endpoints": schema.ListNestedAttribute{Computed: true, MarkdownDescription: "The control planes.",
 					NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{
 						"host":         schema.StringAttribute{Computed: true, MarkdownDescription: "The host's name."},

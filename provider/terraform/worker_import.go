@@ -84,6 +84,6 @@ func accessOf(inv *inventory.Inventory) types.Object {
 	}
 	return types.ObjectValueMust(connectionTypes, map[string]attr.Value{
 		"name": types.StringValue(inv.Cluster), "id": types.StringValue(inv.ClusterID), "endpoints": types.ListValueMust(endpointType, endpoints),
-		"api_port": number(api.Port), "api_local_port": number(api.LocalPort),
+		"api_port": another(api.Port, topology.APIPort), "api_local_port": another(api.LocalPort, topology.APILocalPort),
 	})
 }
