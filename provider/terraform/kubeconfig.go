@@ -17,6 +17,7 @@ import (
 
 	"github.com/trivet-dev/trivet/bootstrap"
 	"github.com/trivet-dev/trivet/bootstrap/topology"
+	"github.com/trivet-dev/trivet/provider/door"
 )
 
 // kubeconfig is the ephemeral resource trivet_kubeconfig: a tunnel to the API, from Open to Close, and an administrator's certificate for it.
@@ -80,10 +81,10 @@ func (b *bastionModel) hop(ssh topology.SSH) *topology.Bastion {
 	return &topology.Bastion{Name: "bastion", Address: b.Address, Port: int(b.Port.ValueInt64()), User: b.User.ValueString(), HostKey: b.HostKey.ValueString(), PrivateKey: ssh.PrivateKey}
 }
 
-func (m *connectionModel) endpoints(ssh topology.SSH) []endpoint {
-	var out []endpoint
+func (m *connectionModel) endpoints(ssh topology.SSH) []door.Endpoint {
+	var out []door.Endpoint
 	for _, e := range m.Endpoints {
-		x := endpoint{Host: e.Host, Address: e.Address, Port: int(e.Port.ValueInt64()), User: e.User.ValueString(), HostKey: e.HostKey.ValueString()}
+		x := door.Endpoint{Host: e.Host, Address: e.Address, Port: int(e.Port.ValueInt64()), User: e.User.ValueString(), HostKey: e.HostKey.ValueString()}
 		x.Bastion = e.Bastion.hop(ssh)
 		out = append(out, x)
 	}
@@ -140,7 +141,7 @@ func (k *kubeconfig) Open(ctx context.Context, req ephemeral.OpenRequest, resp *
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	if k.client == nil || k.client.unknown != "" {
+	if k.client == nil || k.client.Unknown != "" {
 		resp.Diagnostics.AddError("Provider not configured", "The provider block is not known yet, so that no control plane can be asked.")
 		return
 	}
@@ -174,11 +175,11 @@ func (k *kubeconfig) Open(ctx context.Context, req ephemeral.OpenRequest, resp *
 
 // open makes the tunnel, which stays until the tunnel of that id is closed, and the certificate.
 func (k *kubeconfig) open(ctx context.Context, conn *connectionModel, user string, ttl time.Duration) (config []byte, id string, err error) {
-	f := k.client.controlPlanes(conn.Name, conn.endpoints(k.client.ssh))
+	f := k.client.ControlPlanes(conn.Name, conn.endpoints(k.client.SSH))
 	// The connections outlast this call.
 	lasting, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, cancel)
-	s, err := k.client.connect(lasting, f, noPins(), func(o *bootstrap.Options) { o.Majority = true })
+	s, err := k.client.Connect(lasting, f, door.NoPins(), func(o *bootstrap.Options) { o.Majority = true })
 	if err != nil {
 		cancel()
 		return nil, "", err

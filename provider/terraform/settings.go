@@ -14,14 +14,8 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/trivet-dev/trivet/bootstrap/identity"
+	"github.com/trivet-dev/trivet/provider/door"
 )
-
-// environment names the variable that stands for each setting of the provider block where that has none.
-var environment = map[string]string{
-	"ssh.user": "TRIVET_SSH_USER", "ssh.port": "TRIVET_SSH_PORT", "ssh.private_key": "TRIVET_SSH_PRIVATE_KEY", "ssh.agent": "TRIVET_SSH_AGENT",
-	"ssh.known_hosts": "TRIVET_SSH_KNOWN_HOSTS", "ssh.sudo_password": "TRIVET_SUDO_PASSWORD", "ssh.parallel": "TRIVET_SSH_PARALLEL",
-	"age_identity": "TRIVET_AGE_IDENTITY", "artifacts": "TRIVET_ARTIFACTS", "on_destroy": "TRIVET_ON_DESTROY", "unreachable": "TRIVET_UNREACHABLE",
-}
 
 // settings reads the provider block, and the environment where that says nothing.
 type settings struct {
@@ -41,12 +35,12 @@ func (settings) at(name string) path.Path {
 // variable is the environment's value, where it counts.
 func (s settings) variable(name string, v attr.Value) string {
 	if v.IsUnknown() {
-		s.client.unknown = cmp.Or(s.client.unknown, name)
+		s.client.Unknown = cmp.Or(s.client.Unknown, name)
 	}
 	if !v.IsNull() {
 		return ""
 	}
-	return os.Getenv(environment[name])
+	return os.Getenv(door.Environment[name])
 }
 
 func (s settings) text(name string, v types.String) string {
@@ -64,7 +58,7 @@ func (s settings) number(name string, v types.Int64, least, most int64) int64 {
 		given = true
 	}
 	if given && (n < least || n > most) {
-		s.diags.AddAttributeError(s.at(name), "Wrong "+name, fmt.Sprintf("It must be a whole number from %d to %d, in the provider block or in the environment variable %s.", least, most, environment[name]))
+		s.diags.AddAttributeError(s.at(name), "Wrong "+name, fmt.Sprintf("It must be a whole number from %d to %d, in the provider block or in the environment variable %s.", least, most, door.Environment[name]))
 		return 0
 	}
 	return n
@@ -74,7 +68,7 @@ func (s settings) flag(name string, v types.Bool) (on, given bool) {
 	if text := s.variable(name, v); text != "" {
 		on, err := strconv.ParseBool(text)
 		if err != nil {
-			s.diags.AddAttributeError(s.at(name), "Wrong "+name, fmt.Sprintf("The environment variable %s is %q, which is neither true nor false.", environment[name], text))
+			s.diags.AddAttributeError(s.at(name), "Wrong "+name, fmt.Sprintf("The environment variable %s is %q, which is neither true nor false.", door.Environment[name], text))
 		}
 		return on, err == nil
 	}
@@ -87,17 +81,17 @@ func (s settings) identity(v types.String) string {
 		return v.ValueString()
 	}
 	const name = "age_identity"
-	file := os.Getenv(environment[name])
+	file := os.Getenv(door.Environment[name])
 	if file == "" {
 		return ""
 	}
 	if err := identity.CheckPath(file); err != nil {
-		s.diags.AddAttributeError(s.at(name), "age identity not readable", fmt.Sprintf("The environment variable %s: %v.", environment[name], err))
+		s.diags.AddAttributeError(s.at(name), "age identity not readable", fmt.Sprintf("The environment variable %s: %v.", door.Environment[name], err))
 		return ""
 	}
 	b, err := os.ReadFile(file)
 	if err != nil {
-		s.diags.AddAttributeError(s.at(name), "age identity not readable", fmt.Sprintf("The environment variable %s names a file that cannot be read: %v.", environment[name], err))
+		s.diags.AddAttributeError(s.at(name), "age identity not readable", fmt.Sprintf("The environment variable %s names a file that cannot be read: %v.", door.Environment[name], err))
 	}
 	return string(b)
 }

@@ -2,7 +2,6 @@ package terraform
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -15,8 +14,7 @@ import (
 
 	"github.com/trivet-dev/trivet/bootstrap"
 	"github.com/trivet-dev/trivet/bootstrap/etcd"
-	"github.com/trivet-dev/trivet/bootstrap/inventory"
-	"github.com/trivet-dev/trivet/bootstrap/topology"
+	"github.com/trivet-dev/trivet/provider/door"
 	"github.com/trivet-dev/trivet/provider/input"
 )
 
@@ -144,8 +142,8 @@ func (d *statusData) Read(ctx context.Context, req datasource.ReadRequest, resp 
 		if resp.Diagnostics.HasError() {
 			return
 		}
-		s, err = d.client.status(ctx, f)
-		renew = f.cluster.Certificates.RenewBefore
+		s, err = d.client.Status(ctx, f)
+		renew = f.Cluster.Certificates.RenewBefore
 	}
 	if err != nil {
 		resp.Diagnostics.AddError("Cluster not read", err.Error())
@@ -156,7 +154,7 @@ func (d *statusData) Read(ctx context.Context, req datasource.ReadRequest, resp 
 }
 
 // described is the fleet of a topology.
-func (d *statusData) described(ctx context.Context, m *statusModel, diags *diag.Diagnostics) *fleet {
+func (d *statusData) described(ctx context.Context, m *statusModel, diags *diag.Diagnostics) *door.Fleet {
 	given := map[string]string{}
 	diags.Append(m.Variables.ElementsAs(ctx, &given, false)...)
 	variables := input.Object{}
@@ -170,9 +168,9 @@ func (d *statusData) described(ctx context.Context, m *statusModel, diags *diag.
 
 // recorded is the status of a cluster that is described by what its control planes remember.
 func (d *statusData) recorded(ctx context.Context, conn *connectionModel) (*bootstrap.Status, error) {
-	endpoints := conn.endpoints(d.client.ssh)
-	f := d.client.controlPlanes(conn.Name, endpoints)
-	e, err := d.client.connect(ctx, f, noPins(), func(o *bootstrap.Options) { o.Majority = true })
+	endpoints := conn.endpoints(d.client.SSH)
+	f := d.client.ControlPlanes(conn.Name, endpoints)
+	e, err := d.client.Connect(ctx, f, door.NoPins(), func(o *bootstrap.Options) { o.Majority = true })
 	if err != nil {
 		return nil, err
 	}
@@ -182,53 +180,9 @@ func (d *statusData) recorded(ctx context.Context, conn *connectionModel) (*boot
 	case err != nil && len(e.Hosts()) > 0:
 		return nil, err
 	case err != nil || inv == nil: // then the control planes are all that is known of
-		return d.client.status(ctx, f)
+		return d.client.Status(ctx, f)
 	}
-	return d.client.status(ctx, d.client.remembered(inv, endpoints), func(o *bootstrap.Options) { o.Remembered = true })
-}
-
-// status connects to all hosts of a fleet and reads them.
-func (c *client) status(ctx context.Context, f *fleet, more ...func(*bootstrap.Options)) (*bootstrap.Status, error) {
-	e, err := c.connect(ctx, f, noPins(), more...)
-	if err != nil {
-		return nil, err
-	}
-	defer e.Close()
-	s, err := e.Status(ctx)
-	if err == nil && s == nil {
-		err = errors.New("no host answers")
-	}
-	return s, err
-}
-
-// remembered is the fleet that an inventory describes. Of a site whose hosts are reached through a bastion, or with a user or port of their own, its control planes know.
-func (c *client) remembered(inv *inventory.Inventory, endpoints []endpoint) *fleet {
-	sites := map[string]endpoint{}
-	for _, e := range endpoints {
-		if h := inv.Host(e.Host); h != nil {
-			sites[h.Site] = e
-		}
-	}
-	var all []endpoint
-	for _, h := range inv.Hosts {
-		if i := slices.IndexFunc(endpoints, func(e endpoint) bool { return e.Host == h.Name }); i >= 0 {
-			all = append(all, endpoints[i])
-			continue
-		}
-		like := sites[h.Site]
-		all = append(all, endpoint{Host: h.Name, Address: h.Address.String(), User: like.User, Port: like.Port, HostKey: h.HostKey, Bastion: like.Bastion})
-	}
-	f := c.controlPlanes(inv.Cluster, all)
-	f.cluster.Kubernetes = inv.Kubernetes
-	for i, h := range inv.Hosts {
-		th := f.cluster.Hosts[i]
-		th.Address, th.Roles, th.Elastic = h.Address, nil, h.Elastic != nil
-		for _, r := range h.Roles {
-			th.Roles = append(th.Roles, topology.Role(r))
-		}
-		th.Site().Name, th.Site().Region = h.Site, &topology.Region{Name: h.Region, Sites: []*topology.Site{th.Site()}}
-	}
-	return f
+	return d.client.Status(ctx, d.client.Remembered(inv, endpoints), func(o *bootstrap.Options) { o.Remembered = true })
 }
 
 // fill writes what was seen.
@@ -256,7 +210,7 @@ func (m *statusModel) fill(s *bootstrap.Status, renew time.Duration) {
 	m.Hosts, m.Members = map[string]hostStatusModel{}, []memberModel{}
 	var first time.Time
 	for _, h := range s.Hosts {
-		x := hostStatusModel{Site: h.Site, Region: h.Region, Address: h.Address, Roles: slices.Clone(h.Roles), Error: textOrNull(h.Error), Node: textOrNull(h.Node), Cordoned: h.Cordoned != "", Drift: driftOf(&h)}
+		x := hostStatusModel{Site: h.Site, Region: h.Region, Address: h.Address, Roles: slices.Clone(h.Roles), Error: textOrNull(h.Error), Node: textOrNull(h.Node), Cordoned: h.Cordoned != "", Drift: door.DriftOf(&h)}
 		if h.NextExpiry != nil {
 			end := h.NextExpiry.NotAfter
 			x.Ends = types.StringValue(end.UTC().Format(time.RFC3339))

@@ -3,13 +3,12 @@ package terraform
 import (
 	"context"
 
-	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
-	"github.com/hashicorp/terraform-plugin-framework/types"
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
 
 	"github.com/trivet-dev/trivet/bootstrap/inventory"
+	"github.com/trivet-dev/trivet/provider/door"
 	"github.com/trivet-dev/trivet/provider/input"
 )
 
@@ -19,11 +18,11 @@ func (r *workerResource) imported(ctx context.Context, inv *inventory.Inventory,
 		resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root(name), v)...)
 	}
 	resp.State.Raw = tftypes.NewValue(resp.State.Schema.Type().TerraformType(ctx), nil)
-	set("cluster", accessOf(inv))
+	set("cluster", connectionValue(door.RememberedAccess(inv)))
 	set("name", rec.Name)
 	set("address", rec.Address.String())
-	set("on_destroy", onDestroyReset)
-	set("unreachable", unreachableFail)
+	set("on_destroy", input.OnDestroyReset)
+	set("unreachable", input.UnreachableFail)
 	set("drift", noDrift())
 	if inv.Settings != nil && len(inv.Settings.Sites) > 1 {
 		set("site", rec.Site)
@@ -62,22 +61,4 @@ func unless(s, otherwise string) string {
 		return ""
 	}
 	return s
-}
-
-// accessOf is the access of a trivet_cluster, by what the cluster remembers.
-func accessOf(inv *inventory.Inventory) types.Object {
-	endpointType := types.ObjectType{AttrTypes: endpointTypes}
-	var endpoints []attr.Value
-	for _, e := range endpointsOf(inv) {
-		bastion := types.ObjectNull(bastionTypes)
-		if b := e.Bastion; b != nil {
-			bastion = types.ObjectValueMust(bastionTypes, map[string]attr.Value{"address": types.StringValue(b.Address), "port": number(b.Port), "user": textOrNull(b.User), "ssh_host_key": textOrNull(b.HostKey)})
-		}
-		endpoints = append(endpoints, types.ObjectValueMust(endpointTypes, map[string]attr.Value{
-			"host": types.StringValue(e.Host), "address": types.StringValue(e.Address), "port": number(e.Port), "user": textOrNull(e.User), "ssh_host_key": textOrNull(e.HostKey), "bastion": bastion,
-		}))
-	}
-	return types.ObjectValueMust(connectionTypes, map[string]attr.Value{
-		"name": types.StringValue(inv.Cluster), "id": types.StringValue(inv.ClusterID), "endpoints": types.ListValueMust(endpointType, endpoints),
-	})
 }

@@ -1,4 +1,4 @@
-package terraform
+package door
 
 import (
 	"context"
@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// gather is how long a run waits for others to come along: Terraform begins up to ten resources at the same moment.
+// gather is how long a run waits for others to come along: providers are asked for several resources at the same moment.
 const gather = 100 * time.Millisecond
 
 // queue puts together what is asked of a cluster at the same time. One run at a time does all that was asked until it began; what is asked meanwhile waits, and is done by the next.
@@ -89,7 +89,7 @@ func together[T, R any](all []*asked[T, R]) (context.Context, context.CancelFunc
 	}
 }
 
-// turns are those of clusters, by name: of what one Terraform run does to a cluster each has its turn, rather than be refused for the run lock of another.
+// turns are those of clusters, by name: of what one run of a provider does to a cluster each has its turn, rather than be refused for the run lock of another.
 type turns struct {
 	mu sync.Mutex
 	of map[string]chan struct{}
