@@ -144,8 +144,26 @@ func (c *Client) Status(ctx context.Context, f *Fleet, more ...func(*bootstrap.O
 	return s, err
 }
 
-// Remembered is the fleet that an inventory describes. Of a site whose hosts are reached through a bastion, or with a user or port of their own, its control planes know.
-func (c *Client) Remembered(inv *inventory.Inventory, endpoints []Endpoint) *Fleet {
+// RecordedStatus is the status of a cluster that is described by what its control planes remember.
+func (c *Client) RecordedStatus(ctx context.Context, name string, endpoints []Endpoint) (*bootstrap.Status, error) {
+	f := c.ControlPlanes(name, endpoints)
+	e, err := c.Connect(ctx, f, NoPins(), func(o *bootstrap.Options) { o.Majority = true })
+	if err != nil {
+		return nil, err
+	}
+	inv, err := e.Inventory(ctx)
+	e.Close()
+	switch {
+	case err != nil && len(e.Hosts()) > 0:
+		return nil, err
+	case err != nil || inv == nil: // then the control planes are all that is known of
+		return c.Status(ctx, f)
+	}
+	return c.Status(ctx, c.remembered(inv, endpoints), func(o *bootstrap.Options) { o.Remembered = true })
+}
+
+// remembered is the fleet that an inventory describes. Of a site whose hosts are reached through a bastion, or with a user or port of their own, its control planes know.
+func (c *Client) remembered(inv *inventory.Inventory, endpoints []Endpoint) *Fleet {
 	sites := map[string]Endpoint{}
 	for _, e := range endpoints {
 		if h := inv.Host(e.Host); h != nil {

@@ -28,9 +28,7 @@ type Client struct {
 	// Adapt, which may be nil, has the last word on what the engine works with, so that tests can give it hosts of their own.
 	Adapt func(*bootstrap.Options)
 	Words input.Words
-	// Log and Fetched are told what happens, and how artifacts come along.
-	Log     func(ctx context.Context, e event.Event)
-	Fetched func(ctx context.Context, e artifact.Event)
+	Log   Log
 
 	SSH          topology.SSH
 	PrivateKey   string
@@ -47,13 +45,6 @@ type Client struct {
 	workers workerRuns
 }
 
-// Environment names the variable that stands for each setting of a provider where that has none.
-var Environment = map[string]string{
-	"ssh.user": "TRIVET_SSH_USER", "ssh.port": "TRIVET_SSH_PORT", "ssh.private_key": "TRIVET_SSH_PRIVATE_KEY", "ssh.agent": "TRIVET_SSH_AGENT",
-	"ssh.known_hosts": "TRIVET_SSH_KNOWN_HOSTS", "ssh.sudo_password": "TRIVET_SUDO_PASSWORD", "ssh.parallel": "TRIVET_SSH_PARALLEL",
-	"age_identity": "TRIVET_AGE_IDENTITY", "artifacts": "TRIVET_ARTIFACTS", "on_destroy": "TRIVET_ON_DESTROY", "unreachable": "TRIVET_UNREACHABLE",
-}
-
 // Identities opens the age identity.
 func (c *Client) Identities() ([]age.Identity, error) {
 	if c.AgeIdentity == "" {
@@ -64,6 +55,12 @@ func (c *Client) Identities() ([]age.Identity, error) {
 		return nil, fmt.Errorf("%s of the provider: %w", c.Words.Name("age_identity"), err)
 	}
 	return ids, nil
+}
+
+// Log is told what happens, and how artifacts come along.
+type Log interface {
+	Happened(ctx context.Context, e event.Event)
+	Fetched(ctx context.Context, e artifact.Event)
 }
 
 // Session is an engine with what has to be put away after it.
@@ -87,14 +84,14 @@ func (c *Client) Connect(ctx context.Context, f *Fleet, lock Pins, more ...func(
 	if err := supply.AnyHelper(); err != nil && c.Adapt == nil {
 		return nil, err
 	}
-	artifacts, err := supply.New(supply.Options{Source: c.Artifacts, Progress: func(e artifact.Event) { c.Fetched(ctx, e) }})
+	artifacts, err := supply.New(supply.Options{Source: c.Artifacts, Progress: func(e artifact.Event) { c.Log.Fetched(ctx, e) }})
 	if err != nil {
 		return nil, err
 	}
 	s := &Session{words: c.Words}
 	o := bootstrap.Options{
 		Topology: f.Topology, Cluster: f.Cluster.Name, Helper: supply.Helper, Artifacts: artifacts, Identities: c.Identities,
-		PrivateKeys: map[string][]byte{PrivateKeyName: []byte(c.PrivateKey)}, Events: func(e event.Event) { c.Log(ctx, e) },
+		PrivateKeys: map[string][]byte{PrivateKeyName: []byte(c.PrivateKey)}, Events: func(e event.Event) { c.Log.Happened(ctx, e) },
 	}
 	if c.SudoPassword != "" {
 		o.SudoPassword = func(context.Context, string) (string, error) { return c.SudoPassword, nil }

@@ -109,9 +109,29 @@ func Texts(v any) []string {
 	return out
 }
 
-// PlanNodes says what the nodes will be, from what is described and from the prior state alone: a plan must come out the same when it is made again during the apply. open names the
+// PlannedNodes says what the nodes will be, from what a configuration describes and the prior ones.
+func PlannedNodes(f *Fleet, config input.Object, prior map[string]Node) map[string]Node {
+	open := map[string]bool{}
+	hosts, _ := config["hosts"].(input.Object)
+	common := HasUnknown(Without(config, "hosts"))
+	for _, h := range f.Cluster.Hosts {
+		// Its setup does not follow from where a host is.
+		own, _ := hosts[h.Name].(input.Object)
+		open[h.Name] = common || HasUnknown(Without(own, "address", "ssh_address", "ssh_host_key"))
+	}
+	nodes := planNodes(f, open, prior)
+	for name, n := range nodes {
+		if IsUnknown(config, "hosts", name, "ssh_host_key") { // perhaps it is another machine
+			n.HostKey, n.Settled = "", false
+			nodes[name] = n
+		}
+	}
+	return nodes
+}
+
+// planNodes says what the nodes will be, from what is described and from the prior state alone: a plan must come out the same when it is made again during the apply. open names the
 // hosts of which something is not known yet.
-func PlanNodes(f *Fleet, open map[string]bool, prior map[string]Node) map[string]Node {
+func planNodes(f *Fleet, open map[string]bool, prior map[string]Node) map[string]Node {
 	out := map[string]Node{}
 	for _, h := range f.Cluster.Hosts {
 		n := Node{Kubernetes: f.Cluster.Kubernetes, Roles: inventory.Roles(h.Roles), HostKey: h.HostKey}

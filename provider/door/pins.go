@@ -18,6 +18,16 @@ type Pins struct {
 	Given bool
 }
 
+// CheckLock parses a lock that the configuration has.
+func CheckLock(config input.Object) []input.Problem {
+	if text, ok := config["lock"].(string); ok {
+		if _, err := artifact.ParseLock("lock", []byte(text)); err != nil {
+			return []input.Problem{input.Mistake("lock", "Wrong lock", err.Error()+".")}
+		}
+	}
+	return nil
+}
+
 // PinsOf gives the lock of the configuration, or the one that the state has.
 func PinsOf(config, state input.Object) (Pins, error) {
 	text, given := config["lock"].(string)

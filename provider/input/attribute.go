@@ -45,6 +45,8 @@ type Attribute struct {
 	Computed bool // it has a value where users give none
 	Given    bool // users may give it
 	Secret   bool
+	Plain    bool // its value has to be known whenever resources are declared
+	Always   bool // it has a value wherever the resource is there
 
 	// Default is the value where users give none; nil where there is none, or where the language has one.
 	Default any
@@ -103,6 +105,13 @@ func (d describer) out(name string, t Type, text string) Attribute {
 	return Attribute{Name: name, Type: t, Meaning: d.say(text), Computed: true}
 }
 
+// always is one that is computed and never absent.
+func (d describer) always(name string, t Type, text string) Attribute {
+	a := d.out(name, t, text)
+	a.Always = true
+	return a
+}
+
 // needed is an attribute that users have to give.
 func (d describer) needed(name string, t Type, text string) Attribute {
 	a := d.in(name, t, text)
@@ -113,7 +122,7 @@ func (d describer) needed(name string, t Type, text string) Attribute {
 // word is an attribute that is one of some words, by default the first.
 func (d describer) word(name string, words []string, text string) Attribute {
 	a := d.in(name, Type{Kind: KindText, Words: words}, text)
-	a.Computed, a.Default = true, words[0]
+	a.Computed, a.Always, a.Default = true, true, words[0]
 	return a
 }
 

@@ -116,22 +116,7 @@ func (r *clusterResource) ModifyPlan(ctx context.Context, req resource.ModifyPla
 		return // nodes and control planes stay unknown
 	}
 	refuseEtcd(f, prior, &resp.Diagnostics)
-	open := map[string]bool{}
-	hosts, _ := config["hosts"].(input.Object)
-	rest := door.Without(config, "hosts")
-	common := door.HasUnknown(rest)
-	for _, h := range f.Cluster.Hosts {
-		// Its setup does not follow from where a host is.
-		own, _ := hosts[h.Name].(input.Object)
-		open[h.Name] = common || door.HasUnknown(door.Without(own, "address", "ssh_address", "ssh_host_key"))
-	}
-	nodes := door.PlanNodes(f, open, prior)
-	for name, n := range nodes {
-		if door.IsUnknown(config, "hosts", name, "ssh_host_key") { // perhaps it is another machine
-			n.HostKey, n.Settled = "", false
-			nodes[name] = n
-		}
-	}
+	nodes := door.PlannedNodes(f, config, prior)
 	set(ctx, &resp.Plan, &resp.Diagnostics, "nodes", nodesValue(nodes, true))
 	planLock(ctx, config, state["lock"] == nil || r.client.WantsMore(f, state, prior, nodes), &resp.Plan, &resp.Diagnostics)
 	id, _ := state["id"].(string)

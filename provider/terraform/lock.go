@@ -8,18 +8,13 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
-	"github.com/trivet-dev/trivet/internal/artifact"
 	"github.com/trivet-dev/trivet/provider/door"
 	"github.com/trivet-dev/trivet/provider/input"
 )
 
 // checkLock parses a lock that the configuration has.
 func checkLock(config input.Object, diags *diag.Diagnostics) {
-	if text, ok := config["lock"].(string); ok {
-		if _, err := artifact.ParseLock("lock", []byte(text)); err != nil {
-			diags.AddAttributeError(path.Root("lock"), "Wrong lock", err.Error()+".")
-		}
-	}
+	diags.Append(problemDiagnostics(door.CheckLock(config))...)
 }
 
 // locked reports an error of the artifacts at the lock; false where it is another one.

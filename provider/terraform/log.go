@@ -9,8 +9,11 @@ import (
 	"github.com/trivet-dev/trivet/internal/artifact"
 )
 
-// log tells an event in Terraform's log.
-func log(ctx context.Context, e event.Event) {
+// logger is Terraform's log.
+type logger struct{}
+
+// Happened implements door.Log.
+func (logger) Happened(ctx context.Context, e event.Event) {
 	fields := map[string]any{"kind": string(e.Kind)}
 	for k, v := range map[string]string{"phase": e.Phase, "host": e.Host, "item": e.Item, "state": e.State} {
 		if v != "" {
@@ -27,7 +30,7 @@ func log(ctx context.Context, e event.Event) {
 	}
 }
 
-// fetched tells in Terraform's log how an artifact comes along.
-func fetched(ctx context.Context, e artifact.Event) {
+// Fetched implements door.Log.
+func (logger) Fetched(ctx context.Context, e artifact.Event) {
 	tflog.Info(ctx, e.Line, map[string]any{"task": e.Task})
 }

@@ -65,12 +65,39 @@ func valueOf(typ attr.Type, v any) attr.Value {
 		if unknown {
 			return types.ListUnknown(typ.ElemType)
 		}
-		list, _ := v.([]any)
+		list, ok := v.([]any)
+		if !ok {
+			return types.ListNull(typ.ElemType)
+		}
 		out := make([]attr.Value, len(list))
 		for i, x := range list {
 			out[i] = valueOf(typ.ElemType, x)
 		}
 		return types.ListValueMust(typ.ElemType, out)
+	}
+	if m, ok := typ.(types.MapType); ok {
+		o, given := v.(input.Object)
+		switch {
+		case unknown:
+			return types.MapUnknown(m.ElemType)
+		case !given:
+			return types.MapNull(m.ElemType)
+		}
+		out := map[string]attr.Value{}
+		for k, x := range o {
+			out[k] = valueOf(m.ElemType, x)
+		}
+		return types.MapValueMust(m.ElemType, out)
+	}
+	if typ == types.BoolType {
+		on, ok := v.(bool)
+		switch {
+		case unknown:
+			return types.BoolUnknown()
+		case !ok:
+			return types.BoolNull()
+		}
+		return types.BoolValue(on)
 	}
 	if typ == types.Int64Type {
 		n, ok := v.(int64)

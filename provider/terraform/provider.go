@@ -3,7 +3,6 @@
 package terraform
 
 import (
-	"cmp"
 	"context"
 
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
@@ -13,10 +12,8 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/provider"
 	"github.com/hashicorp/terraform-plugin-framework/provider/schema"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
-	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/trivet-dev/trivet/bootstrap"
-	"github.com/trivet-dev/trivet/bootstrap/topology"
 	"github.com/trivet-dev/trivet/provider/door"
 	"github.com/trivet-dev/trivet/provider/input"
 )
@@ -43,25 +40,6 @@ func (p *Provider) Metadata(_ context.Context, _ provider.MetadataRequest, resp 
 	resp.TypeName, resp.Version = "trivet", p.version
 }
 
-// sshModel is the provider's ssh attribute.
-type sshModel struct {
-	User         types.String `tfsdk:"user"`
-	Port         types.Int64  `tfsdk:"port"`
-	PrivateKey   types.String `tfsdk:"private_key"`
-	Agent        types.Bool   `tfsdk:"agent"`
-	KnownHosts   types.String `tfsdk:"known_hosts"`
-	SudoPassword types.String `tfsdk:"sudo_password"`
-	Parallel     types.Int64  `tfsdk:"parallel"`
-}
-
-type providerModel struct {
-	SSH         types.Object `tfsdk:"ssh"`
-	AgeIdentity types.String `tfsdk:"age_identity"`
-	Artifacts   types.String `tfsdk:"artifacts"`
-	OnDestroy   types.String `tfsdk:"on_destroy"`
-	Unreachable types.String `tfsdk:"unreachable"`
-}
-
 // Schema implements provider.Provider.
 func (p *Provider) Schema(_ context.Context, _ provider.SchemaRequest, resp *provider.SchemaResponse) {
 	resp.Schema = schema.Schema{MarkdownDescription: input.AboutProvider, Attributes: providerSchemaOf(input.Provider(words))}
@@ -72,36 +50,12 @@ type client struct{ door.Client }
 
 // Configure implements provider.Provider.
 func (p *Provider) Configure(ctx context.Context, req provider.ConfigureRequest, resp *provider.ConfigureResponse) {
-	var m providerModel
-	resp.Diagnostics.Append(req.Config.Get(ctx, &m)...)
-	var s sshModel
-	if !m.SSH.IsNull() && !m.SSH.IsUnknown() {
-		resp.Diagnostics.Append(m.SSH.As(ctx, &s, objectOptions)...)
-	}
+	given := object(req.Config.Raw, &resp.Diagnostics)
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	c := &client{door.Client{Adapt: p.adapt, Words: words, Log: log, Fetched: fetched, SSH: topology.DefaultSSH()}}
-	if m.SSH.IsUnknown() {
-		c.Unknown = "ssh"
-	}
-	r := settings{c, &resp.Diagnostics}
-	c.SSH.User = r.text("ssh.user", s.User)
-	c.PrivateKey = r.text("ssh.private_key", s.PrivateKey)
-	c.KnownHosts = r.text("ssh.known_hosts", s.KnownHosts)
-	c.SudoPassword = r.text("ssh.sudo_password", s.SudoPassword)
-	c.Artifacts = cmp.Or(r.text("artifacts", m.Artifacts), "auto")
-	c.OnDestroy = oneOf(&resp.Diagnostics, "on_destroy", r.text("on_destroy", m.OnDestroy), input.OnDestroyWords)
-	c.Unreachable = oneOf(&resp.Diagnostics, "unreachable", r.text("unreachable", m.Unreachable), input.UnreachableWords)
-	c.SSH.Port = int(r.number("ssh.port", s.Port, 1, 65535))
-	c.SSH.Parallel = cmp.Or(int(r.number("ssh.parallel", s.Parallel, 1, 1024)), c.SSH.Parallel)
-	if c.PrivateKey != "" {
-		c.SSH.PrivateKey, c.SSH.Agent = door.PrivateKeyName, false
-	}
-	if on, given := r.flag("ssh.agent", s.Agent); given {
-		c.SSH.Agent, c.SSH.RequireAgent = on, on
-	}
-	c.AgeIdentity = r.identity(m.AgeIdentity)
+	c := &client{door.Client{Adapt: p.adapt, Words: words, Log: logger{}}}
+	resp.Diagnostics.Append(problemDiagnostics(c.Configure(given))...)
 	resp.ResourceData, resp.DataSourceData, resp.EphemeralResourceData = c, c, c
 }
 
