@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/trivet-dev/trivet/bootstrap/fleettest"
 	"github.com/trivet-dev/trivet/bootstrap/plan"
+	"github.com/trivet-dev/trivet/provider/door"
 	"github.com/trivet-dev/trivet/provider/door/doortest"
 	"github.com/trivet-dev/trivet/provider/pulumi"
 	"github.com/trivet-dev/trivet/provider/pulumi/minengine"
@@ -286,6 +288,139 @@ func TestDrift(t *testing.T) {
 	}
 	w.up(w.cluster(small, nil), minengine.Update, `nodes["w1"].drift`)
 	w.up(w.cluster(small, nil), minengine.Same)
+}
+
+// TestObjects: what becomes of manifests' objects is in the differences, object by object. Of a Secret's values nothing is in the state.
+func TestObjects(t *testing.T) {
+	w := newWorld(t, small)
+	folder := t.TempDir()
+	manifest := func(name, text string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const (
+		conf   = `{apiVersion: v1, kind: ConfigMap, metadata: {name: conf, namespace: default}, data: {size: "1"}}`
+		secret = `{apiVersion: v1, kind: Secret, metadata: {name: key, namespace: default}, stringData: {word: "planted"}}`
+	)
+	manifest("conf.yaml", conf)
+	manifest("key.yaml", secret)
+	from := func(files pulumisdk.StringInput) pulumisdk.RunFunc {
+		return w.cluster(small, func(a *trivet.ClusterArgs) { a.Manifests = pulumisdk.StringArray{files} })
+	}
+	program := from(pulumisdk.String(filepath.Join(folder, "*.yaml")))
+	w.up(program, minengine.Create)
+	w.up(program, minengine.Same)
+	outputs, err := w.State("main").Properties()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if objects := fmt.Sprint(outputs["objects"].Mappable()); !strings.Contains(objects, "ConfigMap default/conf") || !strings.Contains(objects, "Secret default/key") {
+		t.Errorf("objects are %s", objects)
+	}
+	// A file that is edited is seen without a look at the API, and one that is not known yet leaves the hosts alone.
+	manifest("conf.yaml", strings.Replace(conf, `"1"`, `"2"`, 1))
+	if err := w.Preview(program); err != nil {
+		t.Fatal(err)
+	}
+	w.did("main", minengine.Update, `objects["ConfigMap default/conf"].configuration`)
+	if err := w.Preview(from(pulumisdk.String(plugin.UnknownStringValue))); err != nil {
+		t.Fatal(err)
+	}
+	w.did("main", minengine.Update, "manifests[0]")
+	for _, s := range w.Steps {
+		for path := range s.Diff {
+			if strings.HasPrefix(path, "nodes") {
+				t.Errorf("manifests that are not known change %s", path)
+			}
+		}
+	}
+	w.up(program, minengine.Update, `objects["ConfigMap default/conf"].configuration`)
+	w.up(program, minengine.Same)
+	// What somebody did to an object is mended, and what is in no manifest any more goes.
+	if err := w.SetObject(conf, ""); err != nil {
+		t.Fatal(err)
+	}
+	w.up(program, minengine.Update, `objects["ConfigMap default/conf"].drift`)
+	w.up(program, minengine.Same)
+	if err := os.Remove(filepath.Join(folder, "key.yaml")); err != nil {
+		t.Fatal(err)
+	}
+	w.up(program, minengine.Update, `objects["Secret default/key"]`)
+	w.up(program, minengine.Same)
+	if _, there := w.Fleet.Objects()["Secret/default/key"]; there {
+		t.Error("the Secret is still there")
+	}
+	for _, sent := range w.Sent {
+		if strings.Contains(sent, "planted") {
+			t.Fatalf("a value of the Secret is in %.300s", sent)
+		}
+	}
+}
+
+// TestPorts: access has the ports of the API, and so has what is imported.
+func TestPorts(t *testing.T) {
+	w := newWorld(t, small)
+	if err := w.Change(fleettest.Settings{Hosts: small, Cluster: "api {\n port = 8443\n local_port = 9443\n}"}); err != nil {
+		t.Fatal(err)
+	}
+	w.Config = map[string]string{"ssh": `{"user":"ops"}`, "ageIdentity": w.Key.String()}
+	program := func(ctx *pulumisdk.Context) error {
+		c, err := w.declare(ctx, small, func(a *trivet.ClusterArgs) {
+			a.API = &trivet.ApiArgs{Port: pulumisdk.Int(8443), LocalPort: pulumisdk.Int(9443)}
+		})
+		if err != nil {
+			return err
+		}
+		ctx.Export("access", c.Access)
+		return nil
+	}
+	w.up(program, minengine.Create)
+	ports := func(what string) {
+		t.Helper()
+		outputs, err := w.State("main").Properties()
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := json.Marshal(outputs["access"].Mappable()) // as pulumi stack output --json has it
+		if err != nil {
+			t.Fatal(err)
+		}
+		access, err := door.ParseAccess(string(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a := (&door.Client{}).AccessIn(access); a.APIPort != 8443 || a.APILocalPort != 9443 {
+			t.Errorf("%s: the access %s has the ports %d and %d", what, text, a.APIPort, a.APILocalPort)
+		}
+		if config := outputs["kubeconfig"].StringValue(); !strings.Contains(config, `"api_port":8443`) {
+			t.Errorf("%s: the kubeconfig asks for certificates by an access without ports:\n%s", what, config)
+		}
+	}
+	ports("created")
+	var status trivet.LookupClusterStatusResult
+	asked := func(ctx *pulumisdk.Context) error {
+		if err := program(ctx); err != nil {
+			return err
+		}
+		port, local := 8443, 9443
+		access := trivet.Access{Name: "main", Endpoints: []trivet.Endpoint{{Host: "cp1", Address: w.address("cp1")}}, APIPort: &port, APILocalPort: &local}
+		return ctx.Invoke("trivet:index:getClusterStatus", &struct {
+			Cluster trivet.Access `pulumi:"cluster"`
+		}{access}, &status)
+	}
+	w.up(asked, minengine.Same)
+	if !status.Healthy {
+		t.Errorf("status: %+v", status)
+	}
+	other := newWorld(t, small)
+	other.Hosts, other.Config = w.Hosts, w.Config
+	if err := other.Import("trivet:index:Cluster", "main", "main@"+w.address("cp1")); err != nil {
+		t.Fatal(err)
+	}
+	w = other
+	ports("imported")
 }
 
 // TestAway keeps what the state has of hosts that do not answer.
