@@ -492,8 +492,19 @@ func TestSettle(t *testing.T) {
 	e := open(t, f)
 	wants(t, e.Apply(t.Context(), planOf(t, e)), `phase "ready"`, "node w1: not ready")
 
+	// Of a first bring-up it is left to note that it has come to its end, which it has not before nodes are ready.
 	e = open(t, f)
 	p := planOf(t, e)
+	if last := p.Phases[len(p.Phases)-1]; p.Actions() != 1 || last.Name != plan.PhaseBroughtUp {
+		t.Fatalf("there are %d actions left, in phase %q", p.Actions(), last.Name)
+	}
+	wants(t, e.Apply(t.Context(), p), `phase "ready"`, "node w1: not ready")
+	f.FailGate(plan.GateNodes, nil)
+	apply(t, open(t, f))
+
+	f.FailGate(plan.GateNodes, errors.New("node w1: not ready"))
+	e = open(t, f)
+	p = planOf(t, e)
 	if !p.Empty() {
 		t.Fatalf("there are %d actions left", p.Actions())
 	}

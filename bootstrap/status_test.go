@@ -35,7 +35,7 @@ func TestStatusOfObjects(t *testing.T) {
 	if s, err = e.Status(t.Context()); err != nil || s.Healthy() {
 		t.Fatalf("with objects gone: %+v, %v", s, err)
 	}
-	want := []bootstrap.ObjectDrift{{Kind: "Node", Name: "w1", Missing: true}, {Kind: "Deployment", Namespace: "kube-system", Name: "coredns", Missing: true}}
+	want := []bootstrap.ObjectDrift{{Kind: "Node", GroupKind: "Node", Name: "w1", Missing: true}, {Kind: "Deployment", GroupKind: "Deployment.apps", Namespace: "kube-system", Name: "coredns", Missing: true}}
 	if d := cmp.Diff(want, s.Objects); d != "" {
 		t.Errorf("-want +got:\n%s", d)
 	}

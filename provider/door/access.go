@@ -27,7 +27,7 @@ type Endpoint struct {
 type Access struct {
 	Name      string
 	Endpoints []Endpoint
-	// APIPort and APILocalPort are those of the API servers and of the balancer on every node. Access that an older version wrote names none.
+	// APIPort and APILocalPort are those of the API servers and of the balancer on every node; 0 where they are the usual ones.
 	APIPort, APILocalPort int
 }
 
@@ -143,8 +143,8 @@ func AccessTo(f *Fleet, id string, config input.Object) input.Object {
 	}
 	return input.Object{
 		"name": f.Cluster.Name, "id": orUnknown(id, id == ""), "endpoints": endpoints,
-		"api_port":       orUnknown(f.Cluster.API.Port, IsUnknown(config, "api", "port")),
-		"api_local_port": orUnknown(f.Cluster.API.LocalPort, IsUnknown(config, "api", "local_port")),
+		"api_port":       another(f.Cluster.API.Port, topology.APIPort, IsUnknown(config, "api", "port")),
+		"api_local_port": another(f.Cluster.API.LocalPort, topology.APILocalPort, IsUnknown(config, "api", "local_port")),
 	}
 }
 
@@ -165,6 +165,15 @@ func orUnknown[T string | int](v T, unknown bool) any {
 		return input.Unknown{}
 	}
 	return nil
+}
+
+// another is a port as attributes have it: none where it is the usual one. Terraform (1.11) takes a state with a number in it for changed by a refresh whatever comes of it, since it reads
+// numbers otherwise from a state than from a provider: `plan -refresh-only -detailed-exitcode` would end in 2 for every cluster.
+func another(port, usual int, unknown bool) any {
+	if port == usual {
+		port = 0
+	}
+	return orUnknown(port, unknown)
 }
 
 // Status connects to all hosts of a fleet and reads them.
@@ -222,7 +231,7 @@ func RememberedAccess(inv *inventory.Inventory) input.Object {
 		})
 	}
 	return input.Object{
-		"name": inv.Cluster, "id": inv.ClusterID, "endpoints": endpoints, "api_port": orUnknown(api.Port, false), "api_local_port": orUnknown(api.LocalPort, false),
+		"name": inv.Cluster, "id": inv.ClusterID, "endpoints": endpoints, "api_port": another(api.Port, topology.APIPort, false), "api_local_port": another(api.LocalPort, topology.APILocalPort, false),
 	}
 }
 

@@ -1,6 +1,8 @@
 package input
 
 import (
+	"strconv"
+
 	"github.com/trivet-dev/trivet/bootstrap/release"
 	"github.com/trivet-dev/trivet/bootstrap/topology"
 )
@@ -80,8 +82,8 @@ func Access(w Words) Type {
 	return Type{Kind: KindFields, Label: "Access", Attributes: []Attribute{
 		d.always("name", textType, "The name of the cluster."),
 		d.always("id", textType, "The cluster's id."),
-		d.out("api_port", Type{Kind: KindNumber}, "The port of the API servers on control planes."),
-		d.out("api_local_port", Type{Kind: KindNumber}, "The port of the balancer on every node."),
+		d.out("api_port", Type{Kind: KindNumber}, "The port of the API servers on control planes; null where it is "+strconv.Itoa(topology.APIPort)+"."),
+		d.out("api_local_port", Type{Kind: KindNumber}, "The port of the balancer on every node; null where it is "+strconv.Itoa(topology.APILocalPort)+"."),
 		d.always("endpoints", Type{Kind: KindList, Of: &endpoint}, "The control planes."),
 	}}
 }

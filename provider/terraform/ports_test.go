@@ -38,7 +38,7 @@ func TestPorts(t *testing.T) {
 	if err := d.open(t.Context(), t, "trivet_kubeconfig", map[string]any{"cluster": access}); err != nil {
 		t.Errorf("kubeconfig: %v", err)
 	}
-	// Access that an older version wrote names no ports: they are those that the API has otherwise, where nobody listens.
+	// Access that names no ports has the usual ones, where nobody listens.
 	parts := attributesOf(t, access)
 	parts["api_port"], parts["api_local_port"] = tftypes.NewValue(tftypes.Number, nil), tftypes.NewValue(tftypes.Number, nil)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)

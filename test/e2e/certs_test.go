@@ -302,7 +302,7 @@ func TestAuthoritiesEnd(t *testing.T) {
 	}
 	o.ended()
 	o.write(level(1, fmt.Sprintf(rotateAll, "0s")))
-	o.must("apply", "--yes")
+	o.killUntilDone()
 	o.must("verify")
 	o.unchanged()
 }

@@ -159,15 +159,14 @@ func TestManifests(t *testing.T) {
 	o.asBefore(before)
 }
 
-// manifestsKilled changes objects, with a run that is killed in the midst of them, and a saved plan.
+// manifestsKilled changes objects, with runs that are killed at every point, and a saved plan.
 func (o *operator) manifestsKilled(shop, file string) {
 	changed := strings.Replace(strings.Replace(shop, "replicas: 1", "replicas: 2", 1), "tier: front", "tier: back", 1)
 	o.manifest("shop.yaml", changed)
 	o.manifest("more.yaml", "{apiVersion: batch/v1, kind: CronJob, metadata: {name: tidy, namespace: shop}, spec: {schedule: '0 0 1 1 *', suspend: true, jobTemplate: {spec: {template: {spec: {restartPolicy: Never, "+
 		"containers: [{name: c, image: none}]}}}}}}")
 	o.says(o.exits(2, "plan").stdout, "~ Deployment shop/web", "spec.replicas", "metadata.labels.tier", "+ CronJob shop/tidy", "record of CronJob.batch")
-	o.killAt("the manifests", starts("manifests"))
-	o.must("apply", "--yes")
+	o.killUntilDone()
 	o.unchanged()
 	if got := o.must("kubectl", "-n", "shop", "get", "deployment", "web", "-o", "jsonpath={.spec.replicas}").stdout; got != "2" {
 		o.t.Errorf("replicas: %s", got)
@@ -226,8 +225,7 @@ func (o *operator) manifestsConflict() {
 func (o *operator) manifestsPrune() {
 	o.manifest("widgets.yaml", "")
 	o.says(o.exits(2, "plan").stdout, "- Widget shop/one", "- CustomResourceDefinition widgets.example.org", "record of CustomResourceDefinition.apiextensions.k8s.io, Widget.example.org")
-	o.killAt("the manifests", starts("manifests"))
-	o.must("apply", "--yes")
+	o.killUntilDone()
 	o.unchanged()
 	if r := o.run("kubectl", "get", "customresourcedefinition", "widgets.example.org"); r.code == 0 {
 		o.t.Error("the definition is still there")

@@ -57,11 +57,7 @@ func TestSurge(t *testing.T) {
 	}
 
 	o.write(withSpare(newRelease.kubernetes, ""))
-	r := o.begin("apply", "--yes")
-	if res := r.end(); res.code != 0 {
-		t.Errorf("apply: exit code %d: %s\n%s", res.code, res.message(), r.phases())
-	}
-	p.stop(r.events()...)
+	p.stop(o.killUntilDone()...)
 	p.allow(bounds{failures: 300, gap: 20 * time.Second}, usualShop) // the only API server is another one in between
 	o.unchanged()
 	if nodes := o.nodesOf(); len(nodes) != 3 || nodes["w1"] != "v"+newRelease.kubernetes || nodes["w2"] != "v"+newRelease.kubernetes {

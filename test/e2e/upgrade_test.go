@@ -177,10 +177,19 @@ func hostDone(phase, host string) func(event.Event) bool {
 	return func(e event.Event) bool { return e.Kind == event.HostDone && e.Phase == phase && e.Host == host }
 }
 
-// TestUpgradeInterrupted does it with the command killed at every point of the plan that has a name of its own, and with a worker whose new kubelet does not start.
+// TestUpgradeInterrupted does it with the command killed at every point of the plan that has a name of its own, also on the way back, and with a worker whose new kubelet does not start.
 func TestUpgradeInterrupted(t *testing.T) {
 	inFull(t)
 	f := newOldFleet(t, "e2e-upgrade")
+	f.step("half done, and killed on the way back", func(f *fleet) {
+		f.during(func() []event.Event {
+			f.wants(newRelease)
+			f.killAt("the second of three members", hostDone("control-planes", "cp2"))
+			f.wants(oldRelease)
+			return f.killUntilDone()
+		})
+		f.upgraded(oldRelease)
+	})
 	f.wants(newRelease)
 	seen := map[string]bool{}
 	f.step("killed until control planes are done", func(f *fleet) {
@@ -216,6 +225,12 @@ func TestUpgradeInterrupted(t *testing.T) {
 func (f *fleet) killUntil(seen map[string]bool, stop func(event.Event) bool) []event.Event {
 	f.t.Helper()
 	return f.commandKilled(seen, stop, "apply", "--yes")
+}
+
+// killUntilDone kills applies at every point that has a name of its own, until one comes to its end.
+func (o *operator) killUntilDone() []event.Event {
+	o.t.Helper()
+	return (&fleet{operator: o}).killUntil(map[string]bool{}, never)
 }
 
 // commandKilled does so with any subcommand.

@@ -669,9 +669,9 @@ func (UpgradeArgs) ElementType() reflect.Type { return reflect.TypeFor[UpgradeAr
 
 // Access is a part of a result.
 type Access struct {
-	// The port of the balancer on every node.
+	// The port of the balancer on every node; null where it is 7443.
 	APILocalPort *int `pulumi:"apiLocalPort,optional"`
-	// The port of the API servers on control planes.
+	// The port of the API servers on control planes; null where it is 6443.
 	APIPort *int `pulumi:"apiPort,optional"`
 	// The control planes.
 	Endpoints []Endpoint `pulumi:"endpoints"`
