@@ -1,12 +1,13 @@
 # make demo    a real cluster over three sites, on this machine
 # make demo-terraform  the same from Terraform
+# make demo-pulumi     the same from a Pulumi program
 # make test    everything that needs no lab
 # make e2e     the same product from outside, on lab hosts
 # make bench   how long it takes, beside its rivals
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := build
-.PHONY: build helpers requirements test fmt docs e2e e2e-full bench artifacts release-check demo demo-terraform demo-clean clean
+.PHONY: build helpers requirements test fmt docs sdk e2e e2e-full bench artifacts release-check demo demo-terraform demo-pulumi demo-clean clean
 
 TOPOLOGY := examples/topologies/two-places-three-centres
 GOFLAGS_HELPER := -trimpath -ldflags '-s -w'
@@ -18,6 +19,7 @@ PACKAGES := systemd-container mmdebstrap openssh-server openssh-client iproute2 
 build: helpers
 	go build -trimpath -o bin/trivet ./cmd/trivet
 	CGO_ENABLED=0 go build -trimpath -o bin/terraform-provider-trivet ./cmd/terraform-provider-trivet
+	CGO_ENABLED=0 go build -trimpath -o bin/pulumi-resource-trivet ./cmd/pulumi-resource-trivet
 
 # The programs that run on hosts. Whatever drives them looks for them beside itself.
 helpers:
@@ -41,16 +43,20 @@ requirements:
 
 # Without go test's cache: to remember a result it reads every file that the test has opened, which for the fleets in memory takes longer than the test.
 test: requirements
-	@test -z "$$(gofmt -l bootstrap cmd internal provider templates test)" || { gofmt -l bootstrap cmd internal provider templates test; echo "run make fmt" >&2; exit 1; }
+	@test -z "$$(gofmt -l bootstrap cmd examples internal provider templates test)" || { gofmt -l bootstrap cmd examples internal provider templates test; echo "run make fmt" >&2; exit 1; }
 	go vet ./...
 	go test -count=1 -timeout 30m ./...
 
 fmt:
-	gofmt -w bootstrap cmd internal provider templates test
+	gofmt -w bootstrap cmd examples internal provider templates test
 
 # The registry's pages of the Terraform provider, in docs/: from its schema, its examples and provider/terraform/docs. `make test` fails where they are others.
 docs:
 	go test -count=1 ./provider/terraform -run TestRegistryDocs -update
+
+# The Pulumi provider's schema and its Go SDK, from the descriptions that all doors share. `make test` fails where they are others.
+sdk:
+	go test -count=1 ./provider/pulumi -run 'TestSchema|TestSDK' -update
 
 # The files of the release, in the user's cache: downloaded, or built from source where upstream does not answer. Skips what is there.
 artifacts: requirements build
@@ -89,6 +95,10 @@ demo: requirements build
 # The same topology from Terraform, which has to be on the PATH: brought up, grown, mended, upgraded, bereft of a host and given back.
 demo-terraform: requirements build
 	@examples/demo-terraform.sh
+
+# The example program: with the real pulumi and a local backend where that is on the PATH, and with the stand-in of the tests where it is not.
+demo-pulumi: requirements build
+	@examples/demo-pulumi.sh
 
 demo-clean: build
 	bin/trivet lab down -f $(TOPOLOGY)

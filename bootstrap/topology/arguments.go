@@ -131,8 +131,9 @@ func (b *block) str(name, otherwise string) string {
 	return otherwise
 }
 
-// oneOf reads a string that must be one of some words.
-func (b *block) oneOf(name, otherwise string, words ...string) string {
+// oneOf reads a string that must be one of the argument's words.
+func (b *block) oneOf(name, otherwise string) string {
+	words := b.typ.attr(name).words
 	s, shown, ok := b.text(name)
 	switch {
 	case !ok:

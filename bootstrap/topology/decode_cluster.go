@@ -173,10 +173,10 @@ func (d *decoder) decodeNetwork(cluster *block, at *clusterPlaces) Network {
 	b, _ := cluster.child("network")
 	n := Network{Range: b.rng}
 	at.plugin = b.at("plugin")
-	n.Plugin = b.oneOf("plugin", "flannel", "flannel", "bridge")
+	n.Plugin = b.oneOf("plugin", "flannel")
 	n.MTU, _ = b.integer("mtu", 0, 576, 9216)
-	n.ProxyMode = b.oneOf("proxy_mode", "nftables", "nftables", "iptables")
-	routes := b.oneOf("routes", "", "static", "external")
+	n.ProxyMode = b.oneOf("proxy_mode", "nftables")
+	routes := b.oneOf("routes", "")
 	switch {
 	case n.Plugin == "bridge":
 		n.Routes = cmp.Or(routes, "static")

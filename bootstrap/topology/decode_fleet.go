@@ -82,7 +82,7 @@ func (d *decoder) decodeSSH(b *block, around SSH) SSH {
 	if p := b.path("known_hosts"); p != "" {
 		s.KnownHosts = p
 	}
-	s.HostKeys = HostKeyPolicy(b.oneOf("host_keys", string(around.HostKeys), string(HostKeysStrict), string(HostKeysLearn)))
+	s.HostKeys = HostKeyPolicy(b.oneOf("host_keys", string(around.HostKeys)))
 	if b.str("config_file", "") == "none" {
 		s.ConfigFile = "none"
 	} else if p := b.path("config_file"); p != "" {

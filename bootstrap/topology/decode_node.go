@@ -126,7 +126,7 @@ func (d *decoder) decodeTaints(b *block, rack []Taint) []Taint {
 			child.errorf("value", "Wrong taint value", "%s cannot be used. %s", shown, valueRule)
 			good = false
 		}
-		effect := child.oneOf("effect", "", "NoSchedule", "PreferNoSchedule", "NoExecute")
+		effect := child.oneOf("effect", "")
 		if !good || effect == "" || !d.unique("taint", child.scope(b), key+":"+effect, child.at("key"), child.rng) {
 			continue
 		}

@@ -29,8 +29,7 @@ func (d *decoder) decodeSite(b *block, region *Region, around SSH) *Site {
 	s := &Site{Name: b.label, Region: region, Range: b.rng}
 	d.labelSyntax(b, "site", content.IsLabelValue, labelValueRule)
 	d.unique("site", "", b.label, b.labelAt, b.rng)
-	s.Purpose = Purpose(b.oneOf("purpose", string(PurposeProduction),
-		string(PurposeProduction), string(PurposeLocalDR), string(PurposeRemoteDR), string(PurposeArbiter)))
+	s.Purpose = Purpose(b.oneOf("purpose", string(PurposeProduction)))
 	effective := around
 	if child, present := b.child("ssh"); present {
 		effective = d.decodeSSH(child, around)
@@ -225,7 +224,7 @@ func (d *decoder) decodeMachine(b *block, rack *Rack) Host {
 
 // decodeRoles also says whether that is all of them.
 func (d *decoder) decodeRoles(b *block) (out []Role, known bool) {
-	words := []string{string(RoleControlPlane), string(RoleEtcd), string(RoleWorker)}
+	words := b.typ.attr("roles").words
 	listed, known := b.texts("roles")
 	for _, r := range listed {
 		switch {

@@ -23,7 +23,9 @@ type Argument struct {
 	Type string
 	// Default and Meaning are for the reader, in Markdown.
 	Default, Meaning string
-	Required         bool
+	// Words are all that it may be, or that each of its elements may be; nil where it may be more.
+	Words    []string
+	Required bool
 }
 
 // language is the description, made once: whoever writes a topology asks for it at every block.
@@ -37,7 +39,7 @@ var language = sync.OnceValue(func() []*BlockType {
 		b := &BlockType{Name: t.name, Label: t.label, Repeat: t.repeat, Meaning: t.meaning}
 		described[t] = b
 		for _, a := range t.attrs {
-			b.Arguments = append(b.Arguments, Argument{a.name, a.kind, a.def, a.meaning, a.required})
+			b.Arguments = append(b.Arguments, Argument{a.name, a.kind, a.def, a.meaning, a.words, a.required})
 		}
 		for _, inner := range t.blocks {
 			b.Blocks = append(b.Blocks, describe(inner))

@@ -48,9 +48,9 @@ var hookBlock = &blockType{
 	meaning: "A command that runs on hosts before or after what Trivet does to them. Hooks run in the order in which they are written. " +
 		"They may run more than once for the same step, so they have to be idempotent; see [Hooks](operations.md#hooks).",
 	attrs: []attribute{
-		{name: "before", kind: "list of string", def: "none", meaning: "The steps before which it runs: `\"install\"` (the host is set up), `\"change\"` (what was set up changes), `\"upgrade\"` (it changes while the cluster goes to another release), `\"remove\"` (the host is given back). A hook that fails keeps its host's step from beginning."},
-		{name: "after", kind: "list of string", def: "none", meaning: "The steps after which it runs. One that has not run, or failed, is owed: the next apply runs it, even when nothing else is left to do."},
-		{name: "roles", kind: "list of string", def: "every host", meaning: "Only hosts with one of these roles."},
+		{name: "before", kind: "list of string", def: "none", words: texts(HookSteps), meaning: "The steps before which it runs: `\"install\"` (the host is set up), `\"change\"` (what was set up changes), `\"upgrade\"` (it changes while the cluster goes to another release), `\"remove\"` (the host is given back). A hook that fails keeps its host's step from beginning."},
+		{name: "after", kind: "list of string", def: "none", words: texts(HookSteps), meaning: "The steps after which it runs. One that has not run, or failed, is owed: the next apply runs it, even when nothing else is left to do."},
+		{name: "roles", kind: "list of string", def: "every host", words: roleWords, meaning: "Only hosts with one of these roles."},
 		{name: "command", kind: "list of string", required: true, meaning: "The path of a program on the host, and its arguments. It runs as root, without a shell; what it prints is shown."},
 		{name: "timeout", kind: "duration", def: "`\"5m\"`", meaning: "How long one run may take, at most `\"24h\"`. After it the program and all that it started in its process group are ended, and the hook has failed."},
 	},

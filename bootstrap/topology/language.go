@@ -10,6 +10,7 @@ type attribute struct {
 	kind     string // its type, in words of the documentation
 	def      string // its default, in words of the documentation
 	meaning  string
+	words    []string // all that it may be, or that each of its elements may be; nil where it may be more
 	required bool
 	access   bool // replaced by Options.Access, and then not evaluated
 }
@@ -106,7 +107,7 @@ var sshBlock = &blockType{
 		{name: "private_key", kind: "path", def: "the agent's keys, then `IdentityFile` of `~/.ssh/config`, else `~/.ssh/id_*`", meaning: "The file of the private key; no other key is tried then.", access: true},
 		{name: "agent", kind: "bool", def: "if there is one, without `private_key`", meaning: "`true`: there has to be an SSH agent with a key. `false`: none is asked.", access: true},
 		{name: "known_hosts", kind: "path", def: "`UserKnownHostsFile` of `~/.ssh/config`, else `~/.ssh/known_hosts`", meaning: "The file with the hosts' public keys.", access: true},
-		{name: "host_keys", kind: "string", def: "`\"strict\"`", meaning: "`\"strict\"`: only keys in `known_hosts` or pinned with `host_key`. `\"learn\"`: the key of a host met for the first time is accepted and written to `known_hosts`; a changed key never is.", access: true},
+		{name: "host_keys", kind: "string", def: "`\"strict\"`", words: []string{string(HostKeysStrict), string(HostKeysLearn)}, meaning: "`\"strict\"`: only keys in `known_hosts` or pinned with `host_key`. `\"learn\"`: the key of a host met for the first time is accepted and written to `known_hosts`; a changed key never is.", access: true},
 		{name: "config_file", kind: "path", def: "`~/.ssh/config`", meaning: "The OpenSSH client configuration to honour; `\"none\"` ignores it.", access: true},
 		{name: "sudo_password_file", kind: "path", def: "none: sudo without a password, or a prompt on a terminal", meaning: "A file whose first line is the password for sudo.", access: true},
 		{name: "connect_timeout", kind: "duration", def: "`\"15s\"`", meaning: "How long to wait for a connection."},
@@ -133,7 +134,7 @@ var siteBlock = &blockType{
 	name: "site", label: "name", repeat: true,
 	meaning: "A data centre. Becomes the node label `topology.kubernetes.io/zone`.",
 	attrs: []attribute{
-		{name: "purpose", kind: "string", def: "`\"production\"`", meaning: "`\"production\"`, `\"local-dr\"`, `\"remote-dr\"` or `\"arbiter\"`."},
+		{name: "purpose", kind: "string", def: "`\"production\"`", words: []string{string(PurposeProduction), string(PurposeLocalDR), string(PurposeRemoteDR), string(PurposeArbiter)}, meaning: "`\"production\"`, `\"local-dr\"`, `\"remote-dr\"` or `\"arbiter\"`."},
 	},
 	blocks: []*blockType{sshBlock, bastionBlock, roomBlock},
 }
@@ -173,13 +174,16 @@ var taintBlock = &blockType{
 	attrs: []attribute{
 		{name: "key", kind: "string", required: true, meaning: "The key that a toleration names."},
 		{name: "value", kind: "string", def: "none", meaning: "The value that a toleration names, if it names one."},
-		{name: "effect", kind: "string", required: true, meaning: "`\"NoSchedule\"`, `\"PreferNoSchedule\"` or `\"NoExecute\"`."},
+		{name: "effect", kind: "string", required: true, words: []string{"NoSchedule", "PreferNoSchedule", "NoExecute"}, meaning: "`\"NoSchedule\"`, `\"PreferNoSchedule\"` or `\"NoExecute\"`."},
 	},
 }
 
+// roleWords are all roles.
+var roleWords = []string{string(RoleControlPlane), string(RoleEtcd), string(RoleWorker)}
+
 // hostAttrs are the arguments that host and hosts share.
 var hostAttrs = []attribute{
-	{name: "roles", kind: "list of string", required: true, meaning: "Any of `\"etcd\"`, `\"control-plane\"` and `\"worker\"`; `[]` keeps the machine as a spare that no cluster uses."},
+	{name: "roles", kind: "list of string", required: true, words: roleWords, meaning: "Any of `\"etcd\"`, `\"control-plane\"` and `\"worker\"`; `[]` keeps the machine as a spare that no cluster uses."},
 	{name: "product_line", kind: "string", def: "none", meaning: "The team or product that the machine belongs to. Becomes the node label `trivet.dev/product-line`."},
 	{name: "surge", kind: "bool", def: "`false`", meaning: "`true`: the machine is a part of the cluster only while its release changes. It comes when an upgrade begins, stands in for workers that are away meanwhile, and leaves when every host has changed. For workers."},
 	{name: "interface", kind: "string", def: "the one that carries the address", meaning: "The network interface for cluster traffic."},

@@ -20,10 +20,10 @@ var networkBlock = &blockType{
 	name:    "network",
 	meaning: "The pod network.",
 	attrs: []attribute{
-		{name: "plugin", kind: "string", def: "`\"flannel\"`", meaning: "`\"flannel\"` (VXLAN) or `\"bridge\"` (routes, no encapsulation)."},
+		{name: "plugin", kind: "string", def: "`\"flannel\"`", words: []string{"flannel", "bridge"}, meaning: "`\"flannel\"` (VXLAN) or `\"bridge\"` (routes, no encapsulation)."},
 		{name: "mtu", kind: "number", def: "from the interface", meaning: "The MTU of pods, 576 to 9216."},
-		{name: "routes", kind: "string", def: "`\"static\"`", meaning: "Bridge only. `\"static\"`: Trivet sets routes on hosts, which must stand in one rack. `\"external\"`: your routers carry them; the plan prints the table."},
-		{name: "proxy_mode", kind: "string", def: "`\"nftables\"`", meaning: "kube-proxy's mode: `\"nftables\"` or `\"iptables\"`."},
+		{name: "routes", kind: "string", def: "`\"static\"`", words: []string{"static", "external"}, meaning: "Bridge only. `\"static\"`: Trivet sets routes on hosts, which must stand in one rack. `\"external\"`: your routers carry them; the plan prints the table."},
+		{name: "proxy_mode", kind: "string", def: "`\"nftables\"`", words: []string{"nftables", "iptables"}, meaning: "kube-proxy's mode: `\"nftables\"` or `\"iptables\"`."},
 	},
 }
 

@@ -80,7 +80,7 @@ var upgradeBlock = &blockType{
 	attrs: []attribute{
 		{name: "paused", kind: "bool", def: "`false`", meaning: "`true`: no further host begins to change its release; one that has begun is finished. Without a change of release it means nothing."},
 		{name: "max_unavailable", kind: "number or percentage", def: "`\"10%\"`", meaning: "How many nodes of a group may be away at once, such as `2` or `\"10%\"`; of a percentage at least one. Nodes that are not Ready for other reasons count. While the release changes, each surge host of the group allows one more; `0` is for groups that have some."},
-		{name: "per", kind: "string", def: "`\"cluster\"`", meaning: "What the group is: `\"cluster\"`, `\"site\"`, `\"rack\"` or `\"product_line\"`, the pool of machines of one team or product."},
+		{name: "per", kind: "string", def: "`\"cluster\"`", words: []string{string(PerCluster), string(PerSite), string(PerRack), string(PerProductLine)}, meaning: "What the group is: `\"cluster\"`, `\"site\"`, `\"rack\"` or `\"product_line\"`, the pool of machines of one team or product."},
 		{name: "drain_timeout", kind: "duration", def: "`\"5m\"`", meaning: "How long the pods of a node may take to leave it. PodDisruptionBudgets are respected; after it the apply stops and says what blocks."},
 		{name: "drain_force", kind: "bool", def: "`false`", meaning: "Whether pods without a controller are evicted, too. Nothing makes them anew: they are lost. Otherwise they stop the drain of their node before anything is changed."},
 		{name: "max_failed", kind: "number or percentage", def: "`0`", meaning: "How many workers may fail before an apply stops. It goes on with the others, names those that failed, and ends with exit code 6."},
@@ -93,7 +93,7 @@ func (d *decoder) decodeUpgrade(cluster *block, at *clusterPlaces) Upgrade {
 	return Upgrade{
 		Paused:         b.boolean("paused", false),
 		MaxUnavailable: b.share("max_unavailable", Share{Percent: 10}),
-		Per:            Group(b.oneOf("per", string(PerCluster), string(PerCluster), string(PerSite), string(PerRack), string(PerProductLine))),
+		Per:            Group(b.oneOf("per", string(PerCluster))),
 		DrainTimeout:   b.duration("drain_timeout", 5*time.Minute),
 		DrainForce:     b.boolean("drain_force", false),
 		MaxFailed:      b.share("max_failed", Share{}),

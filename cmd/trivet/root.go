@@ -61,7 +61,7 @@ answer or cannot be changed safely now, or wait while an upgrade is paused, or m
 		return fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())
 	})
 	root.AddCommand(
-		newValidate(g), newPreflight(g), newPlan(g), newApply(g), newStatus(g), newVerify(g), newDestroy(g), newLock(g), newKubeconfig(g), newTunnel(g), newKubectl(g),
+		newValidate(g), newPreflight(g), newPlan(g), newApply(g), newStatus(g), newVerify(g), newDestroy(g), newLock(g), newKubeconfig(g), newTunnel(g), newCredential(g), newKubectl(g),
 		newWorker(g), newSnapshots(g), newDefragment(g),
 		newAdopt(g), newMirror(g), newCerts(g), newIdentity(g), newLab(g), newVersion(g),
 	)

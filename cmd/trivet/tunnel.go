@@ -15,12 +15,13 @@ import (
 	"github.com/trivet-dev/trivet/bootstrap/event"
 	"github.com/trivet-dev/trivet/bootstrap/topology"
 	"github.com/trivet-dev/trivet/internal/hostapi"
+	"github.com/trivet-dev/trivet/provider/door"
 )
 
-const tunnelAddress = "127.0.0.1:16443"
+const tunnelAddress = door.TunnelAddress
 
 func newTunnel(g *global) *cobra.Command {
-	var address string
+	var address, access string
 	cmd := &cobra.Command{
 		Use:   "tunnel [FOLDER]",
 		Short: "Hold a tunnel to the API for kubectl, until Ctrl-C",
@@ -28,6 +29,9 @@ func newTunnel(g *global) *cobra.Command {
 one, and lost SSH connections are made anew.`,
 		Args: g.folder,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if access != "" {
+				return g.tunnelTo(cmd, access, address)
+			}
 			s, err := g.open(cmd)
 			if err != nil {
 				return err
@@ -57,7 +61,30 @@ one, and lost SSH connections are made anew.`,
 		},
 	}
 	cmd.Flags().StringVar(&address, "address", tunnelAddress, "where to listen")
+	cmd.Flags().StringVar(&access, "access", "", "how the cluster is reached, as `JSON`: the access that a provider gives, in place of a topology")
 	return cmd
+}
+
+// tunnelTo holds a tunnel to a cluster of which there is no topology here.
+func (g *global) tunnelTo(cmd *cobra.Command, access, address string) error {
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return fmt.Errorf("the tunnel cannot listen: %w; choose another --address", err)
+	}
+	defer l.Close()
+	e, err := g.connectTo(cmd.Context(), access, func(o *bootstrap.Options) { o.Only = none })
+	if err != nil {
+		return err
+	}
+	defer e.Close()
+	api := e.APIDialer()
+	defer api.Close()
+	if err := answers(cmd.Context(), api); err != nil {
+		return err
+	}
+	fmt.Fprintf(cmd.ErrOrStderr(), "The API of cluster %q answers at https://%s, until Ctrl-C.\n", e.Cluster().Name, l.Addr())
+	g.interrupt.announce(nil) // Ctrl-C is how a tunnel ends
+	return bootstrap.ServeTunnel(cmd.Context(), l, api.Dial, func(err error) { fmt.Fprintln(cmd.ErrOrStderr(), err) })
 }
 
 // answers fails when no control plane does: a tunnel that leads nowhere helps nobody.

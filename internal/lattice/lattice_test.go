@@ -34,8 +34,10 @@ var layers = [][]string{
 	{"bootstrap/verify"},
 	{"bootstrap"},
 	{"bootstrap/supply", "provider/input"},
-	{"provider"},
+	{"provider/door"},
+	{"provider/terraform", "provider/pulumi"},
 	{"cmd"},
+	{"examples"},
 	{"test"},
 }
 

@@ -13,12 +13,6 @@ import (
 	"github.com/trivet-dev/trivet/bootstrap/topology"
 )
 
-// Problem is a mistake in what describes a worker.
-type Problem struct {
-	Path Path // in the worker's attributes
-	*hcl.Diagnostic
-}
-
 // What a topology needs beside a worker: it is checked by itself, since nobody knows the cluster before it is reached. The ranges are those for benchmarks (RFC 2544) and the address is
 // one for documentation (RFC 5737), which no worker has.
 const (

@@ -4,9 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"sort"
 	"strings"
@@ -20,9 +18,8 @@ import (
 
 	"github.com/trivet-dev/trivet/bootstrap"
 	"github.com/trivet-dev/trivet/bootstrap/inventory"
-	"github.com/trivet-dev/trivet/bootstrap/plan"
 	"github.com/trivet-dev/trivet/bootstrap/topology"
-	"github.com/trivet-dev/trivet/internal/hostapi"
+	"github.com/trivet-dev/trivet/provider/door"
 	"github.com/trivet-dev/trivet/provider/input"
 )
 
@@ -69,7 +66,7 @@ func (r *clusterResource) ValidateConfig(_ context.Context, req resource.Validat
 	resp.Diagnostics.Append(diags...)
 	checkLock(o, &resp.Diagnostics)
 	checkReserved(o, &resp.Diagnostics)
-	for name, words := range map[string][]string{"on_destroy": onDestroyWords, "unreachable": unreachableWords} {
+	for name, words := range map[string][]string{"on_destroy": input.OnDestroyWords, "unreachable": input.UnreachableWords} {
 		s, _ := o[name].(string)
 		oneOf(&resp.Diagnostics, name, s, words)
 	}
@@ -109,8 +106,8 @@ func (r *clusterResource) ModifyPlan(ctx context.Context, req resource.ModifyPla
 		protect(state, &resp.Diagnostics) // it is replaced
 		state = input.Object{}
 	}
-	prior := nodesOf(state["nodes"])
-	if f.cluster == nil {
+	prior := door.NodesOf(state["nodes"])
+	if f.Cluster == nil {
 		if len(prior) > 0 {
 			refuseBlind(config, prior, &resp.Diagnostics)
 		}
@@ -119,38 +116,16 @@ func (r *clusterResource) ModifyPlan(ctx context.Context, req resource.ModifyPla
 		return // nodes and control planes stay unknown
 	}
 	refuseEtcd(f, prior, &resp.Diagnostics)
-	open := map[string]bool{}
-	hosts, _ := config["hosts"].(input.Object)
-	rest := without(config, "hosts", "manifests") // no host's setup follows from those
-	common := unknown(rest)
-	for _, h := range f.cluster.Hosts {
-		// Its setup does not follow from where a host is.
-		own, _ := hosts[h.Name].(input.Object)
-		open[h.Name] = common || unknown(without(own, "address", "ssh_address", "ssh_host_key"))
-	}
-	nodes := planNodes(f, open, prior)
-	for name, n := range nodes {
-		if isUnknown(config, "hosts", name, "ssh_host_key") { // perhaps it is another machine
-			n.HostKey, n.settled = "", false
-			nodes[name] = n
-		}
-	}
+	nodes := door.PlannedNodes(f, config, prior)
 	set(ctx, &resp.Plan, &resp.Diagnostics, "nodes", nodesValue(nodes, true))
 	objects := types.MapUnknown(types.ObjectType{AttrTypes: objectTypes})
-	if !unknown(config["manifests"]) {
-		objects = objectsValue(describedObjects(f.cluster))
+	if planned, known := door.PlannedObjects(f, config); known {
+		objects = objectsValue(planned)
 	}
 	set(ctx, &resp.Plan, &resp.Diagnostics, "objects", objects)
-	planLock(ctx, config, state["lock"] == nil || r.client.wantsMore(f, state, prior, nodes), &resp.Plan, &resp.Diagnostics)
+	planLock(ctx, config, state["lock"] == nil || r.client.WantsMore(f, state, prior, nodes), &resp.Plan, &resp.Diagnostics)
 	id, _ := state["id"].(string)
-	set(ctx, &resp.Plan, &resp.Diagnostics, "access", connectionValue(f, id, config))
-}
-
-// without leaves attributes out.
-func without(o input.Object, names ...string) input.Object {
-	out := maps.Clone(o)
-	maps.DeleteFunc(out, func(name string, _ any) bool { return slices.Contains(names, name) })
-	return out
+	set(ctx, &resp.Plan, &resp.Diagnostics, "access", connectionValue(door.AccessTo(f, id, config)))
 }
 
 func set(ctx context.Context, p *tfsdk.Plan, diags *diag.Diagnostics, name string, v any) {
@@ -167,21 +142,21 @@ func protect(state input.Object, diags *diag.Diagnostics) {
 
 // refuseEtcd refuses to take away more than one etcd member at once, or to move more than one, before a machine is touched: Terraform destroys machines before this resource is updated,
 // and a quorum that is lost with them cannot be brought back by the rest. Bringing a cluster back from a snapshot, for which the name restore is reserved, will be the exception.
-func refuseEtcd(f *fleet, prior map[string]node, diags *diag.Diagnostics) {
+func refuseEtcd(f *door.Fleet, prior map[string]door.Node, diags *diag.Diagnostics) {
 	refuseMembers(prior, diags, func(name string) (stays bool, address string) {
-		i := slices.IndexFunc(f.cluster.Hosts, func(h *topology.Host) bool { return h.Name == name })
-		if i < 0 || !f.cluster.Hosts[i].Has(topology.RoleEtcd) {
+		i := slices.IndexFunc(f.Cluster.Hosts, func(h *topology.Host) bool { return h.Name == name })
+		if i < 0 || !f.Cluster.Hosts[i].Has(topology.RoleEtcd) {
 			return false, ""
 		}
-		if !f.cluster.Hosts[i].Address.IsValid() {
+		if !f.Cluster.Hosts[i].Address.IsValid() {
 			return true, ""
 		}
-		return true, f.cluster.Hosts[i].Address.String()
+		return true, f.Cluster.Hosts[i].Address.String()
 	})
 }
 
 // refuseMembers refuses where more than one member does not stay what it is. An empty address is one that is not known.
-func refuseMembers(prior map[string]node, diags *diag.Diagnostics, now func(name string) (stays bool, address string)) {
+func refuseMembers(prior map[string]door.Node, diags *diag.Diagnostics, now func(name string) (stays bool, address string)) {
 	var gone []string
 	members := 0
 	for name, was := range prior {
@@ -202,7 +177,7 @@ func refuseMembers(prior map[string]node, diags *diag.Diagnostics, now func(name
 }
 
 // refuseBlind is refuseEtcd where too much is unknown for a topology: which hosts there are, or where they stand.
-func refuseBlind(config input.Object, prior map[string]node, diags *diag.Diagnostics) {
+func refuseBlind(config input.Object, prior map[string]door.Node, diags *diag.Diagnostics) {
 	if hosts, ok := config["hosts"].(input.Object); ok {
 		refuseMembers(prior, diags, func(name string) (stays bool, address string) {
 			h, ok := hosts[name].(input.Object)
@@ -210,7 +185,7 @@ func refuseBlind(config input.Object, prior map[string]node, diags *diag.Diagnos
 				return hosts[name] != nil, ""
 			}
 			address, _ = h["address"].(string)
-			if roles := list(h["roles"]); !unknown(h["roles"]) && !slices.Contains(roles, string(topology.RoleEtcd)) {
+			if roles := door.Texts(h["roles"]); !door.HasUnknown(h["roles"]) && !slices.Contains(roles, string(topology.RoleEtcd)) {
 				return false, ""
 			}
 			return true, address
@@ -224,7 +199,7 @@ func refuseBlind(config input.Object, prior map[string]node, diags *diag.Diagnos
 		}
 	}
 	for _, name := range []string{"hosts", "topology", "variables"} {
-		if members > 1 && unknown(config[name]) {
+		if members > 1 && door.HasUnknown(config[name]) {
 			diags.AddAttributeError(path.Root(name), tooManySummary, fmt.Sprintf("Which hosts there will be is not known yet, so that none of the %d etcd members is certain to stay, and writes need a quorum of %d. "+
 				"Terraform destroys machines before the cluster can do without them: have names and addresses known, or apply what they depend on first, with -target. Nothing was changed.", members, topology.Majority(members)))
 			return
@@ -244,17 +219,6 @@ func tooMany(members int, gone []string, diags *diag.Diagnostics) {
 			members, topology.Majority(members), len(gone), strings.Join(gone, "; ")))
 }
 
-// policy is what holds of a setting: the provider's own goes before the resource's.
-func policy(overriding string, o input.Object, name, otherwise string) string {
-	if overriding != "" {
-		return overriding
-	}
-	if s, ok := o[name].(string); ok {
-		return s
-	}
-	return otherwise
-}
-
 // ready fails where the provider is not configured well enough to contact hosts.
 func (r *clusterResource) ready(diags *diag.Diagnostics) bool { return r.client.known(diags) }
 
@@ -266,10 +230,10 @@ func (r *clusterResource) Create(ctx context.Context, req resource.CreateRequest
 		return
 	}
 	config := object(req.Config.Raw, &resp.Diagnostics)
-	lock, err := pinsOf(config, nil)
+	lock, err := door.PinsOf(config, nil)
 	fail := func(summary string, err error) {
 		resp.State.RemoveResource(ctx)
-		if !locked(summary, err, lock.given, &resp.Diagnostics) {
+		if !locked(summary, err, lock.Given, &resp.Diagnostics) {
 			resp.Diagnostics.AddError(summary, err.Error())
 		}
 	}
@@ -281,19 +245,19 @@ func (r *clusterResource) Create(ctx context.Context, req resource.CreateRequest
 	if resp.Diagnostics.Append(diags...); diags.HasError() {
 		return
 	}
-	end, err := r.client.workers.turn(ctx, f.cluster.Name)
+	end, err := r.client.Turn(ctx, f.Cluster.Name)
 	if err != nil {
 		fail("Cluster not created", err)
 		return
 	}
 	defer end()
-	e, err := r.client.connect(ctx, f, lock)
+	e, err := r.client.Connect(ctx, f, lock)
 	if err != nil {
 		fail("Cluster not created", err)
 		return
 	}
 	defer e.Close()
-	if err := r.reachable(e, planned); err != nil {
+	if err := r.client.Reachable(e, planned); err != nil {
 		fail("Cluster not created", err)
 		return
 	}
@@ -307,7 +271,7 @@ func (r *clusterResource) Create(ctx context.Context, req resource.CreateRequest
 		fail("Cluster exists already", fmt.Errorf("the hosts have a cluster %q (id %s) that is complete. Bring it into the state with `terraform import`, or take it over with adopt = true", inv.Cluster, inv.ClusterID))
 		return
 	}
-	left, err := converge(ctx, e, r.policyUnreachable(planned))
+	left, err := door.Converge(ctx, e, r.client.PolicyUnreachable(planned))
 	if err != nil {
 		fail("Cluster not created", fmt.Errorf("%w\n\n%s", err, leftover(context.WithoutCancel(ctx), e, f)))
 		return
@@ -319,7 +283,7 @@ func (r *clusterResource) Create(ctx context.Context, req resource.CreateRequest
 }
 
 // leftover names what a failed create left on hosts.
-func leftover(ctx context.Context, e *session, f *fleet) string {
+func leftover(ctx context.Context, e *door.Session, f *door.Fleet) string {
 	goOn := "Nothing is in the state. What was done is recorded on the hosts: run `terraform apply` again to go on from there."
 	s, err := e.Status(ctx)
 	if err != nil {
@@ -335,41 +299,7 @@ func leftover(ctx context.Context, e *session, f *fleet) string {
 		return "Nothing is in the state, and no host keeps anything: run `terraform apply` again."
 	}
 	return fmt.Sprintf("%s To give the hosts back instead, put the topology (`normalised` of the data source trivet_topology, or your own text) into a file and run `trivet destroy -f FILE`. Hosts that have something of cluster %q: %s.",
-		goOn, f.cluster.Name, strings.Join(names, ", "))
-}
-
-func (r *clusterResource) policyUnreachable(o input.Object) string {
-	return policy(r.client.unreachable, o, "unreachable", unreachableFail)
-}
-
-// reachable fails where hosts do not answer and have to.
-func (r *clusterResource) reachable(e *session, o input.Object) error {
-	err := e.Unreachable()
-	if err == nil || r.policyUnreachable(o) == unreachableForget && len(e.Hosts()) > 0 {
-		return nil
-	}
-	return fmt.Errorf("hosts that do not answer, so that nothing was done:\n%w\n\nTo go on without them, set unreachable = \"forget\" in the provider block", err)
-}
-
-// converge plans and applies, and names the hosts that were left out. They are an error unless they may be.
-func converge(ctx context.Context, e *session, unreachable string) (left []string, err error) {
-	_, err = e.Converge(ctx, func(p *plan.Plan, _ bool) error {
-		if p.Empty() {
-			return e.Settle(ctx, p)
-		}
-		return e.Apply(ctx, p)
-	}, func(*bootstrap.StaleError) {})
-	var partial *bootstrap.PartialError
-	if errors.As(err, &partial) && (unreachable == unreachableForget || onlyElastic(e, partial.Skipped)) && len(partial.Blocked) == 0 && partial.Paused == nil {
-		for _, s := range partial.Skipped {
-			left = append(left, s.Host)
-		}
-		return left, nil
-	}
-	if err != nil && ctx.Err() != nil {
-		err = fmt.Errorf("it was interrupted: operations that were under way have been ended, and no further ones were begun: %w", err)
-	}
-	return nil, err
+		goOn, f.Cluster.Name, strings.Join(names, ", "))
 }
 
 // private is what the provider keeps beside the state.
@@ -400,37 +330,22 @@ func privateOf(ctx context.Context, from privateReader) (p private, ok bool) {
 
 const privateKey = "record"
 
-// recordOf is a digest of what must not have changed between a plan and its apply.
-func recordOf(inv *inventory.Inventory) string {
-	var hosts []any
-	for _, h := range inv.Hosts {
-		if h.Elastic == nil { // workers come and go
-			hosts = append(hosts, h.Name, h.Address, h.MachineID, h.Roles)
-		}
-	}
-	b, err := json.Marshal([]any{inv.ClusterID, inv.Kubernetes, inv.From, inv.Destroying, hosts})
-	if err != nil {
-		panic("provider: " + err.Error()) // an inventory holds plain data only
-	}
-	return hostapi.Digest(b)[:16]
-}
-
 type privateState interface {
 	SetKey(ctx context.Context, key string, value []byte) diag.Diagnostics
 }
 
 // store writes what was planned into the state, with what the cluster is now; was is the state before. Without nodes and objects in the attributes, nothing was promised of those.
-func (r *clusterResource) store(ctx context.Context, e *session, f *fleet, attributes, was input.Object, left []string, state *tfsdk.State, p privateState, diags *diag.Diagnostics) {
+func (r *clusterResource) store(ctx context.Context, e *door.Session, f *door.Fleet, attributes, was input.Object, left []string, state *tfsdk.State, p privateState, diags *diag.Diagnostics) {
 	ctx = context.WithoutCancel(ctx) // what was done shall be known
-	inv, s, err := look(ctx, e)
+	inv, s, err := door.Look(ctx, e)
 	if err != nil {
 		if attributes["nodes"] != nil {
-			unread(ctx, f, attributes, nodesOf(was["nodes"]), left, err, state, p, diags)
+			unread(ctx, f, attributes, door.NodesOf(was["nodes"]), left, err, state, p, diags)
 		}
 		return
 	}
-	nodes, objects := seenNodes(f, s, inv, nodesOf(was["nodes"])), seenObjects(f.cluster, s, objectsOf(was["objects"]))
-	asPlanned(nodes, attributes["nodes"])
+	nodes, objects := door.SeenNodes(f, s, inv, door.NodesOf(was["nodes"])), door.SeenObjects(f.Cluster, s, door.ObjectsOf(was["objects"]))
+	door.AsPlanned(nodes, attributes["nodes"])
 	if attributes["objects"] != nil {
 		objects = promisedObjects(f, attributes)
 	}
@@ -438,31 +353,18 @@ func (r *clusterResource) store(ctx context.Context, e *session, f *fleet, attri
 }
 
 // promisedObjects are those of a plan, or, where a plan did not know them, those that are described.
-func promisedObjects(f *fleet, attributes input.Object) map[string]manifestObject {
+func promisedObjects(f *door.Fleet, attributes input.Object) map[string]door.Object {
 	if _, known := attributes["objects"].(input.Object); known {
-		return objectsOf(attributes["objects"])
+		return door.ObjectsOf(attributes["objects"])
 	}
-	return describedObjects(f.cluster)
-}
-
-// look reads a cluster that there is.
-func look(ctx context.Context, e *session) (*inventory.Inventory, *bootstrap.Status, error) {
-	inv, err := e.Inventory(ctx)
-	if err == nil && inv == nil {
-		err = errors.New("no control plane has the cluster's inventory")
-	}
-	if err != nil {
-		return nil, nil, err
-	}
-	s, err := e.Status(ctx)
-	return inv, s, err
+	return door.DescribedObjects(f.Cluster)
 }
 
 // unread writes what was planned where the cluster cannot be read after a change that came to its end. An error would have Terraform replace a cluster that is well.
-func unread(ctx context.Context, f *fleet, attributes input.Object, prior map[string]node, left []string, why error, state *tfsdk.State, p privateState, diags *diag.Diagnostics) {
+func unread(ctx context.Context, f *door.Fleet, attributes input.Object, prior map[string]door.Node, left []string, why error, state *tfsdk.State, p privateState, diags *diag.Diagnostics) {
 	diags.AddWarning("State of the cluster not read", fmt.Sprintf("The change came to its end, and the cluster could not be read after it. The state has what was planned, and the next refresh reads the rest: %v", why))
-	nodes := map[string]node{}
-	asPlanned(nodes, attributes["nodes"])
+	nodes := map[string]door.Node{}
+	door.AsPlanned(nodes, attributes["nodes"])
 	for name, n := range nodes {
 		if was := prior[name]; was.Address == n.Address {
 			n.MachineID, n.HostKey = cmp.Or(n.MachineID, was.MachineID), cmp.Or(n.HostKey, was.HostKey)
@@ -470,62 +372,35 @@ func unread(ctx context.Context, f *fleet, attributes input.Object, prior map[st
 		}
 	}
 	id, _ := attributes["id"].(string)
-	access := connectionValue(f, id, nil)
+	access := door.AccessTo(f, id, nil)
 	if id == "" {
-		parts := access.Attributes()
-		parts["id"] = types.StringNull()
-		access = types.ObjectValueMust(connectionTypes, parts)
+		access["id"] = nil
 	}
-	for name, v := range map[string]any{"id": textOrNull(id), "nodes": nodesValue(nodes, false), "objects": objectsValue(promisedObjects(f, attributes)), "access": access} {
+	for name, v := range map[string]any{"id": textOrNull(id), "nodes": nodesValue(nodes, false), "objects": objectsValue(promisedObjects(f, attributes)), "access": connectionValue(access)} {
 		diags.Append(state.SetAttribute(ctx, path.Root(name), v)...)
 	}
 	diags.Append(p.SetKey(ctx, privateKey, private{"", left}.marshal())...)
 }
 
 // write writes what a cluster is into the state and beside it.
-func write(ctx context.Context, f *fleet, inv *inventory.Inventory, nodes map[string]node, objects map[string]manifestObject, left []string, state *tfsdk.State, p privateState, diags *diag.Diagnostics) {
-	for name, v := range map[string]any{"id": inv.ClusterID, "nodes": nodesValue(nodes, false), "objects": objectsValue(objects), "access": connectionValue(f, inv.ClusterID, nil)} {
+func write(ctx context.Context, f *door.Fleet, inv *inventory.Inventory, nodes map[string]door.Node, objects map[string]door.Object, left []string, state *tfsdk.State, p privateState, diags *diag.Diagnostics) {
+	for name, v := range map[string]any{"id": inv.ClusterID, "nodes": nodesValue(nodes, false), "objects": objectsValue(objects), "access": connectionValue(door.AccessTo(f, inv.ClusterID, nil))} {
 		diags.Append(state.SetAttribute(ctx, path.Root(name), v)...)
 	}
-	diags.Append(p.SetKey(ctx, privateKey, private{recordOf(inv), left}.marshal())...)
+	diags.Append(p.SetKey(ctx, privateKey, private{door.RecordOf(inv), left}.marshal())...)
 }
 
-// asPlanned keeps what a plan promised of nodes: what is otherwise by now, as drift that came during the apply, is found by the next refresh.
-func asPlanned(nodes map[string]node, planned any) {
-	for name, want := range nodesOf(planned) {
-		n, ok := nodes[name]
-		if !ok {
-			n = want
-		}
-		keep := func(have *string, want string) {
-			if want != "" {
-				*have = want
-			}
-		}
-		keep(&n.Address, want.Address)
-		keep(&n.Kubernetes, want.Kubernetes)
-		keep(&n.Configuration, want.Configuration)
-		keep(&n.MachineID, want.MachineID)
-		keep(&n.HostKey, want.HostKey)
-		if want.Roles != nil {
-			n.Roles = want.Roles
-		}
-		n.Drift = want.Drift
-		nodes[name] = n
-	}
-}
-
-func setIdentity(ctx context.Context, id *tfsdk.ResourceIdentity, f *fleet, diags *diag.Diagnostics) {
+func setIdentity(ctx context.Context, id *tfsdk.ResourceIdentity, f *door.Fleet, diags *diag.Diagnostics) {
 	if id == nil {
 		return
 	}
 	address := ""
-	if cps := f.cluster.HostsWith(topology.RoleControlPlane); len(cps) > 0 {
+	if cps := f.Cluster.HostsWith(topology.RoleControlPlane); len(cps) > 0 {
 		if address = cps[0].SSHAddress; address == "" {
 			address = cps[0].Address.String()
 		}
 	}
-	diags.Append(id.SetAttribute(ctx, path.Root("name"), f.cluster.Name)...)
+	diags.Append(id.SetAttribute(ctx, path.Root("name"), f.Cluster.Name)...)
 	diags.Append(id.SetAttribute(ctx, path.Root("address"), address)...)
 }
 
@@ -550,18 +425,18 @@ func keepIdentity(ctx context.Context, id *tfsdk.ResourceIdentity, state input.O
 func (r *clusterResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
 	state := object(req.State.Raw, &resp.Diagnostics)
 	keepIdentity(ctx, resp.Identity, state, &resp.Diagnostics)
-	if resp.Diagnostics.HasError() || r.client == nil || r.client.unknown != "" {
+	if resp.Diagnostics.HasError() || r.client == nil || r.client.Unknown != "" {
 		return // nobody can be asked yet: the state stays as it is
 	}
 	f, diags := r.client.fleet(state)
-	if diags.HasError() || f.cluster == nil {
+	if diags.HasError() || f.Cluster == nil {
 		resp.Diagnostics.AddWarning("Cluster not read", fmt.Sprintf("What the state describes is not a topology by the rules of this version, so that the hosts were not asked. The next apply brings the state up to date. %s", firstError(diags)))
 		return
 	}
 	keep := func(err error) {
 		resp.Diagnostics.AddWarning("Cluster not read", fmt.Sprintf("The state is kept as it was: %v", err))
 	}
-	e, err := r.client.connect(ctx, f, noPins())
+	e, err := r.client.Connect(ctx, f, door.NoPins())
 	if err != nil {
 		keep(err)
 		return
@@ -588,28 +463,11 @@ func (r *clusterResource) Read(ctx context.Context, req resource.ReadRequest, re
 	if err := e.Unreachable(); err != nil {
 		resp.Diagnostics.AddWarning("Hosts do not answer", "What the state has of them is kept:\n"+err.Error())
 	}
-	nodes := seenNodes(f, s, inv, nodesOf(state["nodes"]))
+	nodes := door.SeenNodes(f, s, inv, door.NodesOf(state["nodes"]))
 	was, _ := privateOf(ctx, req.Private)
-	objects := seenObjects(f.cluster, s, objectsOf(state["objects"]))
-	write(ctx, f, inv, nodes, objects, behind(was.Left, nodes, s), &resp.State, resp.Private, &resp.Diagnostics)
+	objects := door.SeenObjects(f.Cluster, s, door.ObjectsOf(state["objects"]))
+	write(ctx, f, inv, nodes, objects, door.Behind(was.Left, nodes, s), &resp.State, resp.Private, &resp.Diagnostics)
 	setIdentity(ctx, resp.Identity, f, &resp.Diagnostics)
-}
-
-// behind takes the configuration away from hosts that an apply left out and that answer again, so that a plan shows that they get it; it gives those that the cluster still has.
-func behind(left []string, nodes map[string]node, s *bootstrap.Status) []string {
-	var still []string
-	for _, name := range left {
-		n, ok := nodes[name]
-		if !ok {
-			continue
-		}
-		still = append(still, name)
-		if i := slices.IndexFunc(s.Hosts, func(h bootstrap.HostStatus) bool { return h.Name == name }); i >= 0 && s.Hosts[i].Error == "" {
-			n.Configuration = ""
-			nodes[name] = n
-		}
-	}
-	return still
 }
 
 func firstError(diags diag.Diagnostics) string {
@@ -630,24 +488,24 @@ func (r *clusterResource) Update(ctx context.Context, req resource.UpdateRequest
 	if resp.Diagnostics.Append(diags...); diags.HasError() {
 		return
 	}
-	lock, err := pinsOf(object(req.Config.Raw, &resp.Diagnostics), state)
+	lock, err := door.PinsOf(object(req.Config.Raw, &resp.Diagnostics), state)
 	if err != nil {
 		resp.Diagnostics.AddAttributeError(path.Root("lock"), "Cluster not changed", err.Error())
 		return
 	}
-	end, err := r.client.workers.turn(ctx, f.cluster.Name)
+	end, err := r.client.Turn(ctx, f.Cluster.Name)
 	if err != nil {
 		resp.Diagnostics.AddError("Cluster not changed", err.Error())
 		return
 	}
 	defer end()
-	e, err := r.client.connect(ctx, f, lock)
+	e, err := r.client.Connect(ctx, f, lock)
 	if err != nil {
 		resp.Diagnostics.AddError("Cluster not changed", err.Error())
 		return
 	}
 	defer e.Close()
-	if err := r.reachable(e, planned); err != nil {
+	if err := r.client.Reachable(e, planned); err != nil {
 		resp.State.Raw = req.State.Raw
 		resp.Diagnostics.AddError("Cluster not changed", err.Error())
 		return
@@ -657,19 +515,21 @@ func (r *clusterResource) Update(ctx context.Context, req resource.UpdateRequest
 		resp.Diagnostics.AddError("Plan is stale", err.Error())
 		return
 	}
-	left, err := converge(ctx, e, r.policyUnreachable(planned))
-	warnElastic(e, left, &resp.Diagnostics)
+	left, err := door.Converge(ctx, e, r.client.PolicyUnreachable(planned))
+	if text := r.client.LeftWorkers(e, left); text != "" {
+		resp.Diagnostics.AddWarning("Workers were left out", text)
+	}
 	if err != nil {
-		if !locked("Cluster not changed", err, lock.given, &resp.Diagnostics) {
+		if !locked("Cluster not changed", err, lock.Given, &resp.Diagnostics) {
 			resp.Diagnostics.AddError("Cluster not changed as planned", err.Error()+"\n\nWhat was done is recorded on the hosts and in the state: run `terraform apply` again to go on.")
 		}
 		resp.State.Raw = req.State.Raw
 		was, _ := privateOf(ctx, req.Private)
 		var ignored diag.Diagnostics
-		r.store(ctx, e, f, without(state, "nodes", "objects"), state, was.Left, // what is seen counts, nothing was promised
+		r.store(ctx, e, f, door.Without(state, "nodes", "objects"), state, was.Left, // what is seen counts, nothing was promised
 			&resp.State, resp.Private, &ignored)
-		if !lock.given {
-			resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root("lock"), lock.value(nil))...)
+		if !lock.Given {
+			resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root("lock"), types.StringValue(lock.Text(nil)))...)
 		}
 		return
 	}
@@ -680,19 +540,9 @@ func (r *clusterResource) Update(ctx context.Context, req resource.UpdateRequest
 }
 
 // fresh fails where the cluster is another one than when the plan was made.
-func fresh(ctx context.Context, e *session, from privateReader) error {
-	was, ok := privateOf(ctx, from)
-	if !ok || was.Record == "" {
-		return nil // nobody knows what it was like
-	}
-	inv, err := e.Inventory(ctx)
-	if err != nil {
-		return err
-	}
-	if inv == nil || recordOf(inv) != was.Record {
-		return errors.New("the cluster was changed by somebody else since the plan was made, so nothing was done: hosts, roles or the release are others now. Run `terraform plan` again")
-	}
-	return nil
+func fresh(ctx context.Context, e *door.Session, from privateReader) error {
+	was, _ := privateOf(ctx, from)
+	return e.Is(ctx, was.Record)
 }
 
 // Delete implements resource.Resource.
@@ -701,7 +551,7 @@ func (r *clusterResource) Delete(ctx context.Context, req resource.DeleteRequest
 	if protect(state, &resp.Diagnostics); resp.Diagnostics.HasError() {
 		return
 	}
-	if policy(r.client.onDestroy, state, "on_destroy", onDestroyReset) == onDestroyForget {
+	if door.Policy(r.client.OnDestroy, state, "on_destroy", input.OnDestroyReset) == input.OnDestroyForget {
 		return
 	}
 	if !r.ready(&resp.Diagnostics) {
@@ -711,21 +561,22 @@ func (r *clusterResource) Delete(ctx context.Context, req resource.DeleteRequest
 	if resp.Diagnostics.Append(diags...); diags.HasError() {
 		return
 	}
-	forget := r.policyUnreachable(state) == unreachableForget
-	end, err := r.client.workers.turn(ctx, f.cluster.Name)
+	forget := r.client.PolicyUnreachable(state) == input.UnreachableForget
+	end, err := r.client.Turn(ctx, f.Cluster.Name)
 	if err != nil {
 		resp.Diagnostics.AddError("Cluster not destroyed", err.Error())
 		return
 	}
 	defer end()
-	e, err := r.client.connect(ctx, f, noPins(), func(o *bootstrap.Options) { o.ForgetUnreachable = forget })
+	e, err := r.client.Connect(ctx, f, door.NoPins(), func(o *bootstrap.Options) { o.ForgetUnreachable = forget })
 	if err != nil {
 		resp.Diagnostics.AddError("Cluster not destroyed", err.Error())
 		return
 	}
 	defer e.Close()
 	if inv, err := e.Inventory(ctx); err == nil { // where it cannot be read, the destroy says why
-		if refuseWorkers(inv, &resp.Diagnostics); resp.Diagnostics.HasError() {
+		if err := r.client.RefuseWorkers(inv); err != nil {
+			resp.Diagnostics.AddError("Cluster has workers", err.Error()+".")
 			return
 		}
 	}
@@ -753,7 +604,7 @@ func (r *clusterResource) ImportState(ctx context.Context, req resource.ImportSt
 		resp.Diagnostics.AddError("Wrong import id", fmt.Sprintf("%q is not NAME@ADDRESS: the cluster's name, and where SSH reaches one of its control planes.", req.ID))
 		return
 	}
-	inv, err := r.client.inventoryAt(ctx, name, address)
+	inv, err := r.client.InventoryAt(ctx, name, address)
 	if err != nil {
 		resp.Diagnostics.AddError("Cluster not imported", err.Error())
 		return

@@ -1,7 +1,6 @@
 package terraform_test
 
 import (
-	"context"
 	"crypto/ed25519"
 	"crypto/rand"
 	"errors"
@@ -25,9 +24,9 @@ import (
 
 	"github.com/trivet-dev/trivet/bootstrap"
 	"github.com/trivet-dev/trivet/bootstrap/fleettest"
-	"github.com/trivet-dev/trivet/bootstrap/identity"
 	"github.com/trivet-dev/trivet/bootstrap/plan"
 	"github.com/trivet-dev/trivet/internal/remote"
+	"github.com/trivet-dev/trivet/provider/door/doortest"
 	"github.com/trivet-dev/trivet/provider/terraform"
 )
 
@@ -66,8 +65,7 @@ func (w *world) factories() map[string]func() (tfprotov6.ProviderServer, error) 
 }
 
 func (w *world) adapt(o *bootstrap.Options) {
-	o.Connect, o.Artifacts, o.GateTimeout, o.Now = w.connect, w.fleet, time.Minute, func() time.Time { return fleettest.Now.Add(w.later) }
-	o.API = func(_ *bootstrap.Engine, id func() (*identity.Identity, error)) bootstrap.API { return w.fleet.API(id) }
+	(&doortest.Hosts{Fleet: w.fleet, Wrap: w.wrap, Later: w.later}).Adapt(o)
 }
 
 // options are those of an engine without a provider.
@@ -75,22 +73,6 @@ func (w *world) options() bootstrap.Options {
 	o := bootstrap.Options{Topology: w.fleet.Topology, Identities: w.fleet.Identities}
 	w.adapt(&o)
 	return o
-}
-
-// connect finds a host by its name, or by its address where only that is known.
-func (w *world) connect(ctx context.Context, h *topologyHost) (remote.Host, error) {
-	if w.fleet.Machines[h.Name] == nil {
-		for _, known := range w.fleet.Cluster.Hosts {
-			if known.Address == h.Address {
-				h = known
-			}
-		}
-	}
-	conn, err := w.fleet.Connect(ctx, h)
-	if err != nil || w.wrap == nil {
-		return conn, err
-	}
-	return w.wrap(conn), nil
 }
 
 // config writes the configuration of a cluster with these hosts; more is further attributes.

@@ -10,6 +10,8 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types/basetypes"
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
 
+	"github.com/trivet-dev/trivet/bootstrap"
+	"github.com/trivet-dev/trivet/provider/door"
 	"github.com/trivet-dev/trivet/provider/input"
 )
 
@@ -89,36 +91,47 @@ func attributePath(p input.Path) path.Path {
 // dynamicAttributes are those whose type follows from their value: a path does not lead into them.
 var dynamicAttributes = map[string]bool{"components": true}
 
-// diagnostics tells the language's mistakes at the attributes in which they were made. Without a text, all are at the attribute at.
-func diagnostics(text *input.Text, at path.Path, found hcl.Diagnostics) diag.Diagnostics {
+// problemDiagnostics tells mistakes at the attributes in which they were made.
+func problemDiagnostics(problems []input.Problem) diag.Diagnostics {
 	var out diag.Diagnostics
-	for _, d := range found {
-		where, detail := at, d.Detail
-		if text != nil {
-			detail = text.Reword(detail)
-			if d.Subject != nil {
-				p := text.Path(*d.Subject)
-				if len(p) > 1 {
-					detail = p.String() + ": " + detail // Terraform shows no place inside of an attribute
-				}
-				if len(p) > 1 && dynamicAttributes[p[0].Name] {
-					p = p[:1]
-				}
-				where = attributePath(p)
-			}
-		} else if d.Subject != nil {
-			detail = fmt.Sprintf("%s: %s", d.Subject, detail)
+	for _, p := range problems {
+		at, detail := p.Path, p.Detail
+		if len(at) > 1 {
+			detail = at.String() + ": " + detail // Terraform shows no place inside of an attribute
+		}
+		if len(at) > 1 && dynamicAttributes[at[0].Name] {
+			at = at[:1]
 		}
 		switch {
-		case d.Severity == hcl.DiagError && len(where.Steps()) == 0:
-			out.AddError(d.Summary, detail)
-		case d.Severity == hcl.DiagError:
-			out.AddAttributeError(where, d.Summary, detail)
-		case len(where.Steps()) == 0:
-			out.AddWarning(d.Summary, detail)
+		case p.Severity == hcl.DiagError && len(at) == 0:
+			out.AddError(p.Summary, detail)
+		case p.Severity == hcl.DiagError:
+			out.AddAttributeError(attributePath(at), p.Summary, detail)
+		case len(at) == 0:
+			out.AddWarning(p.Summary, detail)
 		default:
-			out.AddAttributeWarning(where, d.Summary, detail)
+			out.AddAttributeWarning(attributePath(at), p.Summary, detail)
 		}
 	}
 	return out
+}
+
+// fleet reads what a resource describes, by its attributes.
+func (c *client) fleet(attributes input.Object) (*door.Fleet, diag.Diagnostics) {
+	f, problems := c.door().Fleet(attributes)
+	return f, problemDiagnostics(problems)
+}
+
+// worker reads a worker with the checks and the words of the language. It is nil where too much is unknown, or wrong.
+func (c *client) worker(attributes input.Object) (*bootstrap.Worker, diag.Diagnostics) {
+	w, problems := c.door().Worker(attributes)
+	return w, problemDiagnostics(problems)
+}
+
+// door is nil for a provider that is not configured yet.
+func (c *client) door() *door.Client {
+	if c == nil {
+		return nil
+	}
+	return &c.Client
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/trivet-dev/trivet/bootstrap/release"
 	"github.com/trivet-dev/trivet/bootstrap/topology"
 	"github.com/trivet-dev/trivet/internal/hostapi"
+	"github.com/trivet-dev/trivet/provider/door"
 )
 
 // factsData is the data source trivet_host_facts.
@@ -167,7 +168,7 @@ func (d *factsData) Read(ctx context.Context, req datasource.ReadRequest, resp *
 }
 
 // fleet is the one host, in a cluster with the language's defaults.
-func (d *factsData) fleet(ctx context.Context, m *factsModel, diags *diag.Diagnostics) *fleet {
+func (d *factsData) fleet(ctx context.Context, m *factsModel, diags *diag.Diagnostics) *door.Fleet {
 	address, err := netip.ParseAddr(m.Address.ValueString())
 	if err != nil {
 		diags.AddAttributeError(path.Root("address"), "Wrong address", fmt.Sprintf("%q is not an IP address. A name, or another way to it, belongs in ssh_address.", m.Address.ValueString()))
@@ -182,11 +183,11 @@ func (d *factsData) fleet(ctx context.Context, m *factsModel, diags *diag.Diagno
 			diags.AddAttributeError(path.Root("roles").AtListIndex(i), "Unknown role", fmt.Sprintf("%q is not one of %s.", r, strings.Join(inventory.Roles(all), ", ")))
 		}
 	}
-	e := endpoint{Host: hostName, Address: cmp.Or(m.SSHAddress.ValueString(), m.Address.ValueString()), Port: int(m.Port.ValueInt64()), User: m.User.ValueString(), HostKey: m.HostKey.ValueString()}
-	e.Bastion = m.Bastion.hop(d.client.ssh)
-	f := d.client.controlPlanes("host facts", []endpoint{e})
-	f.cluster.Network = topology.Network{Plugin: release.PluginFlannel, ProxyMode: release.ModeNFTables}
-	h := f.cluster.Hosts[0]
+	e := door.Endpoint{Host: hostName, Address: cmp.Or(m.SSHAddress.ValueString(), m.Address.ValueString()), Port: int(m.Port.ValueInt64()), User: m.User.ValueString(), HostKey: m.HostKey.ValueString()}
+	e.Bastion = m.Bastion.hop(d.client.SSH)
+	f := d.client.ControlPlanes("host facts", []door.Endpoint{e})
+	f.Cluster.Network = topology.Network{Plugin: release.PluginFlannel, ProxyMode: release.ModeNFTables}
+	h := f.Cluster.Hosts[0]
 	h.Address, h.Roles = address, nil
 	for _, r := range roles {
 		h.Roles = append(h.Roles, topology.Role(r))
@@ -195,8 +196,8 @@ func (d *factsData) fleet(ctx context.Context, m *factsModel, diags *diag.Diagno
 }
 
 // read asks the host.
-func (d *factsData) read(ctx context.Context, f *fleet, m *factsModel) error {
-	e, err := d.client.connect(ctx, f, noPins())
+func (d *factsData) read(ctx context.Context, f *door.Fleet, m *factsModel) error {
+	e, err := d.client.Connect(ctx, f, door.NoPins())
 	if err != nil {
 		return err
 	}

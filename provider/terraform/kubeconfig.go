@@ -1,7 +1,6 @@
 package terraform
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -18,6 +17,7 @@ import (
 
 	"github.com/trivet-dev/trivet/bootstrap"
 	"github.com/trivet-dev/trivet/bootstrap/topology"
+	"github.com/trivet-dev/trivet/provider/door"
 )
 
 // kubeconfig is the ephemeral resource trivet_kubeconfig: a tunnel to the API, from Open to Close, and an administrator's certificate for it.
@@ -83,26 +83,19 @@ func (b *bastionModel) hop(ssh topology.SSH) *topology.Bastion {
 	return &topology.Bastion{Name: "bastion", Address: b.Address, Port: int(b.Port.ValueInt64()), User: b.User.ValueString(), HostKey: b.HostKey.ValueString(), PrivateKey: ssh.PrivateKey}
 }
 
-func (m *connectionModel) endpoints(ssh topology.SSH) []endpoint {
-	var out []endpoint
+func (m *connectionModel) endpoints(ssh topology.SSH) []door.Endpoint {
+	var out []door.Endpoint
 	for _, e := range m.Endpoints {
-		x := endpoint{Host: e.Host, Address: e.Address, Port: int(e.Port.ValueInt64()), User: e.User.ValueString(), HostKey: e.HostKey.ValueString()}
+		x := door.Endpoint{Host: e.Host, Address: e.Address, Port: int(e.Port.ValueInt64()), User: e.User.ValueString(), HostKey: e.HostKey.ValueString()}
 		x.Bastion = e.Bastion.hop(ssh)
 		out = append(out, x)
 	}
 	return out
 }
 
-// fleet is that of the control planes alone.
-func (m *connectionModel) fleet(c *client) *fleet {
-	f := c.controlPlanes(m.Name, m.endpoints(c.ssh))
-	m.ports(f.cluster)
-	return f
-}
-
-// ports has a cluster's API at the ports that the connection names. It names none where they are the usual ones.
-func (m *connectionModel) ports(c *topology.Cluster) {
-	c.API.Port, c.API.LocalPort = cmp.Or(int(m.APIPort.ValueInt64()), c.API.Port), cmp.Or(int(m.APILocalPort.ValueInt64()), c.API.LocalPort)
+// access is the connection as package door has it.
+func (m *connectionModel) access(ssh topology.SSH) door.Access {
+	return door.Access{Name: m.Name, Endpoints: m.endpoints(ssh), APIPort: int(m.APIPort.ValueInt64()), APILocalPort: int(m.APILocalPort.ValueInt64())}
 }
 
 // Schema implements ephemeral.EphemeralResource.
@@ -155,7 +148,7 @@ func (k *kubeconfig) Open(ctx context.Context, req ephemeral.OpenRequest, resp *
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	if k.client == nil || k.client.unknown != "" {
+	if k.client == nil || k.client.Unknown != "" {
 		resp.Diagnostics.AddError("Provider not configured", "The provider block is not known yet, so that no control plane can be asked.")
 		return
 	}
@@ -192,7 +185,7 @@ func (k *kubeconfig) open(ctx context.Context, conn *connectionModel, user strin
 	// The connections outlast this call.
 	lasting, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, cancel)
-	s, err := k.client.connect(lasting, conn.fleet(k.client), noPins(), func(o *bootstrap.Options) { o.Majority = true })
+	s, err := k.client.Connect(lasting, k.client.FleetAt(conn.access(k.client.SSH)), door.NoPins(), func(o *bootstrap.Options) { o.Majority = true })
 	if err != nil {
 		cancel()
 		return nil, "", err

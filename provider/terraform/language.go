@@ -1,130 +1,116 @@
 package terraform
 
 import (
-	"cmp"
-	"regexp"
-	"slices"
-
+	"github.com/hashicorp/terraform-plugin-framework/attr"
+	provider "github.com/hashicorp/terraform-plugin-framework/provider/schema"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/booldefault"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/planmodifier"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringdefault"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringplanmodifier"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
-	"github.com/trivet-dev/trivet/bootstrap/topology"
+	"github.com/trivet-dev/trivet/provider/input"
 )
 
-// attributes makes a schema of a block of the topology language: an attribute for each argument, an object for a block that may stand once, and a map by label for one that may stand
-// often. What is in skip is left out.
-func attributes(b *topology.BlockType, skip ...string) map[string]schema.Attribute {
+// words are Terraform's.
+var words = input.Words{
+	Tool: "Terraform", Apply: "terraform apply", Plan: "terraform plan", Provider: "provider block", Cluster: "trivet_cluster", Worker: "trivet_worker",
+	Own: map[string]string{
+		"file": "`file(\"main.hcl\")`", "lockfile": "`file(\"artifacts.lock\")`", "encoded": "`jsonencode(…)`", "access": "`trivet_kubeconfig`", "for_each": ", as by `for_each`",
+		"unknownHosts": " The map, or what is in it, may be unknown at plan.", "kubeconfig": " `trivet_kubeconfig` has a `ttl` of its own.",
+		"parallel": "It begins ten at a time unless told otherwise: with hundreds of workers, `terraform apply -parallelism=100`",
+		"secrets":  " Secrets here may be ephemeral values; they are never written to a plan or a state.",
+	},
+}
+
+// schemaOf makes the schema of a resource of what describes its attributes.
+func schemaOf(attributes []input.Attribute) map[string]schema.Attribute {
 	out := map[string]schema.Attribute{}
-	for _, a := range b.Arguments {
-		if !slices.Contains(skip, a.Name) && a.Type != "object" {
-			out[a.Name] = attribute(b, a)
+	for _, a := range attributes {
+		out[a.Name] = attributeOf(a)
+	}
+	return out
+}
+
+func attributeOf(a input.Attribute) schema.Attribute {
+	optional, text := a.Given && !a.Required, a.Meaning
+	switch a.Kind {
+	case input.KindNumber:
+		return schema.Int64Attribute{Required: a.Required, Optional: optional, Computed: a.Computed, MarkdownDescription: text}
+	case input.KindFlag:
+		out := schema.BoolAttribute{Required: a.Required, Optional: optional, Computed: a.Computed, MarkdownDescription: text}
+		if on, ok := a.Default.(bool); ok {
+			out.Default = booldefault.StaticBool(on)
+		}
+		return out
+	case input.KindList:
+		if a.Of.Kind == input.KindFields {
+			return schema.ListNestedAttribute{Optional: optional, Computed: a.Computed, MarkdownDescription: text, NestedObject: schema.NestedAttributeObject{Attributes: schemaOf(a.Of.Attributes)}}
+		}
+		return schema.ListAttribute{Required: a.Required, Optional: optional, Computed: a.Computed, ElementType: typeOf(*a.Of), MarkdownDescription: text}
+	case input.KindMap:
+		if a.Of.Kind == input.KindFields {
+			return schema.MapNestedAttribute{Optional: optional, Computed: a.Computed, MarkdownDescription: text, NestedObject: schema.NestedAttributeObject{Attributes: schemaOf(a.Of.Attributes)}}
+		}
+		return schema.MapAttribute{Required: a.Required, Optional: optional, Computed: a.Computed, ElementType: typeOf(*a.Of), MarkdownDescription: text}
+	case input.KindFields:
+		if a.Required { // a value of another resource, as a whole
+			t, _ := typeOf(a.Type).(types.ObjectType)
+			return schema.ObjectAttribute{Required: true, AttributeTypes: t.AttrTypes, MarkdownDescription: text}
+		}
+		return schema.SingleNestedAttribute{Optional: optional, Computed: a.Computed, MarkdownDescription: text, Attributes: schemaOf(a.Attributes)}
+	case input.KindAny:
+		return schema.DynamicAttribute{Optional: optional, MarkdownDescription: text}
+	}
+	out := schema.StringAttribute{Required: a.Required, Optional: optional, Computed: a.Computed, MarkdownDescription: text}
+	if word, ok := a.Default.(string); ok {
+		out.Default = stringdefault.StaticString(word)
+	}
+	if a.Stays {
+		out.PlanModifiers = append(out.PlanModifiers, stringplanmodifier.UseStateForUnknown())
+	}
+	if a.Replaces {
+		out.PlanModifiers = append([]planmodifier.String{stringplanmodifier.RequiresReplace()}, out.PlanModifiers...)
+	}
+	return out
+}
+
+// typeOf is the type of a value.
+func typeOf(t input.Type) attr.Type {
+	switch t.Kind {
+	case input.KindNumber:
+		return types.Int64Type
+	case input.KindFlag:
+		return types.BoolType
+	case input.KindList:
+		return types.ListType{ElemType: typeOf(*t.Of)}
+	case input.KindMap:
+		return types.MapType{ElemType: typeOf(*t.Of)}
+	case input.KindFields:
+		out := map[string]attr.Type{}
+		for _, a := range t.Attributes {
+			out[a.Name] = typeOf(a.Type)
+		}
+		return types.ObjectType{AttrTypes: out}
+	}
+	return types.StringType
+}
+
+// providerSchemaOf makes the schema of the provider block.
+func providerSchemaOf(attributes []input.Attribute) map[string]provider.Attribute {
+	out := map[string]provider.Attribute{}
+	for _, a := range attributes {
+		switch a.Kind {
+		case input.KindNumber:
+			out[a.Name] = provider.Int64Attribute{Optional: true, MarkdownDescription: a.Meaning}
+		case input.KindFlag:
+			out[a.Name] = provider.BoolAttribute{Optional: true, MarkdownDescription: a.Meaning}
+		case input.KindFields:
+			out[a.Name] = provider.SingleNestedAttribute{Optional: true, MarkdownDescription: a.Meaning, Attributes: providerSchemaOf(a.Attributes)}
+		default:
+			out[a.Name] = provider.StringAttribute{Optional: true, Sensitive: a.Secret, MarkdownDescription: a.Meaning}
 		}
 	}
-	for _, inner := range b.Blocks {
-		switch {
-		case slices.Contains(skip, inner.Name) || out[inner.Name] != nil:
-		case inner.Label != "":
-			out[inner.Name] = schema.MapNestedAttribute{Optional: true, MarkdownDescription: about(inner) + " By " + inner.Label + ".",
-				NestedObject: schema.NestedAttributeObject{Attributes: attributes(inner)}}
-		case !inner.Repeat:
-			out[inner.Name] = schema.SingleNestedAttribute{Optional: true, MarkdownDescription: about(inner), Attributes: attributes(inner)}
-		}
-	}
 	return out
-}
-
-func attribute(b *topology.BlockType, a topology.Argument) schema.Attribute {
-	optional, text := !a.Required, describe(b, a)
-	switch a.Type {
-	case "bool":
-		return schema.BoolAttribute{Required: a.Required, Optional: optional, MarkdownDescription: text}
-	case "number":
-		return schema.Int64Attribute{Required: a.Required, Optional: optional, MarkdownDescription: text}
-	case "list of string":
-		return schema.ListAttribute{Required: a.Required, Optional: optional, ElementType: types.StringType, MarkdownDescription: text}
-	case "map of string":
-		return schema.MapAttribute{Required: a.Required, Optional: optional, ElementType: types.StringType, MarkdownDescription: text}
-	}
-	return schema.StringAttribute{Required: a.Required, Optional: optional, MarkdownDescription: text}
-}
-
-// here replaces what the language says of blocks, and of arguments and their defaults, where a provider has it otherwise.
-var here = map[string]struct{ meaning, def string }{
-	"hook":                        {meaning: "Commands that run on hosts before or after what Trivet does to them, in the order of their names. A command may run more than once for the same step, so it has to be idempotent; see [Hooks](operations.md#hooks)."},
-	"cluster.images":              {meaning: "Images that every node has, pinned, before a workload wants them."},
-	"cluster.manifests":           {meaning: "Files of objects that the API shall have, such as `\"manifests/*.yaml\"`: patterns that start at the folder that Terraform runs in. What is taken out is deleted."},
-	"upgrade.max_failed":          {meaning: "How many workers may fail before an apply stops. It goes on with the others, and then fails with the names of those that did."},
-	"ssh.user":                    {def: "the provider's"},
-	"ssh.port":                    {def: "the provider's"},
-	"bastion.user":                {def: "the provider's"},
-	"bastion.host_key":            {def: "from the provider's `known_hosts`"},
-	"host.address":                {meaning: "Its IPv4 address, in the rack's `cidr` where that has one: the other hosts reach it there, and so does SSH unless `ssh_address` is set."},
-	"host.host_key":               {def: "from the provider's `known_hosts`"},
-	"host.user":                   {def: "the site's, else the provider's"},
-	"host.port":                   {def: "the site's, else the provider's"},
-	"certificates.admin_lifetime": {meaning: "How long the certificate is good for that the command `trivet kubeconfig` hands out. `trivet_kubeconfig` has a `ttl` of its own."},
-}
-
-// describe says what an argument means and what holds without it.
-func describe(b *topology.BlockType, a topology.Argument) string {
-	own := here[b.Name+"."+a.Name]
-	text, def := meaning(cmp.Or(own.meaning, a.Meaning)), cmp.Or(own.def, a.Default)
-	if def != "" && def != "none" && !a.Required {
-		text += " Default: " + def + "."
-	}
-	return text
-}
-
-// pages are links to pages of the repository's documentation, which the registry does not have.
-var pages = regexp.MustCompile(`\]\(([a-z]+\.md)`)
-
-const documentation = "https://github.com/trivet-dev/trivet/blob/main/docs/"
-
-// about says what a block means.
-func about(b *topology.BlockType) string { return meaning(cmp.Or(here[b.Name].meaning, b.Meaning)) }
-
-func meaning(text string) string { return pages.ReplaceAllString(text, "]("+documentation+"$1") }
-
-// taints are a list wherever the language has taint blocks.
-func taints() schema.Attribute {
-	b := topology.Describe("region", "site", "room", "rack", "taint")
-	return schema.ListNestedAttribute{Optional: true, MarkdownDescription: about(b), NestedObject: schema.NestedAttributeObject{Attributes: attributes(b)}}
-}
-
-// siteAttributes are those of sites: where their hosts stand and how they are reached. Keys and what is a file belong to the provider block.
-func siteAttributes() map[string]schema.Attribute {
-	site := topology.Describe("region", "site")
-	out := attributes(site, "ssh", "bastion", "room")
-	out["region"] = schema.StringAttribute{Required: true, MarkdownDescription: "The region that it is in. " + topology.Describe("region").Meaning}
-	ssh := topology.Describe("region", "site", "ssh")
-	out["ssh"] = schema.SingleNestedAttribute{Optional: true, MarkdownDescription: "How its hosts are reached, where that differs from the provider's `ssh`.",
-		Attributes: attributes(ssh, "private_key", "agent", "known_hosts", "host_keys", "config_file", "sudo_password_file", "parallel")}
-	bastion := topology.Describe("region", "site", "bastion")
-	out["bastion"] = schema.SingleNestedAttribute{Optional: true, MarkdownDescription: "A jump host in front of the site. A chain of several needs `topology`.",
-		Attributes: hostKeyed(attributes(bastion, "private_key"))}
-	return out
-}
-
-func rackAttributes() map[string]schema.Attribute {
-	out := attributes(topology.Describe("region", "site", "room", "rack"), "taint", "host", "hosts")
-	out["taints"] = taints()
-	return out
-}
-
-func hostAttributes() map[string]schema.Attribute {
-	out := hostKeyed(attributes(topology.Describe("region", "site", "room", "rack", "host"), "taint"))
-	out["taints"] = taints()
-	out["site"] = schema.StringAttribute{Optional: true, MarkdownDescription: "The site in `sites` that it stands in. Default: the only one."}
-	out["room"] = schema.StringAttribute{Optional: true, MarkdownDescription: "The machine room that it stands in. Becomes the node label `trivet.dev/room`. Default: `\"1\"`."}
-	out["rack"] = schema.StringAttribute{Optional: true, MarkdownDescription: "The rack that it stands in: one access switch, at most 48 hosts. Becomes the node label `trivet.dev/rack`. Default: `\"a\"`."}
-	return out
-}
-
-// hostKeyed calls a host key by the name that says of what it is the key.
-func hostKeyed(m map[string]schema.Attribute) map[string]schema.Attribute {
-	if key, ok := m["host_key"]; ok {
-		delete(m, "host_key")
-		m["ssh_host_key"] = key
-	}
-	return m
 }

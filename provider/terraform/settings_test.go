@@ -11,6 +11,8 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/provider/schema"
 	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
+
+	"github.com/trivet-dev/trivet/provider/door"
 )
 
 // leaves are the settings of the provider block, by name.
@@ -75,13 +77,13 @@ func example(t *testing.T, name string) string {
 
 // TestEnvironment: every setting has an environment variable, which says so and gives the same as the setting; the provider block goes before it.
 func TestEnvironment(t *testing.T) {
-	for _, variable := range environment {
+	for _, variable := range door.Environment {
 		t.Setenv(variable, "")
 	}
 	plain, _ := configure(t, nil)
 	for name, a := range leaves(t) {
 		t.Run(name, func(t *testing.T) {
-			variable := environment[name]
+			variable := door.Environment[name]
 			if variable == "" || !strings.Contains(a.GetMarkdownDescription(), "`"+variable+"`") {
 				t.Fatalf("it has no environment variable, or its description does not name it: %s", a.GetMarkdownDescription())
 			}
@@ -132,10 +134,10 @@ func TestUnknownSettings(t *testing.T) {
 		if name == "age_identity" {
 			want = ""
 		}
-		if resp.Diagnostics.HasError() || c.unknown != want {
-			t.Errorf("%s: unknown is %q, %v", name, c.unknown, resp.Diagnostics)
+		if resp.Diagnostics.HasError() || c.Unknown != want {
+			t.Errorf("%s: unknown is %q, %v", name, c.Unknown, resp.Diagnostics)
 		}
-		if _, err := c.identities(); name == "age_identity" && err == nil {
+		if _, err := c.Identities(); name == "age_identity" && err == nil {
 			t.Error("an unknown identity opens something")
 		}
 	}

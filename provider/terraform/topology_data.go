@@ -6,10 +6,10 @@ import (
 	"github.com/hashicorp/hcl/v2/hclwrite"
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
 	"github.com/hashicorp/terraform-plugin-framework/datasource/schema"
-	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/trivet-dev/trivet/bootstrap/topology"
+	"github.com/trivet-dev/trivet/provider/input"
 )
 
 // topologyData is the data source trivet_topology.
@@ -77,8 +77,8 @@ func (d *topologyData) Read(ctx context.Context, req datasource.ReadRequest, res
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	top, found := d.client.parse(m.Text.ValueString(), variables)
-	resp.Diagnostics.Append(diagnostics(nil, path.Root("text"), found)...)
+	top, found := d.client.door().Parse(m.Text.ValueString(), variables)
+	resp.Diagnostics.Append(problemDiagnostics(input.ProblemsAt(input.Path{}.Attribute("text"), found))...)
 	if top == nil {
 		return
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"reflect"
 	"slices"
 	"strings"
 
@@ -16,6 +15,7 @@ import (
 
 	"github.com/trivet-dev/trivet/bootstrap"
 	"github.com/trivet-dev/trivet/bootstrap/inventory"
+	"github.com/trivet-dev/trivet/provider/door"
 	"github.com/trivet-dev/trivet/provider/input"
 )
 
@@ -53,7 +53,7 @@ func (r *workerResource) ValidateConfig(_ context.Context, req resource.Validate
 	_, diags := r.client.worker(o)
 	resp.Diagnostics.Append(diags...)
 	checkLock(o, &resp.Diagnostics)
-	for name, words := range map[string][]string{"on_destroy": onDestroyWords, "unreachable": unreachableWords} {
+	for name, words := range map[string][]string{"on_destroy": input.OnDestroyWords, "unreachable": input.UnreachableWords} {
 		s, _ := o[name].(string)
 		oneOf(&resp.Diagnostics, name, s, words)
 	}
@@ -88,44 +88,18 @@ func (r *workerResource) ModifyPlan(ctx context.Context, req resource.ModifyPlan
 		resp.RequiresReplace = append(resp.RequiresReplace, path.Root("cluster"))
 		return
 	}
-	if !changes(config, state) {
+	if !door.Changes(config, state) {
 		// Its control planes and its digests may be others by now: the worker is as it was.
 		planned("cluster", was.value)
 		if lock, ok := state["lock"].(string); ok && config["lock"] != nil {
 			planned("lock", types.StringValue(lock))
 		}
 	}
-	if another := slices.ContainsFunc(list(state["drift"]), func(d string) bool { return strings.HasPrefix(d, bootstrap.AnotherMachine) }); another || elsewhere(config, state) {
+	if another := slices.ContainsFunc(door.Texts(state["drift"]), func(d string) bool { return strings.HasPrefix(d, bootstrap.AnotherMachine) }); another || door.Elsewhere(config, state) {
 		planned("machine_id", types.StringUnknown())
 	} else {
 		planned("machine_id", textOf(state["machine_id"]))
 	}
-}
-
-// followed are the attributes that the worker's setup follows from, and those that the provider alone keeps to.
-var (
-	unfollowed = []string{"cluster", "lock", "id", "pod_cidr", "machine_id", "drift", "on_destroy", "unreachable"}
-	policies   = []string{"on_destroy", "unreachable"}
-)
-
-// resets says whether the machine has something to be done to it.
-func resets(config, state input.Object) bool {
-	return len(list(state["drift"])) > 0 || !reflect.DeepEqual(without(config, unfollowed...), without(state, unfollowed...))
-}
-
-// changes says whether anything of a worker changes but for how its cluster is reached, and what it may be given.
-func changes(config, state input.Object) bool {
-	for _, name := range policies {
-		if s, ok := config[name].(string); !ok && config[name] != nil || ok && s != state[name] {
-			return true
-		}
-	}
-	return resets(config, state) || config["lock"] != nil && state["lock"] == nil
-}
-
-// elsewhere says whether the worker gets another address, so perhaps another machine.
-func elsewhere(config, state input.Object) bool {
-	return config["address"] != state["address"] || config["ssh_address"] != state["ssh_address"]
 }
 
 func textOf(v any) types.String {
@@ -136,14 +110,14 @@ func textOf(v any) types.String {
 const endpointsKey = "endpoints"
 
 // ask is what has to be asked about the worker of a plan or a state. The control planes are those that the cluster had when it was last looked at, and those of the attribute.
-func (r *workerResource) ask(ctx context.Context, from attributeReader, kept privateReader, o input.Object, diags *diag.Diagnostics) (workerAsk, bool) {
+func (r *workerResource) ask(ctx context.Context, from attributeReader, kept privateReader, o input.Object, diags *diag.Diagnostics) (door.WorkerAsk, bool) {
 	c := clusterOf(ctx, from, diags)
 	if c == nil || diags.HasError() {
-		return workerAsk{}, false
+		return door.WorkerAsk{}, false
 	}
-	out := workerAsk{cluster: c.conn.Name, id: c.id()}
-	out.worker.Name, _ = o["name"].(string)
-	var stored []storedEndpoint
+	out := door.WorkerAsk{Cluster: c.conn.Name, ID: c.id()}
+	out.Worker.Name, _ = o["name"].(string)
+	var stored []door.StoredEndpoint
 	if kept != nil {
 		if b, _ := kept.GetKey(ctx, endpointsKey); b != nil && json.Unmarshal(b, &stored) != nil {
 			stored = nil
@@ -151,18 +125,18 @@ func (r *workerResource) ask(ctx context.Context, from attributeReader, kept pri
 	}
 	known := map[string]bool{}
 	for _, s := range stored {
-		out.endpoints, known[s.Host] = append(out.endpoints, s.endpoint(r.client.ssh)), true
+		out.Endpoints, known[s.Host] = append(out.Endpoints, s.Endpoint(r.client.SSH)), true
 	}
-	for _, e := range c.conn.endpoints(r.client.ssh) {
+	for _, e := range c.conn.endpoints(r.client.SSH) {
 		if !known[e.Host] {
-			out.endpoints = append(out.endpoints, e)
+			out.Endpoints = append(out.Endpoints, e)
 		}
 	}
 	return out, true
 }
 
 // joining is ask of a worker that is to be set up.
-func (r *workerResource) joining(ctx context.Context, from attributeReader, kept privateReader, o input.Object, diags *diag.Diagnostics) (workerAsk, bool) {
+func (r *workerResource) joining(ctx context.Context, from attributeReader, kept privateReader, o input.Object, diags *diag.Diagnostics) (door.WorkerAsk, bool) {
 	ask, ok := r.ask(ctx, from, kept, o, diags)
 	if !ok {
 		return ask, false
@@ -171,14 +145,14 @@ func (r *workerResource) joining(ctx context.Context, from attributeReader, kept
 	if diags.Append(found...); w == nil || diags.HasError() {
 		return ask, false
 	}
-	ask.worker = *w
-	lock, err := pinsOf(input.Object{}, o)
+	ask.Worker = *w
+	lock, err := door.PinsOf(input.Object{}, o)
 	if err != nil {
 		diags.AddAttributeError(path.Root("lock"), "Wrong lock", err.Error()+".")
 		return ask, false
 	}
-	ask.lock = lock
-	ask.lockText, _ = o["lock"].(string)
+	ask.Lock = lock
+	ask.LockText, _ = o["lock"].(string)
 	return ask, true
 }
 
@@ -192,25 +166,25 @@ func (r *workerResource) Create(ctx context.Context, req resource.CreateRequest,
 	if !ok {
 		return
 	}
-	ask.worker.New = true
-	got := r.client.join(ctx, ask)
-	if got.err != nil {
+	ask.Worker.New = true
+	got := r.client.Join(ctx, ask)
+	if got.Err != nil {
 		resp.State.RemoveResource(ctx)
 		r.failed("Worker not joined", ask, got, &resp.Diagnostics)
 		return
 	}
 	resp.State.Raw = req.Plan.Raw
-	r.store(ctx, got.inventory, ask.worker.Name, &resp.State, resp.Private, &resp.Diagnostics)
+	r.store(ctx, got.Inventory, ask.Worker.Name, &resp.State, resp.Private, &resp.Diagnostics)
 }
 
 // failed tells why a worker was not joined, and what to do about what was begun.
-func (r *workerResource) failed(summary string, ask workerAsk, got workerAnswer, diags *diag.Diagnostics) {
-	if locked(summary, got.err, true, diags) {
+func (r *workerResource) failed(summary string, ask door.WorkerAsk, got door.WorkerAnswer, diags *diag.Diagnostics) {
+	if locked(summary, got.Err, true, diags) {
 		return
 	}
-	text := got.err.Error()
-	if got.inventory != nil && got.inventory.Host(ask.worker.Name) != nil {
-		text += fmt.Sprintf("\n\nThe cluster has recorded the worker: run `terraform apply` again to go on from there. To take it out instead, run `trivet worker leave %s` with the cluster's topology.", ask.worker.Name)
+	text := got.Err.Error()
+	if got.Inventory != nil && got.Inventory.Host(ask.Worker.Name) != nil {
+		text += fmt.Sprintf("\n\nThe cluster has recorded the worker: run `terraform apply` again to go on from there. To take it out instead, run `trivet worker leave %s` with the cluster's topology.", ask.Worker.Name)
 	}
 	diags.AddError(summary, text)
 }
@@ -230,7 +204,7 @@ func (r *workerResource) store(ctx context.Context, inv *inventory.Inventory, na
 
 // keepEndpoints keeps the cluster's control planes beside the state: the attribute may be older.
 func keepEndpoints(ctx context.Context, inv *inventory.Inventory, p privateState, diags *diag.Diagnostics) {
-	b, err := json.Marshal(endpointsOf(inv))
+	b, err := json.Marshal(door.EndpointsOf(inv))
 	if err != nil {
 		panic("provider: " + err.Error()) // plain data
 	}
@@ -240,24 +214,24 @@ func keepEndpoints(ctx context.Context, inv *inventory.Inventory, p privateState
 // Read implements resource.Resource. It drops the worker only where the cluster says that it has none.
 func (r *workerResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
 	o := object(req.State.Raw, &resp.Diagnostics)
-	if resp.Diagnostics.HasError() || r.client == nil || r.client.unknown != "" {
+	if resp.Diagnostics.HasError() || r.client == nil || r.client.Unknown != "" {
 		return // nobody can be asked yet: the state stays as it is
 	}
 	ask, ok := r.ask(ctx, req.State, req.Private, o, &resp.Diagnostics)
 	if !ok {
 		return
 	}
-	got := r.client.look(ctx, ask)
+	got := r.client.Look(ctx, ask)
 	switch {
-	case got.err != nil:
-		resp.Diagnostics.AddWarning("Worker not read", fmt.Sprintf("The state of %s is kept as it was: %v", ask.worker.Name, got.err))
+	case got.Err != nil:
+		resp.Diagnostics.AddWarning("Worker not read", fmt.Sprintf("The state of %s is kept as it was: %v", ask.Worker.Name, got.Err))
 		return
-	case got.inventory == nil, got.inventory.ClusterID != ask.id, got.state == nil:
+	case got.Inventory == nil, got.Inventory.ClusterID != ask.ID, got.State == nil:
 		resp.State.RemoveResource(ctx)
 		return
 	}
-	keepEndpoints(ctx, got.inventory, resp.Private, &resp.Diagnostics)
-	w := got.state
+	keepEndpoints(ctx, got.Inventory, resp.Private, &resp.Diagnostics)
+	w := got.State
 	if w.Err != nil {
 		resp.Diagnostics.AddWarning("Worker does not answer", fmt.Sprintf("What the state has of %s is kept: %v", w.Name, w.Err))
 		return
@@ -277,7 +251,7 @@ func (r *workerResource) Update(ctx context.Context, req resource.UpdateRequest,
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	if !resets(o, state) {
+	if !door.Resets(o, state) {
 		resp.State.Raw = req.Plan.Raw // how the machine is to be treated one day
 		return
 	}
@@ -288,28 +262,28 @@ func (r *workerResource) Update(ctx context.Context, req resource.UpdateRequest,
 	if !ok {
 		return
 	}
-	got := r.client.join(ctx, ask)
-	if got.err != nil {
+	got := r.client.Join(ctx, ask)
+	if got.Err != nil {
 		r.failed("Worker not changed", ask, got, &resp.Diagnostics)
 		return
 	}
 	resp.State.Raw = req.Plan.Raw
-	r.store(ctx, got.inventory, ask.worker.Name, &resp.State, resp.Private, &resp.Diagnostics)
+	r.store(ctx, got.Inventory, ask.Worker.Name, &resp.State, resp.Private, &resp.Diagnostics)
 }
 
 // Delete implements resource.Resource.
 func (r *workerResource) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {
 	o := object(req.State.Raw, &resp.Diagnostics)
-	if resp.Diagnostics.HasError() || policy(r.client.onDestroy, o, "on_destroy", onDestroyReset) == onDestroyForget || !r.ready(&resp.Diagnostics) {
+	if resp.Diagnostics.HasError() || door.Policy(r.client.OnDestroy, o, "on_destroy", input.OnDestroyReset) == input.OnDestroyForget || !r.ready(&resp.Diagnostics) {
 		return
 	}
 	ask, ok := r.ask(ctx, req.State, req.Private, o, &resp.Diagnostics)
 	if !ok {
 		return
 	}
-	ask.forget = policy(r.client.unreachable, o, "unreachable", unreachableFail) == unreachableForget
-	if got := r.client.leave(ctx, ask); got.err != nil {
-		resp.Diagnostics.AddError("Worker not taken out", got.err.Error())
+	ask.Forget = door.Policy(r.client.Unreachable, o, "unreachable", input.UnreachableFail) == input.UnreachableForget
+	if got := r.client.Leave(ctx, ask); got.Err != nil {
+		resp.Diagnostics.AddError("Worker not taken out", got.Err.Error())
 	}
 }
 
@@ -324,7 +298,7 @@ func (r *workerResource) ImportState(ctx context.Context, req resource.ImportSta
 	if !r.ready(&resp.Diagnostics) {
 		return
 	}
-	inv, err := r.client.inventoryAt(ctx, cluster, address)
+	inv, err := r.client.InventoryAt(ctx, cluster, address)
 	if err != nil {
 		resp.Diagnostics.AddError("Worker not imported", err.Error())
 		return

@@ -1,4 +1,4 @@
-package terraform
+package door
 
 import (
 	"context"
@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// A run waits for others to come along: Terraform begins as many resources as its -parallelism says, one after another. It begins once nobody has come for the time of gather, or at the
-// latest after gatherMost.
+// A run waits for others to come along: providers are asked for as many resources at a time as their tool's parallelism says, one after another. It begins once nobody has come for the
+// time of gather, or at the latest after gatherMost.
 const (
 	gather     = 50 * time.Millisecond
 	gatherMost = 3 * time.Second
@@ -106,7 +106,7 @@ func together[T, R any](all []*asked[T, R]) (context.Context, context.CancelFunc
 	}
 }
 
-// turns are those of clusters, by name: of what one Terraform run does to a cluster each has its turn, rather than be refused for the run lock of another.
+// turns are those of clusters, by name: of what one run of a provider does to a cluster each has its turn, rather than be refused for the run lock of another.
 type turns struct {
 	mu sync.Mutex
 	of map[string]chan struct{}

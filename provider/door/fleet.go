@@ -1,0 +1,126 @@
+package door
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+
+	"github.com/hashicorp/hcl/v2"
+
+	"github.com/trivet-dev/trivet/bootstrap/kube"
+	"github.com/trivet-dev/trivet/bootstrap/release"
+	"github.com/trivet-dev/trivet/bootstrap/topology"
+	"github.com/trivet-dev/trivet/provider/input"
+)
+
+// Fleet is what a resource describes.
+type Fleet struct {
+	Topology *topology.Topology // nil where too much is unknown, or wrong
+	Cluster  *topology.Cluster
+}
+
+// options are those of the language.
+func (c *Client) options() topology.Options {
+	o := topology.Options{Releases: release.Known, CheckSettings: release.CheckComponent, CheckManifests: kube.CheckManifests, ReadFile: os.ReadFile, Glob: filepath.Glob}
+	if c != nil {
+		o.SSH = &c.SSH
+	}
+	o.Dir, _ = os.Getwd()
+	o.Home, _ = os.UserHomeDir()
+	return o
+}
+
+// languageAttributes are those of a resource that have no meaning in a topology.
+var languageAttributes = []string{"id", "topology", "variables", "deletion_protection", "on_destroy", "unreachable", "adopt", "lock", "restore", "backup", "access", "nodes", "objects"}
+
+// Fleet reads what a resource describes, by its attributes. c may be nil, for a provider that is not configured yet.
+func (c *Client) Fleet(attributes input.Object) (*Fleet, []input.Problem) {
+	name, _ := attributes["name"].(string)
+	if attributes["topology"] != nil {
+		return c.fleetOfText(attributes, name)
+	}
+	rest := maps.Clone(attributes)
+	for _, k := range languageAttributes {
+		delete(rest, k)
+	}
+	if _, unknown := attributes["name"].(input.Unknown); unknown {
+		return &Fleet{}, nil
+	}
+	var missing []input.Problem
+	for _, k := range []string{"sites", "hosts", "kubernetes"} {
+		if rest[k] == nil {
+			missing = append(missing, input.Mistake(k, "Missing "+k, "A cluster is described by kubernetes, age_recipients, sites and hosts, or by a topology in its own language."))
+		}
+	}
+	if len(missing) > 0 {
+		return &Fleet{}, missing
+	}
+	text, ok := input.Write(rest)
+	if !ok {
+		return &Fleet{}, nil
+	}
+	top, found := text.Parse(c.options())
+	problems := text.Problems(found)
+	if top == nil {
+		return &Fleet{}, problems
+	}
+	return &Fleet{Topology: top, Cluster: top.Clusters[0]}, problems
+}
+
+func (c *Client) fleetOfText(attributes input.Object, name string) (*Fleet, []input.Problem) {
+	var problems []input.Problem
+	for _, k := range []string{"sites", "racks", "hosts", "kubernetes", "age_recipients", "components"} {
+		if attributes[k] != nil {
+			problems = append(problems, input.Mistake(k, "Described twice", fmt.Sprintf("topology describes the cluster, so that %s has no place beside it. Remove one of the two.", k)))
+		}
+	}
+	source, known := attributes["topology"].(string)
+	variables, _ := attributes["variables"].(input.Object)
+	if _, none := attributes["variables"].(input.Unknown); len(problems) > 0 || !known || none || HasUnknown(variables) {
+		return &Fleet{}, problems
+	}
+	given := map[string]string{}
+	for k, v := range variables {
+		given[k], _ = v.(string)
+	}
+	top, found := c.Parse(source, given)
+	problems = append(problems, input.ProblemsAt(input.Path{}.Attribute("topology"), found)...)
+	if top == nil {
+		return &Fleet{}, problems
+	}
+	cluster, err := top.Cluster(name)
+	if err != nil {
+		return &Fleet{}, append(problems, input.Mistake("name", "Unknown cluster", err.Error()+"."))
+	}
+	return &Fleet{Topology: top, Cluster: cluster}, problems
+}
+
+// HasUnknown reports whether something in a value is not known yet.
+func HasUnknown(v any) bool {
+	switch v := v.(type) {
+	case input.Unknown:
+		return true
+	case input.Object:
+		for _, x := range v {
+			if HasUnknown(x) {
+				return true
+			}
+		}
+	case []any:
+		for _, x := range v {
+			if HasUnknown(x) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Parse reads a topology in its own language.
+func (c *Client) Parse(source string, variables map[string]string) (*topology.Topology, hcl.Diagnostics) {
+	o := c.options()
+	o.Variables = variables
+	top, _, diags := topology.Parse(map[string][]byte{"topology": []byte(source)}, o)
+	return top, diags
+}

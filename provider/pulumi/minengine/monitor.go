@@ -1,0 +1,318 @@
+package minengine
+
+import (
+	"context"
+	"fmt"
+	"net"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource/plugin"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/tokens"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/util/rpcutil"
+	pulumirpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/protobuf/types/known/emptypb"
+	"google.golang.org/protobuf/types/known/structpb"
+)
+
+// serve serves on an address of this machine. seen is given every request.
+func serve(register func(*grpc.Server), seen func(any)) (string, *grpc.Server, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", nil, err
+	}
+	s := grpc.NewServer(grpc.UnaryInterceptor(func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
+		seen(req)
+		return handle(ctx, req)
+	}))
+	register(s)
+	go func() { _ = s.Serve(l) }() // it ends with Stop
+	return l.Addr().String(), s, nil
+}
+
+// dial connects. seen is given every answer.
+func dial(address string, seen func(any)) (*grpc.ClientConn, error) {
+	return grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()), rpcutil.GrpcChannelOptions(),
+		grpc.WithUnaryInterceptor(func(ctx context.Context, method string, req, reply any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+			err := invoke(ctx, method, req, reply, conn, opts...)
+			seen(reply)
+			return err
+		}))
+}
+
+// SupportsFeature implements pulumirpc.ResourceMonitorServer.
+func (e *Engine) SupportsFeature(_ context.Context, req *pulumirpc.SupportsFeatureRequest) (*pulumirpc.SupportsFeatureResponse, error) {
+	id := req.GetId()
+	return &pulumirpc.SupportsFeatureResponse{HasSupport: id == "secrets" || id == "outputValues" || id == "resourceReferences"}, nil
+}
+
+// SignalAndWaitForShutdown implements pulumirpc.ResourceMonitorServer.
+func (e *Engine) SignalAndWaitForShutdown(context.Context, *emptypb.Empty) (*emptypb.Empty, error) {
+	return &emptypb.Empty{}, nil
+}
+
+// Log implements pulumirpc.EngineServer.
+func (e *Engine) Log(_ context.Context, req *pulumirpc.LogRequest) (*emptypb.Empty, error) {
+	m := Message{req.GetSeverity(), req.GetUrn(), req.GetMessage(), req.GetEphemeral()}
+	e.said.Lock()
+	e.Messages = append(e.Messages, m)
+	e.said.Unlock()
+	if e.Watch != nil {
+		e.Watch(m)
+	}
+	return &emptypb.Empty{}, nil
+}
+
+// GetRootResource implements pulumirpc.EngineServer.
+func (e *Engine) GetRootResource(context.Context, *pulumirpc.GetRootResourceRequest) (*pulumirpc.GetRootResourceResponse, error) {
+	return &pulumirpc.GetRootResourceResponse{}, nil
+}
+
+// SetRootResource implements pulumirpc.EngineServer.
+func (e *Engine) SetRootResource(context.Context, *pulumirpc.SetRootResourceRequest) (*pulumirpc.SetRootResourceResponse, error) {
+	return &pulumirpc.SetRootResourceResponse{}, nil
+}
+
+// RequirePulumiVersion implements pulumirpc.EngineServer.
+func (e *Engine) RequirePulumiVersion(context.Context, *pulumirpc.RequirePulumiVersionRequest) (*pulumirpc.RequirePulumiVersionResponse, error) {
+	return &pulumirpc.RequirePulumiVersionResponse{}, nil
+}
+
+// RegisterResourceOutputs implements pulumirpc.ResourceMonitorServer.
+func (e *Engine) RegisterResourceOutputs(_ context.Context, req *pulumirpc.RegisterResourceOutputsRequest) (*emptypb.Empty, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if resource.URN(req.GetUrn()).Type() == resource.RootStackType {
+		e.run.outputs = req.GetOutputs()
+	}
+	return &emptypb.Empty{}, nil
+}
+
+// Invoke implements pulumirpc.ResourceMonitorServer.
+func (e *Engine) Invoke(ctx context.Context, req *pulumirpc.ResourceInvokeRequest) (*pulumirpc.ResourceInvokeResponse, error) {
+	p, err := e.locked(req.GetProvider())
+	if err != nil {
+		return nil, err
+	}
+	got, err := p.Invoke(ctx, &pulumirpc.InvokeRequest{Tok: req.GetTok(), Args: req.GetArgs()})
+	return &pulumirpc.ResourceInvokeResponse{Return: got.GetReturn(), Failures: got.GetFailures()}, err
+}
+
+// locked is providerOf for a reference, URN::ID.
+func (e *Engine) locked(reference string) (*served, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.providerOf(urnOf(reference))
+}
+
+// urnOf takes the id away from a reference to a provider.
+func urnOf(reference string) string {
+	const id = "::" + providerID
+	if len(reference) > len(id) && reference[len(reference)-len(id):] == id {
+		return reference[:len(reference)-len(id)]
+	}
+	return reference
+}
+
+// providerID is that of every explicit provider.
+const providerID = "provider"
+
+// RegisterResource implements pulumirpc.ResourceMonitorServer.
+func (e *Engine) RegisterResource(ctx context.Context, req *pulumirpc.RegisterResourceRequest) (*pulumirpc.RegisterResourceResponse, error) {
+	var parent tokens.Type
+	if p := req.GetParent(); p != "" {
+		parent = resource.URN(p).QualifiedType()
+	}
+	urn := resource.NewURN(stack, project, parent, tokens.Type(req.GetType()), req.GetName())
+	switch {
+	case req.GetRemote():
+		return e.construct(ctx, req)
+	case !req.GetCustom():
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		e.keep(&Resource{URN: urn, Inputs: req.GetObject()})
+		return &pulumirpc.RegisterResourceResponse{Urn: string(urn), Object: req.GetObject()}, nil
+	}
+	inputs, err := plain(req.GetObject())
+	if err != nil {
+		return nil, err
+	}
+	if urn.Type().Package() == "pulumi" {
+		return e.explicit(urn, inputs)
+	}
+	return e.custom(ctx, urn, urnOf(providerIn(req)), inputs)
+}
+
+// providerIn is the provider that a resource names, itself or by its package.
+func providerIn(req *pulumirpc.RegisterResourceRequest) string {
+	if p := req.GetProvider(); p != "" {
+		return p
+	}
+	return req.GetProviders()[string(tokens.Type(req.GetType()).Package())]
+}
+
+// plain takes dependencies away from values, and leaves secrets and unknown values marked.
+func plain(s *structpb.Struct) (*structpb.Struct, error) {
+	how := plugin.MarshalOptions{KeepSecrets: true, KeepUnknowns: true}
+	m, err := plugin.UnmarshalProperties(s, how)
+	if err != nil {
+		return nil, err
+	}
+	return plugin.MarshalProperties(m, how)
+}
+
+// keep puts a resource into the state, in the place of what it was.
+func (e *Engine) keep(r *Resource) {
+	e.run.seen[r.URN] = true
+	if e.run.preview {
+		return
+	}
+	if was := e.find(r.URN); was != nil {
+		*was = *r
+		return
+	}
+	e.state = append(e.state, r)
+}
+
+// explicit starts a provider that a program declares.
+func (e *Engine) explicit(urn resource.URN, inputs *structpb.Struct) (*pulumirpc.RegisterResourceResponse, error) {
+	e.mu.Lock()
+	if old := e.providers[string(urn)]; old != nil {
+		old.close()
+	}
+	e.mu.Unlock() // a provider says something while it is configured
+	if _, err := e.start(string(urn), inputs); err != nil {
+		return nil, err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.run.seen[urn] = true
+	r := &Resource{URN: urn, ID: providerID, Inputs: inputs, Outputs: inputs}
+	if was := e.find(urn); was != nil {
+		*was = *r
+	} else {
+		e.state = append(e.state, r)
+	}
+	return &pulumirpc.RegisterResourceResponse{Urn: string(urn), Id: providerID, Object: inputs}, nil
+}
+
+// construct has the provider declare what a component is made of.
+func (e *Engine) construct(ctx context.Context, req *pulumirpc.RegisterResourceRequest) (*pulumirpc.RegisterResourceResponse, error) {
+	p, err := e.locked(providerIn(req))
+	if err != nil {
+		return nil, err
+	}
+	dependencies := map[string]*pulumirpc.ConstructRequest_PropertyDependencies{}
+	for name, d := range req.GetPropertyDependencies() {
+		dependencies[name] = &pulumirpc.ConstructRequest_PropertyDependencies{Urns: d.GetUrns()}
+	}
+	got, err := p.Construct(ctx, &pulumirpc.ConstructRequest{
+		Project: project, Stack: stack, DryRun: e.run.preview, Parallel: 10, MonitorEndpoint: e.address, Type: req.GetType(), Name: req.GetName(), Parent: req.GetParent(),
+		Inputs: req.GetObject(), InputDependencies: dependencies, Providers: req.GetProviders(), AcceptsOutputValues: true,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &pulumirpc.RegisterResourceResponse{Urn: got.GetUrn(), Object: got.GetState()}, nil
+}
+
+// custom does what is to be done to a resource.
+func (e *Engine) custom(ctx context.Context, urn resource.URN, provider string, inputs *structpb.Struct) (*pulumirpc.RegisterResourceResponse, error) {
+	e.mu.Lock()
+	p, err := e.providerOf(provider)
+	was := e.find(urn)
+	preview := e.run.preview
+	e.run.seen[urn] = true
+	e.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	if was != nil && was.Refresh && len(was.InitErrors) == 0 {
+		read := *was
+		got, err := p.Read(ctx, &pulumirpc.ReadRequest{Id: was.ID, Urn: string(urn), Inputs: was.Inputs, Properties: was.Outputs})
+		if err != nil {
+			return nil, e.note(Step{Op: Read, URN: urn, Err: err})
+		}
+		if read.ID, read.Inputs, read.Outputs = got.GetId(), got.GetInputs(), got.GetProperties(); got.GetId() == "" {
+			was = nil
+		} else {
+			was = &read
+		}
+	}
+	var olds *structpb.Struct
+	if was != nil {
+		olds = was.Inputs
+	}
+	checked, err := p.Check(ctx, &pulumirpc.CheckRequest{Urn: string(urn), Name: urn.Name(), Type: string(urn.Type()), Olds: olds, News: inputs})
+	if err == nil && len(checked.GetFailures()) > 0 {
+		f := checked.GetFailures()[0]
+		err = fmt.Errorf("%s: %s", f.GetProperty(), f.GetReason())
+	}
+	if err != nil {
+		return nil, e.note(Step{Op: Same, URN: urn, Err: err})
+	}
+	inputs = checked.GetInputs()
+	if was == nil {
+		return e.create(ctx, p, urn, provider, inputs, Create)
+	}
+	diff, err := p.Diff(ctx, &pulumirpc.DiffRequest{Id: was.ID, Urn: string(urn), Olds: was.Outputs, OldInputs: was.Inputs, News: inputs})
+	switch {
+	case err != nil:
+		return nil, e.note(Step{Op: Same, URN: urn, Err: err})
+	case len(diff.GetReplaces()) > 0:
+		return e.replace(ctx, p, was, provider, inputs, diff)
+	case diff.GetChanges() == pulumirpc.DiffResponse_DIFF_NONE && len(was.InitErrors) == 0:
+		r := *was
+		r.Inputs, r.provider = inputs, provider
+		e.note(Step{Op: Same, URN: urn}) //nolint:errcheck // it has none
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		e.keep(&r)
+		return &pulumirpc.RegisterResourceResponse{Urn: string(urn), Id: r.ID, Object: r.Outputs}, nil
+	}
+	got, err := p.Update(ctx, &pulumirpc.UpdateRequest{Id: was.ID, Urn: string(urn), Olds: was.Outputs, OldInputs: was.Inputs, News: inputs, Preview: preview})
+	r := &Resource{URN: urn, ID: was.ID, Inputs: inputs, Outputs: got.GetProperties(), Refresh: got.GetRefreshBeforeUpdate(), provider: provider}
+	return e.changed(Step{Op: Update, URN: urn, Diff: diff.GetDetailedDiff(), Err: err}, r)
+}
+
+func (e *Engine) create(ctx context.Context, p *served, urn resource.URN, provider string, inputs *structpb.Struct, op Op) (*pulumirpc.RegisterResourceResponse, error) {
+	got, err := p.Create(ctx, &pulumirpc.CreateRequest{Urn: string(urn), Properties: inputs, Preview: e.run.preview})
+	r := &Resource{URN: urn, ID: got.GetId(), Inputs: inputs, Outputs: got.GetProperties(), Refresh: got.GetRefreshBeforeUpdate(), provider: provider}
+	return e.changed(Step{Op: op, URN: urn, Err: err}, r)
+}
+
+func (e *Engine) replace(ctx context.Context, p *served, was *Resource, provider string, inputs *structpb.Struct, diff *pulumirpc.DiffResponse) (*pulumirpc.RegisterResourceResponse, error) {
+	if !e.run.preview {
+		if _, err := p.Delete(ctx, &pulumirpc.DeleteRequest{Id: was.ID, Urn: string(was.URN), Properties: was.Outputs, OldInputs: was.Inputs}); err != nil {
+			return nil, e.note(Step{Op: Replace, URN: was.URN, Diff: diff.GetDetailedDiff(), Err: err})
+		}
+	}
+	return e.create(ctx, p, was.URN, provider, inputs, Replace)
+}
+
+// changed keeps what came of a change, also of one that did not come to its end.
+func (e *Engine) changed(s Step, r *Resource) (*pulumirpc.RegisterResourceResponse, error) {
+	if s.Err != nil {
+		if half := partly(s.Err); half != nil && !e.run.preview {
+			r.ID, r.Outputs, r.InitErrors, r.Refresh = half.GetId(), half.GetProperties(), half.GetReasons(), half.GetRefreshBeforeUpdate()
+			e.mu.Lock()
+			e.keep(r)
+			e.mu.Unlock()
+		}
+		return nil, e.note(s)
+	}
+	_ = e.note(s) // it has no error
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.keep(r)
+	return &pulumirpc.RegisterResourceResponse{Urn: string(r.URN), Id: r.ID, Object: r.Outputs}, nil
+}
+
+// note notes a step, and gives its error.
+func (e *Engine) note(s Step) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.Steps = append(e.Steps, s)
+	return s.Err
+}
