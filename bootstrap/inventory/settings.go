@@ -92,6 +92,11 @@ func settingsJSON(c *topology.Cluster) json.RawMessage {
 	for i := range plain.Components {
 		plain.Components[i].SettingsRange = nil
 	}
+	return Canonical(plain)
+}
+
+// Canonical writes what a topology holds as JSON, without where in a text something stands: what is the same comes out the same, wherever it was written.
+func Canonical(plain any) json.RawMessage {
 	b, err := json.Marshal(plain)
 	if err != nil {
 		panic("inventory: " + err.Error()) // a topology holds plain data only

@@ -3,12 +3,10 @@ package door
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"maps"
 	"slices"
 	"sort"
-	"strings"
 
 	"github.com/trivet-dev/trivet/bootstrap"
 	"github.com/trivet-dev/trivet/bootstrap/inventory"
@@ -165,38 +163,7 @@ func configuration(c *topology.Cluster, h *topology.Host) string {
 	if h.Has(topology.RoleEtcd) {
 		parts = append(parts, c.Etcd)
 	}
-	b, err := json.Marshal(parts)
-	if err != nil {
-		panic("provider: " + err.Error()) // a topology holds plain data only
-	}
-	var plain any
-	if err := json.Unmarshal(b, &plain); err != nil {
-		panic("provider: " + err.Error())
-	}
-	b, err = json.Marshal(withoutPlaces(plain))
-	if err != nil {
-		panic("provider: " + err.Error())
-	}
-	return hostapi.Digest(b)[:12]
-}
-
-// withoutPlaces leaves out where in a text something stands.
-func withoutPlaces(v any) any {
-	switch v := v.(type) {
-	case map[string]any:
-		for k, x := range v {
-			if strings.HasSuffix(k, "Range") {
-				delete(v, k)
-			} else {
-				v[k] = withoutPlaces(x)
-			}
-		}
-	case []any:
-		for i, x := range v {
-			v[i] = withoutPlaces(x)
-		}
-	}
-	return v
+	return hostapi.Digest(inventory.Canonical(parts))[:12]
 }
 
 // SeenNodes says what the nodes are, by a look at the cluster. Of hosts that did not answer it has what the prior state had.

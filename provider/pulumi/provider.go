@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -238,7 +239,7 @@ type operation struct {
 func (p *Provider) operate(ctx context.Context, urn string, seconds float64, properties ...resource.PropertyMap) (op *operation, end func()) {
 	p.mu.Lock()
 	run, client := p.run, p.client
-	hidden := p.secrets
+	hidden := slices.Clone(p.secrets) // operations run side by side
 	p.mu.Unlock()
 	ctx, cancel := context.WithCancelCause(ctx)
 	stop := context.AfterFunc(run, func() { cancel(context.Cause(run)) })
