@@ -134,11 +134,7 @@ func TestRotation(t *testing.T) {
 		if try == 10 {
 			t.Fatal("there is no end to it")
 		}
-		run := r.begin("apply", "--yes")
-		if res := run.end(); res.code != 0 {
-			t.Fatalf("apply: exit code %d: %s\n%s", res.code, res.message(), run.phases())
-		}
-		events = append(events, run.events()...)
+		events = append(events, r.applied()...)
 	}
 	p.stop(events...)
 	p.allow(bounds{0, 3 * time.Second}, bounds{0, 2 * time.Second})
@@ -152,7 +148,6 @@ func TestRotationInterrupted(t *testing.T) {
 	inFull(t)
 	r := newRotation(t)
 	p := r.probeAsHost("cp1")
-	f := &fleet{operator: r.operator}
 	var events []event.Event
 	stages := map[string]map[string]bool{} // the points that it was killed at in each
 	ended := false
@@ -166,7 +161,7 @@ func TestRotationInterrupted(t *testing.T) {
 			stages[stage] = map[string]bool{}
 		}
 		var more []event.Event
-		more, ended = f.killOnce(stages[stage], never, "apply", "--yes")
+		more, ended = r.killOnce(stages[stage], never, "apply", "--yes")
 		events = append(events, more...)
 	}
 	for _, points := range stages {

@@ -171,11 +171,7 @@ func TestHosts(t *testing.T) {
 			defer f.log(time.Now())
 			f.prepare(c)
 			p := f.probe(c.via)
-			r := f.begin("apply", "--yes")
-			if res := r.end(); res.code != 0 {
-				t.Errorf("apply: exit code %d: %s\n%s", res.code, res.message(), r.phases())
-			}
-			p.stop(r.events()...)
+			p.stop(f.applied()...)
 			p.allow(c.api.or(usual), c.shop.or(usualShop))
 			f.whole(c)
 		})

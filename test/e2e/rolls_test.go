@@ -98,11 +98,7 @@ func TestConfigurationRolls(t *testing.T) {
 			o.write(cluster(five(), settings))
 			o.exits(2, "plan")
 			p := o.probe("w1")
-			r := o.begin("apply", "--yes")
-			if res := r.end(); res.code != 0 {
-				t.Errorf("apply: exit code %d: %s", res.code, res.message())
-			}
-			p.stop(r.events()...)
+			p.stop(o.applied()...)
 			p.allow(change.api.or(bounds{0, 2 * time.Second}), change.service.or(bounds{0, 2 * time.Second}))
 			o.says(o.on(change.host, "sh", "-c", change.where), change.has)
 			o.unchanged()

@@ -96,7 +96,7 @@ func TestSnapshots(t *testing.T) {
 	o.unchanged()
 
 	o.says(o.must("defragment").stdout, "bj1-cp1: left alone", "bj2-cp1: left alone", "sh1-cp1: left alone")
-	(&fleet{operator: o}).commandKilled(map[string]bool{}, never, "defragment", "--all")
+	o.commandKilled(map[string]bool{}, never, "defragment", "--all")
 	o.must("status")
 	p = o.probe("bj1-w1")
 	r := o.must("defragment", "--all")

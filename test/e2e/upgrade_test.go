@@ -122,11 +122,11 @@ func (f *fleet) during(do func() []event.Event) {
 }
 
 // applied applies, and gives what happened.
-func (f *fleet) applied() []event.Event {
-	f.t.Helper()
-	r := f.begin("apply", "--yes")
+func (o *operator) applied() []event.Event {
+	o.t.Helper()
+	r := o.begin("apply", "--yes")
 	if res := r.end(); res.code != 0 {
-		f.t.Errorf("apply: exit code %d: %s\n%s", res.code, res.message(), r.phases())
+		o.t.Errorf("apply: exit code %d: %s\n%s", res.code, res.message(), r.phases())
 	}
 	return r.events()
 }
@@ -222,48 +222,48 @@ func TestUpgradeInterrupted(t *testing.T) {
 }
 
 // killUntil kills applies at points that none before them was killed at, until one is at an event that is waited for, where it is killed as well, or comes to its end.
-func (f *fleet) killUntil(seen map[string]bool, stop func(event.Event) bool) []event.Event {
-	f.t.Helper()
-	return f.commandKilled(seen, stop, "apply", "--yes")
+func (o *operator) killUntil(seen map[string]bool, stop func(event.Event) bool) []event.Event {
+	o.t.Helper()
+	return o.commandKilled(seen, stop, "apply", "--yes")
 }
 
 // killUntilDone kills applies at every point that has a name of its own, until one comes to its end.
 func (o *operator) killUntilDone() []event.Event {
 	o.t.Helper()
-	return (&fleet{operator: o}).killUntil(map[string]bool{}, never)
+	return o.killUntil(map[string]bool{}, never)
 }
 
 // commandKilled does so with any subcommand.
-func (f *fleet) commandKilled(seen map[string]bool, stop func(event.Event) bool, args ...string) (all []event.Event) {
-	f.t.Helper()
+func (o *operator) commandKilled(seen map[string]bool, stop func(event.Event) bool, args ...string) (all []event.Event) {
+	o.t.Helper()
 	for range 400 {
-		events, ended := f.killOnce(seen, stop, args...)
+		events, ended := o.killOnce(seen, stop, args...)
 		all = slices.Concat(all, events)
 		if ended {
-			f.t.Logf("killed at %d points", len(seen))
+			o.t.Logf("killed at %d points", len(seen))
 			return all
 		}
 	}
-	f.t.Fatalf("no trivet %s comes to its end: each meets a point that none before it had", args[0])
+	o.t.Fatalf("no trivet %s comes to its end: each meets a point that none before it had", args[0])
 	return nil
 }
 
 // killOnce kills a subcommand at the first point that none before it was killed at. It has ended when there was none, or stop was met.
-func (f *fleet) killOnce(seen map[string]bool, stop func(event.Event) bool, args ...string) (events []event.Event, ended bool) {
-	f.t.Helper()
+func (o *operator) killOnce(seen map[string]bool, stop func(event.Event) bool, args ...string) (events []event.Event, ended bool) {
+	o.t.Helper()
 	at, stopped := "", false
-	r := f.begin(args...)
+	r := o.begin(args...)
 	killed := r.until(func(e event.Event) bool {
 		stopped = stop(e)
 		at = point(e)
 		return stopped || at != "" && !seen[at]
 	})
 	if killed {
-		f.t.Logf("kill -9 at %s", at)
+		o.t.Logf("kill -9 at %s", at)
 		r.kill()
 		seen[at] = true
 	} else if res := r.end(); res.code != 0 {
-		f.t.Fatalf("after %d kills trivet %s ends with exit code %d: %s\n%s", len(seen), args[0], res.code, res.message(), r.phases())
+		o.t.Fatalf("after %d kills trivet %s ends with exit code %d: %s\n%s", len(seen), args[0], res.code, res.message(), r.phases())
 	}
 	return r.events(), stopped || !killed
 }
