@@ -81,6 +81,9 @@ func (c *Client) remembered(inv *inventory.Inventory, endpoints []Endpoint) *Fle
 
 // InventoryAt reads what a cluster remembers of itself from one of its control planes.
 func (c *Client) InventoryAt(ctx context.Context, name, address string) (*inventory.Inventory, error) {
+	if err := c.Known(); err != nil {
+		return nil, err
+	}
 	f := c.ControlPlanes(name, []Endpoint{{Host: name, Address: address}})
 	e, err := c.Connect(ctx, f, NoPins(), func(o *bootstrap.Options) { o.Majority = true })
 	if err != nil {

@@ -17,7 +17,7 @@ func Described(inv *inventory.Inventory) input.Object {
 			continue
 		}
 		sites[h.Site] = input.Object{"region": h.Region}
-		host := input.Object{"site": h.Site, "address": h.Address.String(), "roles": anyOf(h.Roles)}
+		host := input.Object{"site": h.Site, "address": h.Address.String(), "roles": AnyOf(h.Roles)}
 		if h.HostKey != "" {
 			host["ssh_host_key"] = h.HostKey
 		}
@@ -25,7 +25,7 @@ func Described(inv *inventory.Inventory) input.Object {
 	}
 	out := input.Object{
 		"name": inv.Cluster, "kubernetes": inv.Kubernetes, "pod_cidr": inv.PodCIDR.String(), "service_cidr": inv.ServiceCIDR.String(), "node_prefix": int64(inv.NodePrefix),
-		"age_recipients": anyOf(inv.Recipients), "sites": sites, "hosts": hosts, "deletion_protection": true, "on_destroy": input.OnDestroyReset, "unreachable": input.UnreachableFail,
+		"age_recipients": AnyOf(inv.Recipients), "sites": sites, "hosts": hosts, "deletion_protection": true, "on_destroy": input.OnDestroyReset, "unreachable": input.UnreachableFail,
 	}
 	if inv.Settings.Usable() {
 		ports, api := input.Object{}, inv.Outline(topology.SSH{}).Clusters[0].API
@@ -94,8 +94,8 @@ func unless(s, otherwise string) string {
 	return s
 }
 
-// anyOf is a list as attributes have it.
-func anyOf(list []string) []any {
+// AnyOf is a list as attributes have it.
+func AnyOf(list []string) []any {
 	out := make([]any, len(list))
 	for i, s := range list {
 		out[i] = s

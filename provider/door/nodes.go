@@ -91,12 +91,30 @@ func NodesOf(v any) map[string]Node {
 	m, _ := v.(input.Object)
 	for name, x := range m {
 		o, _ := x.(input.Object)
-		text := func(k string) string { s, _ := o[k].(string); return s }
+		text := func(k string) string { return textIn(o, k) }
 		out[name] = Node{text("address"), text("kubernetes"), text("configuration"), text("machine_id"), text("ssh_host_key"), Texts(o["roles"]), Texts(o["drift"]), false}
 	}
 	return out
 }
 
+// NodesIn writes them as attributes. In a plan, what is empty is not known yet.
+func NodesIn(nodes map[string]Node, planned bool) input.Object {
+	out := input.Object{}
+	for name, n := range nodes {
+		text := func(s string, open bool) any { return orUnknown(s, s == "" && open) }
+		var roles any = AnyOf(n.Roles)
+		if planned && len(n.Roles) == 0 {
+			roles = input.Unknown{}
+		}
+		out[name] = input.Object{
+			"address": text(n.Address, planned), "roles": roles, "kubernetes": text(n.Kubernetes, planned), "configuration": text(n.Configuration, planned), "drift": AnyOf(n.Drift),
+			"machine_id": text(n.MachineID, planned && !n.Settled), "ssh_host_key": text(n.HostKey, planned && !n.Settled),
+		}
+	}
+	return out
+}
+
+// Texts is a list of attributes as texts; AnyOf is the way back.
 func Texts(v any) []string {
 	var out []string
 	all, _ := v.([]any)

@@ -1,8 +1,6 @@
 package door
 
 import (
-	"sort"
-
 	"github.com/trivet-dev/trivet/bootstrap"
 	"github.com/trivet-dev/trivet/bootstrap/desired"
 	"github.com/trivet-dev/trivet/bootstrap/topology"
@@ -31,7 +29,7 @@ func ObjectsOf(v any) map[string]Object {
 func ObjectsIn(objects map[string]Object) input.Object {
 	out := input.Object{}
 	for name, o := range objects {
-		out[name] = input.Object{"configuration": orUnknown(o.Configuration, false), "drift": anyOf(o.Drift)}
+		out[name] = input.Object{"configuration": orUnknown(o.Configuration, false), "drift": AnyOf(o.Drift)}
 	}
 	return out
 }
@@ -99,6 +97,5 @@ func ownDrift(s *bootstrap.Status) []string {
 			out = append(out, "in the API: "+d.String()+": "+d.What())
 		}
 	}
-	sort.Strings(out)
 	return out
 }

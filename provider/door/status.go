@@ -29,8 +29,8 @@ func StatusOf(s *bootstrap.Status, renew time.Duration, w input.Words) input.Obj
 	for i := range s.Hosts {
 		h := &s.Hosts[i]
 		o := input.Object{
-			"site": h.Site, "region": h.Region, "address": h.Address, "roles": anyOf(h.Roles), "error": orUnknown(h.Error, false), "node": orUnknown(h.Node, false),
-			"cordoned": h.Cordoned != "", "drift": anyOf(DriftOf(h)),
+			"site": h.Site, "region": h.Region, "address": h.Address, "roles": AnyOf(h.Roles), "error": orUnknown(h.Error, false), "node": orUnknown(h.Node, false),
+			"cordoned": h.Cordoned != "", "drift": AnyOf(DriftOf(h)),
 		}
 		if h.NextExpiry != nil {
 			end := h.NextExpiry.NotAfter

@@ -213,39 +213,6 @@ func outputs(inputs resource.PropertyMap, attributes []input.Attribute, computed
 	return out
 }
 
-// nodesObject writes nodes as attributes. In a plan, what is empty is not known yet.
-func nodesObject(nodes map[string]door.Node, planned bool) input.Object {
-	out := input.Object{}
-	for name, n := range nodes {
-		text := func(s string, open bool) any {
-			switch {
-			case s == "" && open:
-				return input.Unknown{}
-			case s == "":
-				return nil
-			}
-			return s
-		}
-		drift := texts(n.Drift)
-		if planned {
-			drift = []any{}
-		}
-		out[name] = input.Object{
-			"address": text(n.Address, planned), "roles": texts(n.Roles), "kubernetes": text(n.Kubernetes, planned), "configuration": text(n.Configuration, planned), "drift": drift,
-			"machine_id": text(n.MachineID, planned && !n.Settled), "ssh_host_key": text(n.HostKey, planned && !n.Settled),
-		}
-	}
-	return out
-}
-
-func texts(list []string) []any {
-	out := make([]any, len(list))
-	for i, s := range list {
-		out[i] = s
-	}
-	return out
-}
-
 // planned is the state that a change leads to, as far as it is known.
 func (op *operation) planned(news, was resource.PropertyMap) (resource.PropertyMap, error) {
 	o, f, err := op.described(news)
@@ -264,7 +231,7 @@ func (op *operation) planned(news, was resource.PropertyMap) (resource.PropertyM
 	nodes := door.PlannedNodes(f, o, prior)
 	id, _ := state["id"].(string)
 	access := door.AccessTo(f, id, o)
-	computed["access"], computed["nodes"], computed["objects"] = access, nodesObject(nodes, true), input.Unknown{}
+	computed["access"], computed["nodes"], computed["objects"] = access, door.NodesIn(nodes, true), input.Unknown{}
 	if objects, known := door.PlannedObjects(f, o); known {
 		computed["objects"] = door.ObjectsIn(objects)
 	}
@@ -400,7 +367,7 @@ func (cluster) begun(op *operation, e *door.Session, f *door.Fleet, news, was re
 	if err == nil {
 		begun = true
 		computed["cluster_id"], computed["access"] = inv.ClusterID, door.AccessTo(f, inv.ClusterID, nil)
-		computed["nodes"] = nodesObject(door.SeenNodes(f, s, inv, door.NodesOf(state["nodes"])), false)
+		computed["nodes"] = door.NodesIn(door.SeenNodes(f, s, inv, door.NodesOf(state["nodes"])), false)
 		computed["objects"] = door.ObjectsIn(door.SeenObjects(f.Cluster, s, door.ObjectsOf(state["objects"])))
 	} else if s, err := e.Status(ctx); err == nil {
 		begun = begun || slices.ContainsFunc(s.Hosts, func(h bootstrap.HostStatus) bool { return h.Managed })
@@ -430,7 +397,7 @@ func (cluster) reached(op *operation, e *door.Session, f *door.Fleet, news, was 
 		o, _ := objectOf(clusterAttributes(), news)
 		id, _ := state["id"].(string)
 		computed["cluster_id"], computed["access"], computed["kubeconfig"] = id, door.AccessTo(f, id, nil), orEmpty(state["kubeconfig"])
-		computed["nodes"], computed["objects"] = nodesObject(door.PlannedNodes(f, o, prior), false), door.ObjectsIn(door.DescribedObjects(f.Cluster))
+		computed["nodes"], computed["objects"] = door.NodesIn(door.PlannedNodes(f, o, prior), false), door.ObjectsIn(door.DescribedObjects(f.Cluster))
 		return outputs(news, clusterAttributes(), computed)
 	}
 	objects := door.SeenObjects(f.Cluster, s, door.DescribedObjects(f.Cluster)) // all of them have been applied
@@ -441,14 +408,14 @@ func (cluster) reached(op *operation, e *door.Session, f *door.Fleet, news, was 
 // seen is what is computed of a cluster that was looked at.
 func seen(f *door.Fleet, inv *inventory.Inventory, nodes map[string]door.Node, objects map[string]door.Object) input.Object {
 	access := door.AccessTo(f, inv.ClusterID, nil)
-	return input.Object{"cluster_id": inv.ClusterID, "access": access, "nodes": nodesObject(nodes, false), "objects": door.ObjectsIn(objects), "kubeconfig": door.Kubeconfig(access, inv)}
+	return input.Object{"cluster_id": inv.ClusterID, "access": access, "nodes": door.NodesIn(nodes, false), "objects": door.ObjectsIn(objects), "kubeconfig": door.Kubeconfig(access, inv)}
 }
 
 func leftOut(left []string) any {
 	if len(left) == 0 {
 		return nil
 	}
-	return texts(left)
+	return door.AnyOf(left)
 }
 
 // read implements handler. It drops nothing because a host does not answer.
@@ -504,9 +471,6 @@ func (cluster) imported(op *operation, id string) (string, resource.PropertyMap,
 	name, address, ok := strings.Cut(id, "@")
 	if !ok || name == "" || address == "" {
 		return "", nil, nil, op.fail(summary, fmt.Errorf("%q is not NAME@ADDRESS: the cluster's name, and where SSH reaches one of its control planes", id))
-	}
-	if err := op.client.Known(); err != nil {
-		return "", nil, nil, op.fail(summary, err)
 	}
 	inv, err := op.client.InventoryAt(op, name, address)
 	if err != nil {

@@ -339,19 +339,33 @@ func handlerOf(urn string) (handler, error) {
 	}
 }
 
+// request is a call of the engine's about one resource.
+type request interface{ GetUrn() string }
+
+// serve finds who handles what a call is about, reads the properties that came with it, and begins an operation; end ends it.
+func (p *Provider) serve(ctx context.Context, req request, seconds float64, properties ...*structpb.Struct) (h handler, op *operation, sets []resource.PropertyMap, end func(), err error) {
+	if h, err = handlerOf(req.GetUrn()); err != nil {
+		return nil, nil, nil, nil, err
+	}
+	for _, s := range properties {
+		set, err := read(s)
+		if err != nil {
+			return nil, nil, nil, nil, err
+		}
+		sets = append(sets, set)
+	}
+	op, end = p.operate(ctx, req.GetUrn(), seconds, sets...)
+	return h, op, sets, end, nil
+}
+
 // Check implements pulumirpc.ResourceProviderServer.
 func (p *Provider) Check(ctx context.Context, req *pulumirpc.CheckRequest) (*pulumirpc.CheckResponse, error) {
-	h, err := handlerOf(req.GetUrn())
+	h, op, sets, end, err := p.serve(ctx, req, 0, req.GetNews())
 	if err != nil {
 		return nil, err
 	}
-	news, err := read(req.GetNews())
-	if err != nil {
-		return nil, err
-	}
-	op, end := p.operate(ctx, req.GetUrn(), 0, news)
 	defer end()
-	checked, failures := h.check(op, resource.URN(req.GetUrn()).Name(), news)
+	checked, failures := h.check(op, resource.URN(req.GetUrn()).Name(), sets[0])
 	for i := range failures {
 		failures[i].reason = op.hide.Replace(failures[i].reason)
 	}
@@ -361,43 +375,22 @@ func (p *Provider) Check(ctx context.Context, req *pulumirpc.CheckRequest) (*pul
 
 // Diff implements pulumirpc.ResourceProviderServer.
 func (p *Provider) Diff(ctx context.Context, req *pulumirpc.DiffRequest) (*pulumirpc.DiffResponse, error) {
-	h, err := handlerOf(req.GetUrn())
+	h, op, sets, end, err := p.serve(ctx, req, 0, req.GetOlds(), req.GetOldInputs(), req.GetNews())
 	if err != nil {
 		return nil, err
 	}
-	sets, err := readAll(req.GetOlds(), req.GetOldInputs(), req.GetNews())
-	if err != nil {
-		return nil, err
-	}
-	op, end := p.operate(ctx, req.GetUrn(), 0, sets...)
 	defer end()
 	return h.diff(op, sets[0], sets[1], sets[2])
 }
 
-func readAll(all ...*structpb.Struct) ([]resource.PropertyMap, error) {
-	out := make([]resource.PropertyMap, len(all))
-	for i, s := range all {
-		var err error
-		if out[i], err = read(s); err != nil {
-			return nil, err
-		}
-	}
-	return out, nil
-}
-
 // Create implements pulumirpc.ResourceProviderServer.
 func (p *Provider) Create(ctx context.Context, req *pulumirpc.CreateRequest) (*pulumirpc.CreateResponse, error) {
-	h, err := handlerOf(req.GetUrn())
+	h, op, sets, end, err := p.serve(ctx, req, req.GetTimeout(), req.GetProperties())
 	if err != nil {
 		return nil, err
 	}
-	news, err := read(req.GetProperties())
-	if err != nil {
-		return nil, err
-	}
-	op, end := p.operate(ctx, req.GetUrn(), req.GetTimeout(), news)
 	defer end()
-	id, state, err := h.create(op, news, req.GetPreview())
+	id, state, err := h.create(op, sets[0], req.GetPreview())
 	if err != nil {
 		return nil, op.partly(id, state, err)
 	}
@@ -407,15 +400,10 @@ func (p *Provider) Create(ctx context.Context, req *pulumirpc.CreateRequest) (*p
 
 // Read implements pulumirpc.ResourceProviderServer.
 func (p *Provider) Read(ctx context.Context, req *pulumirpc.ReadRequest) (*pulumirpc.ReadResponse, error) {
-	h, err := handlerOf(req.GetUrn())
+	h, op, sets, end, err := p.serve(ctx, req, req.GetTimeout(), req.GetInputs(), req.GetProperties())
 	if err != nil {
 		return nil, err
 	}
-	sets, err := readAll(req.GetInputs(), req.GetProperties())
-	if err != nil {
-		return nil, err
-	}
-	op, end := p.operate(ctx, req.GetUrn(), req.GetTimeout(), sets...)
 	defer end()
 	id, in, out, err := h.read(op, req.GetId(), sets[0], sets[1])
 	if err != nil || id == "" {
@@ -431,15 +419,10 @@ func (p *Provider) Read(ctx context.Context, req *pulumirpc.ReadRequest) (*pulum
 
 // Update implements pulumirpc.ResourceProviderServer.
 func (p *Provider) Update(ctx context.Context, req *pulumirpc.UpdateRequest) (*pulumirpc.UpdateResponse, error) {
-	h, err := handlerOf(req.GetUrn())
+	h, op, sets, end, err := p.serve(ctx, req, req.GetTimeout(), req.GetOlds(), req.GetOldInputs(), req.GetNews())
 	if err != nil {
 		return nil, err
 	}
-	sets, err := readAll(req.GetOlds(), req.GetOldInputs(), req.GetNews())
-	if err != nil {
-		return nil, err
-	}
-	op, end := p.operate(ctx, req.GetUrn(), req.GetTimeout(), sets...)
 	defer end()
 	state, err := h.update(op, req.GetId(), sets[0], sets[1], sets[2], req.GetPreview())
 	if err != nil {
@@ -451,15 +434,10 @@ func (p *Provider) Update(ctx context.Context, req *pulumirpc.UpdateRequest) (*p
 
 // Delete implements pulumirpc.ResourceProviderServer.
 func (p *Provider) Delete(ctx context.Context, req *pulumirpc.DeleteRequest) (*emptypb.Empty, error) {
-	h, err := handlerOf(req.GetUrn())
+	h, op, sets, end, err := p.serve(ctx, req, req.GetTimeout(), req.GetProperties())
 	if err != nil {
 		return nil, err
 	}
-	was, err := read(req.GetProperties())
-	if err != nil {
-		return nil, err
-	}
-	op, end := p.operate(ctx, req.GetUrn(), req.GetTimeout(), was)
 	defer end()
-	return &emptypb.Empty{}, h.remove(op, was)
+	return &emptypb.Empty{}, h.remove(op, sets[0])
 }

@@ -218,7 +218,7 @@ func (c worker) read(op *operation, id string, inputs, was resource.PropertyMap)
 		op.warn("Worker does not answer. What the state has of %s is kept: %v", w.Name, w.Err)
 		return id, inputs, outputs(out, workerAttributes(), input.Object{"cluster": door.RememberedAccess(got.Inventory)}), nil
 	}
-	return id, inputs, outputs(out, workerAttributes(), computedWorker(got.Inventory, &w.Host, texts(w.Drift))), nil
+	return id, inputs, outputs(out, workerAttributes(), computedWorker(got.Inventory, &w.Host, door.AnyOf(w.Drift))), nil
 }
 
 // imported reads a worker of which there is no state: the id is CLUSTER@ADDRESS/WORKER.
@@ -228,9 +228,6 @@ func (worker) imported(op *operation, id string) (string, resource.PropertyMap, 
 	address, host, slash := strings.Cut(rest, "/")
 	if !ok || !slash || name == "" || address == "" || host == "" {
 		return "", nil, nil, op.fail(summary, fmt.Errorf("%q is not CLUSTER@ADDRESS/WORKER: the cluster's name, where SSH reaches one of its control planes, and the worker's name", id))
-	}
-	if err := op.client.Known(); err != nil {
-		return "", nil, nil, op.fail(summary, err)
 	}
 	inv, err := op.client.InventoryAt(op, name, address)
 	if err != nil {

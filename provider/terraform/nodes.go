@@ -10,38 +10,14 @@ import (
 
 // nodesValue writes the nodes. In a plan, what is empty is known after apply.
 func nodesValue(nodes map[string]door.Node, planned bool) types.Map {
-	typ := types.ObjectType{AttrTypes: nodeTypes}
-	out := map[string]attr.Value{}
-	for name, n := range nodes {
-		text := func(s string, open bool) attr.Value {
-			if s == "" && open {
-				return types.StringUnknown()
-			}
-			return textOrNull(s)
-		}
-		out[name] = types.ObjectValueMust(nodeTypes, map[string]attr.Value{
-			"address": text(n.Address, planned), "roles": texts(n.Roles, planned), "kubernetes": text(n.Kubernetes, planned), "configuration": text(n.Configuration, planned),
-			"drift": texts(n.Drift, false), "machine_id": text(n.MachineID, planned && !n.Settled), "ssh_host_key": text(n.HostKey, planned && !n.Settled),
-		})
-	}
-	return types.MapValueMust(typ, out)
+	v, _ := valueOf(types.MapType{ElemType: types.ObjectType{AttrTypes: nodeTypes}}, door.NodesIn(nodes, planned)).(types.Map)
+	return v
 }
 
 // objectsValue writes the objects that come from manifests.
 func objectsValue(objects map[string]door.Object) types.Map {
 	v, _ := valueOf(types.MapType{ElemType: types.ObjectType{AttrTypes: objectTypes}}, door.ObjectsIn(objects)).(types.Map)
 	return v
-}
-
-func texts(list []string, planned bool) attr.Value {
-	if len(list) == 0 && planned {
-		return types.ListUnknown(types.StringType)
-	}
-	out := make([]attr.Value, len(list))
-	for i, s := range list {
-		out[i] = types.StringValue(s)
-	}
-	return types.ListValueMust(types.StringType, out)
 }
 
 // connectionValue writes how a cluster is reached.

@@ -236,10 +236,7 @@ func (r *workerResource) Read(ctx context.Context, req resource.ReadRequest, res
 		resp.Diagnostics.AddWarning("Worker does not answer", fmt.Sprintf("What the state has of %s is kept: %v", w.Name, w.Err))
 		return
 	}
-	drift := noDrift()
-	if len(w.Drift) > 0 {
-		drift, _ = texts(w.Drift, false).(types.List)
-	}
+	drift := valueOf(types.ListType{ElemType: types.StringType}, door.AnyOf(w.Drift))
 	for name, v := range map[string]any{"drift": drift, "machine_id": w.MachineID, "pod_cidr": w.PodCIDR.String(), "address": w.Address.String()} {
 		resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root(name), v)...)
 	}
