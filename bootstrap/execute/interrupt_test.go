@@ -15,6 +15,7 @@ import (
 	"github.com/trivet-dev/trivet/bootstrap/event"
 	"github.com/trivet-dev/trivet/bootstrap/fleettest"
 	"github.com/trivet-dev/trivet/bootstrap/inventory"
+	"github.com/trivet-dev/trivet/bootstrap/plan"
 	"github.com/trivet-dev/trivet/bootstrap/topology"
 )
 
@@ -143,6 +144,14 @@ func (r *reference) resume(t *testing.T, f *fleettest.Fleet) {
 	if err := f.Coherent(); err != nil {
 		t.Fatal(err)
 	}
+	if p := planOf(t, f); !p.Empty() {
+		t.Fatalf("after it a plan still has %d actions", p.Actions())
+	}
+}
+
+// planOf is what is left to do.
+func planOf(t *testing.T, f *fleettest.Fleet) *plan.Plan {
+	t.Helper()
 	end := f.Begin()
 	defer end()
 	e, err := connect(t.Context(), f, nil)
@@ -150,9 +159,11 @@ func (r *reference) resume(t *testing.T, f *fleettest.Fleet) {
 		t.Fatal(err)
 	}
 	defer e.Close()
-	if p, err := e.Plan(t.Context()); err != nil || !p.Empty() {
-		t.Fatalf("after it a plan still has %d actions: %v", p.Actions(), err)
+	p, err := e.Plan(t.Context())
+	if err != nil {
+		t.Fatal(err)
 	}
+	return p
 }
 
 // completeIsDone: where a control plane says that the first bring-up has come to its end, nothing of it is left to do but to tell the others.
@@ -175,18 +186,7 @@ func completeIsDone(t *testing.T, f *fleettest.Fleet) {
 	if !complete {
 		return
 	}
-	end := f.Begin()
-	defer end()
-	e, err := connect(t.Context(), f, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer e.Close()
-	p, err := e.Plan(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, ph := range p.Phases {
+	for _, ph := range planOf(t, f).Phases {
 		if len(ph.Steps) > 0 && ph.Name != "inventory" {
 			t.Errorf("the first bring-up has come to its end, and phase %q is left", ph.Name)
 		}
