@@ -74,6 +74,9 @@ func (d *hostDiff) item(item *desired.Item) (Action, bool) {
 		}
 	case rec.Pending:
 		a.Verb, a.Reason = Update, "an earlier run was interrupted here"
+		if item.Unit != nil && !rec.Unmade {
+			d.unit(&a, item.Unit, rec) // what goes before a restart, and waits after it, does so where it is done again
+		}
 	default:
 		reason := d.differs(item, rec)
 		if reason != "" {
@@ -127,7 +130,10 @@ func (d *hostDiff) unit(a *Action, u *hostapi.Unit, rec hostapi.RecordedItem) {
 	case len(because) > 0:
 		a.Verb, a.Reason = Restart, "changed: "+strings.Join(because, ", ")
 	case rec.Stale:
-		a.Verb, a.Reason = Restart, "an input changed after its last start"
+		a.Verb = Restart
+		if !rec.Pending {
+			a.Reason = "an input changed after its last start"
+		}
 	}
 	if a.Verb == Restart {
 		if u.Reload {

@@ -87,6 +87,9 @@ func TestDiffHost(t *testing.T) {
 	pending, stale := record(conf, service), record(conf, service)
 	pending.Items[0].Pending = true
 	stale.Items[1].Stale = true
+	restarting, starting := record(conf, service), record(conf, service)
+	restarting.Items[1].Pending, restarting.Items[1].Stale = true, true
+	starting.Items[1].Pending, starting.Items[1].Stale, starting.Items[1].Unmade = true, true, true
 	short := func(s string) string { return hostapi.Digest([]byte(s))[:12] }
 	drift := func(i desired.Item, what string) []hostapi.Drift { return []hostapi.Drift{{ID: i.ID(), What: what}} }
 
@@ -125,6 +128,9 @@ func TestDiffHost(t *testing.T) {
 		{"interrupted item", []desired.Item{conf, service}, hostapi.Observation{Record: pending},
 			[]string{"update file:/etc/a/a.conf (an earlier run was interrupted here)",
 				"restart unit:a.service (changed: /etc/a/a.conf) disrupts a.service on this host, while it restarts"}},
+		{"interrupted restart", []desired.Item{conf, service}, hostapi.Observation{Record: restarting},
+			[]string{"restart unit:a.service (an earlier run was interrupted here) disrupts a.service on this host, while it restarts"}},
+		{"interrupted first start", []desired.Item{conf, service}, hostapi.Observation{Record: starting}, []string{"update unit:a.service (an earlier run was interrupted here)"}},
 		{"an input more", []desired.Item{conf, other, unit("a.service", false, conf, other)}, hostapi.Observation{Record: record(conf, service)},
 			[]string{"create file:/etc/a/b.conf (not there yet)",
 				"restart unit:a.service (changed: /etc/a/b.conf) disrupts a.service on this host, while it restarts"}},

@@ -42,6 +42,7 @@ import (
 // no others.
 type probe struct {
 	o                     *operator
+	via                   string
 	api, service, fromPod *lane
 	end                   func()
 	busy                  string // what was amiss before anything was done
@@ -247,6 +248,7 @@ func (o *operator) probeBy(via string, write func(context.Context, int) error) *
 	node, pod := o.places(via)
 	p := &probe{
 		o:       o,
+		via:     via,
 		api:     &lane{what: "API through the balancer of " + via + ", written and read back", timeout: apiTimeout, try: write},
 		service: &lane{what: "Service from " + via, timeout: serviceTimeout, try: node.shopper("http://" + address + "/hostname")},
 		fromPod: &lane{what: "Service from a pod on " + via, timeout: serviceTimeout, try: pod.shopper("http://" + address + "/hostname")},
@@ -507,8 +509,13 @@ func (p *probe) stop(during ...event.Event) {
 	for _, l := range p.lanes() {
 		p.o.t.Log(l)
 		f := l.figures()
+		var told time.Time
 		for _, s := range f.failed[:min(len(f.failed), 8)] {
 			p.o.t.Logf("  failed from %s to %s: %v", s.start.Format(clock), s.end.Format(clock), s.err)
+			if before := s.start.Add(-5 * time.Second); told.Before(before) {
+				p.o.t.Logf("  what was done then:%s\n  what %s says of units, and its balancer of servers:\n%s", happened(during, gap{before, s.end}), p.via, p.o.unitsAndServers(p.via, before, s.end))
+				told = s.end
+			}
 		}
 		for _, g := range f.gaps[:min(len(f.gaps), 3)] {
 			if g.length() > time.Second {
@@ -516,6 +523,13 @@ func (p *probe) stop(during ...event.Event) {
 			}
 		}
 	}
+}
+
+// unitsAndServers is what a host's journal has of units that began and ended, and of API servers that its balancer took to be up or down.
+func (o *operator) unitsAndServers(host string, from, to time.Time) string {
+	o.t.Helper()
+	since := func(t time.Time) string { return fmt.Sprintf("@%.3f", float64(t.UnixMilli())/1000) }
+	return o.run("lab", "exec", host, "--", "journalctl", "--no-pager", "-o", "short-precise", "-t", "systemd", "-t", "haproxy", "--since", since(from), "--until", since(to.Add(time.Second))).stdout
 }
 
 // happened lists what was done in a gap, and the last that was done before it.

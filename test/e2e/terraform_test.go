@@ -7,8 +7,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/trivet-dev/trivet/internal/artifact"
 	"github.com/trivet-dev/trivet/internal/lab"
@@ -17,10 +21,35 @@ import (
 // terraformer runs terraform as an infra team does, in a folder of its own, from the lab's operator machine.
 type terraformer struct {
 	*operator
-	access lab.Access
-	folder string
+	access     lab.Access
+	folder     string
+	kubectl    string // to look at nodes with
+	kubernetes string
 	// workers are those of trivet_worker, which are no hosts of the cluster's resource.
 	workers []machine
+}
+
+// newTerraformer brings up a lab for hosts. The operator's own topology has all of them, whatever the configuration says of them.
+func newTerraformer(t *testing.T, fleet, kubernetes string, hosts ...machine) *terraformer {
+	t.Helper()
+	if _, err := exec.LookPath("terraform"); err != nil {
+		t.Skip("terraform is not on the PATH")
+	}
+	o := newOperator(t, fleet, cluster(hosts, ""))
+	l, err := lab.Open(o.fleet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.exits(1, "kubectl", "version", "--client") // has kubectl where it can be run, though there is no cluster
+	programs, err := artifact.UserDir("bin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found, err := filepath.Glob(filepath.Join(programs, "kubectl-*"))
+	if err != nil || len(found) == 0 {
+		t.Fatalf("kubectl: %v, %v", found, err)
+	}
+	return &terraformer{operator: o, access: l.Access(), folder: t.TempDir(), kubectl: found[0], kubernetes: kubernetes}
 }
 
 // terraform runs a subcommand that has to end with the exit code, and gives what it printed.
@@ -39,7 +68,7 @@ func (f *terraformer) terraform(code int, args ...string) string {
 }
 
 // configuration writes the folder: a cluster of hosts, and a look at its nodes through the ephemeral kubeconfig, in the same apply.
-func (f *terraformer) configuration(kubectl string, hosts ...machine) {
+func (f *terraformer) configuration(hosts ...machine) {
 	f.t.Helper()
 	var list strings.Builder
 	for _, h := range hosts {
@@ -66,10 +95,11 @@ provider "trivet" {
 
 resource "trivet_cluster" "main" {
   name                = "five"
-  kubernetes          = "1.37.2"
+  kubernetes          = %q
   age_recipients      = [%q]
   pod_cidr            = "10.128.0.0/16"
   deletion_protection = false
+  upgrade             = { max_unavailable = 1, drain_timeout = "3m" }
   sites               = { n1 = { region = "north" } }
   racks               = { "n1/1/a" = { cidr = "10.51.1.0/24" } }
   hosts = {
@@ -97,7 +127,7 @@ resource "terraform_data" "nodes" {
     environment = { CONFIG = ephemeral.trivet_kubeconfig.main.kubeconfig }
   }
 }
-`, f.access.User, f.access.PrivateKey, f.access.KnownHosts, f.access.AgeRecipients[0], list.String(), workers.String(), kubectl)
+`, f.access.User, f.access.PrivateKey, f.access.KnownHosts, f.kubernetes, f.access.AgeRecipients[0], list.String(), workers.String(), f.kubectl)
 	rc := fmt.Sprintf("provider_installation {\n  dev_overrides {\n    \"trivet-dev/trivet\" = %q\n  }\n  direct {}\n}\n", filepath.Dir(f.bin))
 	for name, content := range map[string]string{"main.tf": text, "terraform.rc": rc} {
 		if err := os.WriteFile(filepath.Join(f.folder, name), []byte(content), 0o600); err != nil {
@@ -119,31 +149,12 @@ func (f *terraformer) nodes() string {
 // TestTerraform brings a cluster up with terraform on real hosts, finds nothing to do, adds a worker, mends what was changed by hand, has workers join that are none of the cluster's hosts,
 // and gives all of them back.
 func TestTerraform(t *testing.T) {
-	if _, err := exec.LookPath("terraform"); err != nil {
-		t.Skip("terraform is not on the PATH")
-	}
 	cp1, w1, w2 := machine{"cp1", "10.51.1.11", everything}, machine{"w1", "10.51.1.101", worker}, machine{"w2", "10.51.1.102", worker}
 	spots := []machine{{"spot-1", "10.51.1.111", worker}, {"spot-2", "10.51.1.112", worker}}
-	o := newOperator(t, "e2e-terraform", cluster(append([]machine{cp1, w1, w2}, spots...), ""))
-	l, err := lab.Open(o.fleet)
-	if err != nil {
-		t.Fatal(err)
-	}
-	f := &terraformer{operator: o, access: l.Access(), folder: t.TempDir()}
-	hosts := []string{"cp1", "w1", "w2", "spot-1", "spot-2"}
-	before := o.inspectAll(hosts)
-	o.exits(1, "kubectl", "version", "--client") // has kubectl where it can be run, though there is no cluster
-	programs, err := artifact.UserDir("bin")
-	if err != nil {
-		t.Fatal(err)
-	}
-	found, err := filepath.Glob(filepath.Join(programs, "kubectl-*"))
-	if err != nil || len(found) == 0 {
-		t.Fatalf("kubectl: %v, %v", found, err)
-	}
-	kubectl := found[0]
+	f := newTerraformer(t, "e2e-terraform", newRelease.kubernetes, append([]machine{cp1, w1, w2}, spots...)...)
+	before := f.inspectAll([]string{"cp1", "w1", "w2", "spot-1", "spot-2"})
 
-	f.configuration(kubectl, cp1, w1)
+	f.configuration(cp1, w1)
 	f.terraform(0, "apply", "-auto-approve", "-no-color")
 	if got := f.nodes(); got != "node/cp1\nnode/w1\n" {
 		t.Errorf("through the kubeconfig there are these nodes: %q", got)
@@ -151,7 +162,7 @@ func TestTerraform(t *testing.T) {
 	f.terraform(0, "plan", "-detailed-exitcode")
 	f.terraform(0, "plan", "-refresh-only", "-detailed-exitcode")
 
-	f.configuration(kubectl, cp1, w1, w2)
+	f.configuration(cp1, w1, w2)
 	plan := f.terraform(2, "plan", "-detailed-exitcode", "-no-color")
 	f.says(plan, "+ \"w2\"")
 	f.saysNot(plan, "~ \"w1\"")
@@ -161,24 +172,24 @@ func TestTerraform(t *testing.T) {
 	}
 	f.terraform(0, "plan", "-detailed-exitcode")
 
-	o.on("w1", "rm", "/etc/trivet/haproxy.cfg")
+	f.on("w1", "rm", "/etc/trivet/haproxy.cfg")
 	f.says(f.terraform(2, "plan", "-detailed-exitcode", "-no-color"), "/etc/trivet/haproxy.cfg: missing")
 	f.terraform(0, "apply", "-auto-approve")
 	f.terraform(0, "plan", "-detailed-exitcode")
 
 	f.workers = spots
-	f.configuration(kubectl, cp1, w1, w2)
+	f.configuration(cp1, w1, w2)
 	f.says(f.terraform(0, "apply", "-auto-approve", "-no-color"), "Apply complete! Resources: 3 added, 0 changed, 1 destroyed.")
 	if got := f.nodes(); got != "node/cp1\nnode/spot-1\nnode/spot-2\nnode/w1\nnode/w2\n" {
 		t.Errorf("with workers that joined there are these nodes: %q", got)
 	}
 	f.terraform(0, "plan", "-detailed-exitcode")
 	f.terraform(0, "plan", "-refresh-only", "-detailed-exitcode")
-	o.on("spot-1", "rm", "/etc/trivet/haproxy.cfg")
+	f.on("spot-1", "rm", "/etc/trivet/haproxy.cfg")
 	f.says(f.terraform(2, "plan", "-detailed-exitcode", "-no-color"), "trivet_worker.spot[\"spot-1\"] will be updated in-place", "/etc/trivet/haproxy.cfg: missing")
 	f.terraform(0, "apply", "-auto-approve")
 	f.workers = spots[:1]
-	f.configuration(kubectl, cp1, w1, w2)
+	f.configuration(cp1, w1, w2)
 	f.terraform(0, "apply", "-auto-approve")
 	if got := f.nodes(); got != "node/cp1\nnode/spot-1\nnode/w1\nnode/w2\n" {
 		t.Errorf("with a worker that left there are these nodes: %q", got)
@@ -193,5 +204,85 @@ func TestTerraform(t *testing.T) {
 	f.saysNot(string(state), "AGE-SECRET-KEY")
 
 	f.terraform(0, "destroy", "-auto-approve")
-	o.asBefore(before)
+	f.asBefore(before)
 }
+
+// TestTerraformUpgrade takes a cluster in use from one minor release to the next with terraform: its hosts, and the workers that joined it without being hosts of it, in one budget.
+func TestTerraformUpgrade(t *testing.T) {
+	inFull(t)
+	hosts := []machine{
+		{"cp1", "10.51.1.11", everything}, {"cp2", "10.51.1.12", everything}, {"cp3", "10.51.1.13", everything}, {"w1", "10.51.1.101", worker},
+	}
+	spots := []machine{{"spot-1", "10.51.1.111", worker}, {"spot-2", "10.51.1.112", worker}}
+	all := slices.Concat(hosts, spots)
+	f := newTerraformer(t, "e2e-terraform", oldRelease.kubernetes, all...)
+	f.workers = spots
+	f.configuration(hosts...)
+	f.terraform(0, "apply", "-auto-approve")
+	everybody := &fleet{f.operator, all}
+	everybody.runs(oldRelease)
+	for _, h := range all {
+		f.stock(h.name)
+	}
+	f.openShopOf(goods)
+
+	f.kubernetes = newRelease.kubernetes
+	f.configuration(hosts...)
+	f.says(f.terraform(2, "plan", "-detailed-exitcode", "-no-color"), fmt.Sprintf("%q -> %q", oldRelease.kubernetes, newRelease.kubernetes))
+	log := filepath.Join(f.folder, "provider.log")
+	t.Setenv("TF_LOG_PROVIDER", "DEBUG")
+	t.Setenv("TF_LOG_PATH", log)
+	p := f.probe("spot-1")
+	f.terraform(0, "apply", "-auto-approve")
+	p.stop()
+	p.allow(upgradeAPI, upgradeService)
+	t.Setenv("TF_LOG_PROVIDER", "")
+	everybody.runs(newRelease)
+	if diff := cmp.Diff([]string{"spot-1", "spot-2", "w1"}, f.oneByOne(log)); diff != "" {
+		t.Errorf("workers whose turn it was (-want +got):\n%s", diff)
+	}
+	f.terraform(0, "plan", "-detailed-exitcode")
+	f.terraform(0, "plan", "-refresh-only", "-detailed-exitcode")
+
+	// What an upgrade left is complete: a worker more joins with the new release, and all leave.
+	f.workers = spots[1:]
+	f.configuration(hosts...)
+	f.terraform(0, "apply", "-auto-approve")
+	f.workers = spots
+	f.configuration(hosts...)
+	f.terraform(0, "apply", "-auto-approve")
+	everybody.runs(newRelease)
+	f.must("verify")
+	f.terraform(0, "destroy", "-auto-approve")
+}
+
+var nodeEvent = regexp.MustCompile(` (?:kind=(host-started|host-done) .*phase=nodes|phase=nodes .*kind=(host-started|host-done))`)
+
+// oneByOne gives the workers that a provider's log names in the phase of nodes, and complains where one was begun before another had ended.
+func (f *terraformer) oneByOne(log string) []string {
+	f.t.Helper()
+	b, err := os.ReadFile(log)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	var names, at []string
+	for line := range strings.Lines(string(b)) {
+		m := nodeEvent.FindStringSubmatch(line)
+		host := hostOfEvent.FindStringSubmatch(line)
+		if m == nil || host == nil || strings.HasPrefix(host[1], "cp") {
+			continue
+		}
+		if m[1]+m[2] == "host-done" {
+			at = slices.DeleteFunc(at, func(h string) bool { return h == host[1] })
+			continue
+		}
+		if at = append(at, host[1]); len(at) > 1 {
+			f.t.Errorf("at once: %s", strings.Join(at, ", "))
+		}
+		names = append(names, host[1])
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+var hostOfEvent = regexp.MustCompile(` host=(\S+)`)
