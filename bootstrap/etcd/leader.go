@@ -9,21 +9,6 @@ import (
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 )
 
-// MoveLeader gives the leadership to another member when the member `off` has it: to the healthy voter that has applied most. Where off does not lead, or votes alone, it
-// does nothing. It tries until ctx ends, and calls report with each new reason why not.
-func (c *Client) MoveLeader(ctx context.Context, off string, report func(why string)) error {
-	err := c.withMember(ctx, off, report, func(ctx context.Context, v *view, m *Member) error {
-		if voters, _, _ := v.voters(); m == nil || voters <= 1 || v.leader() != m.ID {
-			return nil
-		}
-		return v.moveLeader(ctx, *m)
-	})
-	if err != nil {
-		return fmt.Errorf("moving the leadership of etcd away from %s: %w", off, err)
-	}
-	return nil
-}
-
 // moveLeader asks the leader m to hand over. It returns when the heir leads by the word of m.
 func (v *view) moveLeader(ctx context.Context, m Member) error {
 	var heir *Member

@@ -171,7 +171,7 @@ func TestRotationInterrupted(t *testing.T) {
 		t.Errorf("there were %d stages", len(stages))
 	}
 	p.stop(events...)
-	p.allow(bounds{0, 3 * time.Second}, bounds{0, 2 * time.Second})
+	p.allow(bounds{leaders, 3 * time.Second}, bounds{0, 2 * time.Second})
 	r.replaced()
 }
 

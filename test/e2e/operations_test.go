@@ -25,13 +25,14 @@ func (o *operator) kubeletBreaks(host string) func() {
 	return func() { o.t.Helper(); o.on(host, "sh", "-ec", "rm "+dropIn+"; systemctl daemon-reload") }
 }
 
-// TestOperations does on a cluster in use what operators do besides: they let workers fail, relax a drain that comes to no end, renew certificates, and watch.
+// TestOperations does on a cluster in use what operators do besides: they let workers fail, relax a drain that comes to no end, renew certificates, watch, mend what was changed by hand, and change manifests.
 func TestOperations(t *testing.T) {
 	inFull(t)
 	f := newFleet(t, "e2e-operations")
 	f.step("a worker fails, and may", (*fleet).workerFails)
 	f.step("watched", (*fleet).watched)
 	f.step("certificates are renewed", (*fleet).renewed)
+	f.step("drift is mended, with hooks, and manifests change", (*fleet).used)
 	f.step("a drain comes to its time-out", (*fleet).drainTimesOut)
 	f.must("verify")
 }
@@ -128,6 +129,37 @@ func (f *fleet) renewed() {
 		}
 	}
 	f.unchanged()
+}
+
+// used: what is left of an operator's day, under the eyes of clients.
+func (f *fleet) used() {
+	applied := func() {
+		f.t.Helper()
+		p := f.probe("w2")
+		p.stop(f.applied()...)
+		p.allow(bounds{0, 2 * time.Second}, bounds{0, 2 * time.Second})
+		f.unchanged()
+	}
+	for _, h := range f.hosts {
+		f.on(h.name, "sh", "-ec", "printf '#!/bin/sh\nexit 0\n' >/usr/local/sbin/hook; chmod 755 /usr/local/sbin/hook")
+	}
+	more := maxPods(101) + "  hook \"around\" {\n    before  = [\"change\"]\n    after   = [\"change\"]\n    command = [\"/usr/local/sbin/hook\"]\n  }\n"
+	f.write(cluster(f.hosts, more))
+	f.must("apply", "--yes")
+	f.on("w1", "rm", "/etc/trivet/haproxy.cfg")
+	f.on("cp2", "sh", "-ec", "systemctl stop kube-scheduler.service; echo '# edited' >>/etc/kubernetes/kubelet.yaml")
+	f.must("kubectl", "label", "node", "w2", "trivet.dev/rack-")
+	f.t.Log("drift, and hooks on its hosts")
+	applied()
+	f.t.Log("manifests")
+	f.write(cluster(f.hosts, more+"  manifests = [\"till.yaml\"]\n"))
+	if err := os.WriteFile(filepath.Join(f.dir, "till.yaml"), []byte("apiVersion: v1\nkind: Namespace\nmetadata:\n  name: manifested\n"), 0o600); err != nil {
+		f.t.Fatal(err)
+	}
+	applied()
+	f.must("kubectl", "get", "namespace", "manifested")
+	f.write(cluster(f.hosts, maxPods(101)))
+	f.must("apply", "--yes")
 }
 
 // drainTimesOut: a budget holds up the drain of a worker that leaves, and so does a pod that nobody would make anew; both are named, and what was to be done about them helps.

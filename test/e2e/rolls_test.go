@@ -77,7 +77,7 @@ func TestConfigurationRolls(t *testing.T) {
   etcd {
     compaction_retention = "15m"
   }
-`, "cp2", "tr '\\0' ' ' </proc/$(pidof -s etcd)/cmdline", "15m", bounds{3, 3 * time.Second}, bounds{}},
+`, "cp2", "tr '\\0' ' ' </proc/$(pidof -s etcd)/cmdline", "15m", bounds{leaders, 3 * time.Second}, bounds{}},
 		{"kubelets", `
   component "kubelet" {
     settings = { maxPods = 100 }

@@ -11,9 +11,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/trivet-dev/trivet/bootstrap/event"
 	"github.com/trivet-dev/trivet/internal/artifact"
 	"github.com/trivet-dev/trivet/internal/lab"
 )
@@ -234,11 +236,12 @@ func TestTerraformUpgrade(t *testing.T) {
 	t.Setenv("TF_LOG_PATH", log)
 	p := f.probe("spot-1")
 	f.terraform(0, "apply", "-auto-approve")
-	p.stop()
+	happened := f.events(log)
+	p.stop(happened...)
 	p.allow(upgradeAPI, upgradeService)
 	t.Setenv("TF_LOG_PROVIDER", "")
 	everybody.runs(newRelease)
-	if diff := cmp.Diff([]string{"spot-1", "spot-2", "w1"}, f.oneByOne(log)); diff != "" {
+	if diff := cmp.Diff([]string{"spot-1", "spot-2", "w1"}, f.oneByOne(happened)); diff != "" {
 		t.Errorf("workers whose turn it was (-want +got):\n%s", diff)
 	}
 	f.terraform(0, "plan", "-detailed-exitcode")
@@ -256,33 +259,54 @@ func TestTerraformUpgrade(t *testing.T) {
 	f.terraform(0, "destroy", "-auto-approve")
 }
 
-var nodeEvent = regexp.MustCompile(` (?:kind=(host-started|host-done) .*phase=nodes|phase=nodes .*kind=(host-started|host-done))`)
-
-// oneByOne gives the workers that a provider's log names in the phase of nodes, and complains where one was begun before another had ended.
-func (f *terraformer) oneByOne(log string) []string {
+// events are what a provider's log tells of an apply.
+func (f *terraformer) events(log string) []event.Event {
 	f.t.Helper()
 	b, err := os.ReadFile(log)
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	var names, at []string
+	var all []event.Event
 	for line := range strings.Lines(string(b)) {
-		m := nodeEvent.FindStringSubmatch(line)
-		host := hostOfEvent.FindStringSubmatch(line)
-		if m == nil || host == nil || strings.HasPrefix(host[1], "cp") {
+		stamp, _, _ := strings.Cut(line, " ")
+		at, err := time.Parse("2006-01-02T15:04:05.000Z0700", stamp)
+		if err != nil {
+			continue // the rest of a message
+		}
+		fields := map[string]string{}
+		for _, m := range logField.FindAllStringSubmatch(line, -1) {
+			fields[m[1]] = strings.Trim(m[2], `"`)
+		}
+		if kind := fields["kind"]; kind != "" {
+			all = append(all, event.Event{Time: at, Kind: event.Kind(kind), Phase: fields["phase"], Host: fields["host"], Item: fields["item"], State: fields["state"]})
+		}
+	}
+	if len(all) == 0 {
+		f.t.Fatalf("%s tells of no event", log)
+	}
+	return all
+}
+
+var logField = regexp.MustCompile(` (kind|phase|host|item|state)=("[^"]*"|\S+)`)
+
+// oneByOne gives the workers whose turn it was in the phase of nodes, and complains where one was begun before another had ended.
+func (f *terraformer) oneByOne(all []event.Event) []string {
+	f.t.Helper()
+	var names, at []string
+	for _, e := range all {
+		if e.Phase != "nodes" || strings.HasPrefix(e.Host, "cp") {
 			continue
 		}
-		if m[1]+m[2] == "host-done" {
-			at = slices.DeleteFunc(at, func(h string) bool { return h == host[1] })
-			continue
+		switch e.Kind {
+		case event.HostDone:
+			at = slices.DeleteFunc(at, func(h string) bool { return h == e.Host })
+		case event.HostStarted:
+			if at = append(at, e.Host); len(at) > 1 {
+				f.t.Errorf("at once: %s", strings.Join(at, ", "))
+			}
+			names = append(names, e.Host)
 		}
-		if at = append(at, host[1]); len(at) > 1 {
-			f.t.Errorf("at once: %s", strings.Join(at, ", "))
-		}
-		names = append(names, host[1])
 	}
 	slices.Sort(names)
 	return slices.Compact(names)
 }
-
-var hostOfEvent = regexp.MustCompile(` host=(\S+)`)
