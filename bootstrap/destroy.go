@@ -13,19 +13,32 @@ import (
 	"github.com/trivet-dev/trivet/internal/hostapi"
 )
 
-// PlanDestroy says what a destroy would remove. It changes nothing.
+// PlanDestroy says what a destroy would remove. It changes nothing. Where no host has anything of the cluster it is empty; a destroy then takes the helper off them, which the look put there.
 func (e *Engine) PlanDestroy(ctx context.Context) (*plan.Plan, error) {
+	p, blank, err := e.planDestroy(ctx)
+	if blank {
+		p.Phases = nil
+	}
+	return p, err
+}
+
+// planDestroy also says whether all hosts that answer are blank.
+func (e *Engine) planDestroy(ctx context.Context) (p *plan.Plan, blank bool, err error) {
 	s, err := e.look(ctx, false)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if err := e.awayErrors(s); err != nil && !e.ForgetUnreachable {
-		return nil, err // what they hold would stay there
+		return nil, false, err // what they hold would stay there
 	}
 	if err := e.ours(s.seen); err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	return plan.Destroy(e.cluster, e.everyone(), s.documents.Inventory, s.seen, reasons(s.away)), nil
+	blank = true
+	for _, o := range s.seen {
+		blank = blank && o.Blank()
+	}
+	return plan.Destroy(e.cluster, e.everyone(), s.documents.Inventory, s.seen, reasons(s.away)), blank, nil
 }
 
 // ours refuses hosts that belong to another cluster: a destroy gives back its own hosts only.
@@ -48,7 +61,7 @@ func (e *ForeignError) Error() string {
 }
 
 func (e *Engine) destroy(ctx context.Context, epoch uint64) error {
-	p, err := e.PlanDestroy(ctx)
+	p, _, err := e.planDestroy(ctx)
 	if err != nil {
 		return err
 	}

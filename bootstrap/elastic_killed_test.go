@@ -39,6 +39,7 @@ func TestElasticKilledAnywhere(t *testing.T) {
 				if o, err := f.Observe("spot-1"); err != nil || o.Record != nil || len(o.Blobs) > 0 || f.Objects()["Node/spot-1"] != nil {
 					t.Errorf("something is left: %+v, %v", o, err)
 				}
+				noStray(t, f)
 			}},
 		} {
 			f.Cut = fleettest.Cut{N: n}

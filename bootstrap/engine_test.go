@@ -195,6 +195,14 @@ func TestPlanChangesNothing(t *testing.T) {
 	unchanged(t, f, fresh)
 }
 
+// noStray wants the helper to be on no host that has nothing else of Trivet's.
+func noStray(t testing.TB, f *fleettest.Fleet) {
+	t.Helper()
+	if stray, err := f.Stray(); err != nil || len(stray) > 0 {
+		t.Errorf("the helper is left on %v: %v", stray, err)
+	}
+}
+
 // hold takes a host's run lock as somebody else.
 func hold(t testing.TB, f *fleettest.Fleet, name, actor string) io.Closer {
 	t.Helper()
@@ -452,6 +460,7 @@ func TestDestroyGivesBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	unchanged(t, f, before)
+	noStray(t, f)
 
 	apply(t, e)
 	if err := e.Destroy(t.Context()); err != nil {
@@ -461,6 +470,7 @@ func TestDestroyGivesBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	unchanged(t, f, before)
+	noStray(t, f)
 	for n, m := range f.Machines {
 		if len(m.Units.Active) > 0 {
 			t.Errorf("host %s still runs %v", n, m.Units.Active)

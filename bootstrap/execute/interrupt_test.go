@@ -144,8 +144,17 @@ func (r *reference) resume(t *testing.T, f *fleettest.Fleet) {
 	if err := f.Coherent(); err != nil {
 		t.Fatal(err)
 	}
+	noStray(t, f)
 	if p := planOf(t, f); !p.Empty() {
 		t.Fatalf("after it a plan still has %d actions", p.Actions())
+	}
+}
+
+// noStray wants the helper to be on no host that has left.
+func noStray(t testing.TB, f *fleettest.Fleet) {
+	t.Helper()
+	if stray, err := f.Stray(); err != nil || len(stray) > 0 {
+		t.Fatalf("the helper is left on hosts that have nothing else: %v, %v", stray, err)
 	}
 }
 
@@ -265,8 +274,8 @@ func at(name, site, address string, roles ...string) fleettest.Host {
 func TestChangeKilledAnywhere(t *testing.T) {
 	cp1, cp2, cp3 := at("cp1", "s1", "10.11.1.11", "control-plane", "etcd"), at("cp2", "s1", "10.11.1.12", "control-plane", "etcd"), at("cp3", "s1", "10.11.1.13", "etcd")
 	cp4, w1, w2 := at("cp4", "s1", "10.11.1.14", "control-plane", "etcd"), at("w1", "s1", "10.11.1.21", "worker"), at("w2", "s1", "10.11.1.22", "worker")
-	moved := cp3
-	moved.Address = "10.11.1.33"
+	moved, moved1 := cp3, w1
+	moved.Address, moved1.Address = "10.11.1.33", "10.11.1.41"
 	hosts := func(list ...fleettest.Host) fleettest.Settings { return fleettest.Settings{Hosts: list} }
 	old := hosts(cp1, cp2, cp3, w1)
 	old.Kubernetes = "1.36.3"
@@ -297,12 +306,23 @@ func TestChangeKilledAnywhere(t *testing.T) {
 		f.Cut = fleettest.Cut{}
 		return f.Change(old)
 	}
+	// another has another machine be host w1.
+	another := func(f *fleettest.Fleet) error {
+		if err := f.Change(hosts(cp1, w1, w2)); err != nil {
+			return err
+		}
+		if _, err := f.Replace("w1"); err != nil {
+			return err
+		}
+		return f.Change(hosts(cp1, moved1, w2))
+	}
 	const shop = "{apiVersion: v1, kind: Namespace, metadata: {name: shop}}"
 	const site = "{apiVersion: v1, kind: Secret, metadata: {name: key, namespace: shop}, stringData: {a: b}}\n--- \n{apiVersion: apps/v1, kind: Deployment, metadata: {name: web, namespace: shop}}"
 	const site2 = "{apiVersion: apps/v1, kind: DaemonSet, metadata: {name: web, namespace: shop}}"
 	for name, c := range map[string]change{
 		"a worker for another":                   {hosts(cp1, w1), hosts(cp1, w2), nil},
 		"a worker that is gone":                  {hosts(cp1, w1, w2), hosts(cp1, w1), func(f *fleettest.Fleet) error { f.Unreachable["w2"] = true; return nil }},
+		"a machine whose name another has":       {hosts(cp1, w1, w2), hosts(cp1, moved1, w2), another},
 		"a member for another":                   {hosts(cp1, cp2, cp3), hosts(cp1, cp4, cp3), nil},
 		"every control plane for another":        {hosts(cp1, w1), hosts(at("cp1", "s1", "10.11.1.11", "worker"), at("w1", "s1", "10.11.1.21", "control-plane", "etcd")), nil},
 		"a member that moves":                    {hosts(cp1, cp2, cp3), hosts(cp1, cp2, moved), nil},
@@ -371,6 +391,7 @@ func TestKilledThenDestroyed(t *testing.T) {
 		if d := cmp.Diff(fresh, f.Trees(t)); d != "" {
 			t.Fatalf("the host is not as it was (-want +got):\n%s", d)
 		}
+		noStray(t, f)
 	})
 }
 
@@ -413,6 +434,7 @@ func TestDestroyKilledAnywhere(t *testing.T) {
 		if d := cmp.Diff(fresh, f.Trees(t)); d != "" {
 			t.Fatalf("the hosts are not as they were (-want +got):\n%s", d)
 		}
+		noStray(t, f)
 	})
 }
 

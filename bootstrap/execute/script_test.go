@@ -115,7 +115,7 @@ func init() {
 		"destroy": (*script).destroy, "record": (*script).record, "inventory": (*script).inventory, "edit": (*script).edit, "stop": (*script).stop, "fail": (*script).fail,
 		"heal": (*script).heal, "block": (*script).block, "unreachable": (*script).unreachable, "compare": (*script).compare, "forget": (*script).forget,
 		"reimage": (*script).reimage, "etcd": (*script).etcd, "nodes": (*script).nodes, "drain": (*script).drain,
-		"program": (*script).program, "runs": (*script).runs,
+		"program": (*script).program, "runs": (*script).runs, "stray": (*script).stray,
 		"litter": (*script).litter, "coherent": (*script).coherent, "mode": (*script).mode, "garble": (*script).garble, "replace": (*script).replace, "unlink": (*script).unlink, "wipe": (*script).wipe,
 		"manifest": (*script).manifest, "object": (*script).object, "objects": (*script).objects, "own": (*script).own, "refuse": (*script).refuse,
 	}
@@ -478,6 +478,15 @@ func (s *script) runs(command) string {
 		s.told[name] = len(all)
 	}
 	return cmp.Or(out.String(), "none\n")
+}
+
+// stray lists the machines that have the helper and nothing else of Trivet's.
+func (s *script) stray(command) string {
+	names, err := s.fleet.Stray()
+	if err != nil {
+		return failure(err)
+	}
+	return cmp.Or(strings.Join(names, " "), "none") + "\n"
 }
 
 // block keeps other hosts from taking artifacts from a host.

@@ -81,7 +81,7 @@ func (f *Fleet) hostState(name string) (*HostState, error) {
 	s.Files, err = Tree(m.Root, func(path string) (string, bool) {
 		what, ok := standIn[path]
 		return what, ok
-	}, "/var/lib/trivet")
+	}, "/var/lib/trivet", staging)
 	for p := range s.Files {
 		if strings.Contains(p, "/.incoming-") { // left by a cut transfer; a prune takes it
 			delete(s.Files, p)
@@ -193,9 +193,9 @@ func Tree(root string, standIn func(path string) (string, bool), skip ...string)
 	return out, err
 }
 
-// Whole is the tree of a host, with nothing left out.
+// Whole is the tree of a host, with nothing left out but the helper, which every connection brings along: Stray tells of it.
 func (f *Fleet) Whole(host string) (map[string]string, error) {
-	return Tree(f.Machines[host].Root, func(string) (string, bool) { return "", false })
+	return Tree(f.Machines[host].Root, func(string) (string, bool) { return "", false }, staging)
 }
 
 // Coherent wants one identity on the whole fleet: control planes with the same inventory and a sealed identity that is the inventory's, the same secrets everywhere, and every

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -117,6 +118,9 @@ type Fleet struct {
 // overlay is the interface that the network plugin makes.
 const overlay = "flannel.1"
 
+// staging is where a connection puts the helper on a host.
+const staging = "/var/tmp/trivet-1000"
+
 // Dir is a folder for a fleet, in memory where there is one: tests make hundreds of machines. It goes with the test.
 func Dir(t testing.TB) string {
 	t.Helper()
@@ -203,7 +207,7 @@ func (f *Fleet) machineIn(dir string, h *topology.Host) error {
 	if err != nil {
 		return err
 	}
-	m.NoSync = true
+	m.NoSync, m.Staging = true, m.Path(staging)
 	m.Hook = func(point string) {
 		if f.point(h.Name, point) {
 			panic(errCut)
@@ -231,17 +235,46 @@ func (f *Fleet) machineIn(dir string, h *topology.Host) error {
 // Identities opens the sealed identity.
 func (f *Fleet) Identities() ([]age.Identity, error) { return []age.Identity{f.Key}, nil }
 
-// Connect connects to a host.
+// Connect connects to a host, and puts the helper there.
 func (f *Fleet) Connect(_ context.Context, h *topology.Host) (remote.Host, error) {
 	m := f.Machines[h.Name]
 	if f.Unreachable[h.Name] || m == nil {
 		return nil, fmt.Errorf("host %s: connect to %s: no route to host", h.Name, h.Address)
+	}
+	if err := place(m.Staging); err != nil {
+		return nil, fmt.Errorf("host %s: %w", h.Name, err)
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	conn := remotetest.NewMemoryHostIn(m.Root, h.Name, &handler{Handler: m.Host(), fleet: f, host: h.Name, session: f.session})
 	f.session.conns = append(f.session.conns, conn)
 	return conn, nil
+}
+
+// place puts a helper's file into its folder; what runs is the handler.
+func place(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, "trivet-host-0123456789abcdef"), nil, 0o700)
+}
+
+// Stray lists machines that have the helper and nothing else of Trivet's: nobody comes for it.
+func (f *Fleet) Stray() ([]string, error) {
+	var out []string
+	for _, name := range slices.Sorted(maps.Keys(f.Machines)) {
+		if _, err := os.Lstat(f.Machines[name].Staging); err != nil {
+			continue
+		}
+		o, err := f.Observe(name)
+		if err != nil {
+			return nil, err
+		}
+		if o.Blank() {
+			out = append(out, name)
+		}
+	}
+	return out, nil
 }
 
 // Vanish has a host answer no more, in the midst of a run: OnPoint is the place to call it from.

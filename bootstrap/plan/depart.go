@@ -82,9 +82,7 @@ func (m *maker) departStep(h *topology.Host) Step {
 	var stop, rest []Action
 	if o != nil {
 		m.plan.Facts[h.Name] = factsDigest(o)
-		if o.Record != nil || len(o.Blobs) > 0 || len(o.Documents) > 0 {
-			stop, rest = split(removeAll(o.Record, "the host "+unwanted(h)), stopsFirst)
-		}
+		stop, rest = split(removeAll(o, "the host "+unwanted(h)), stopsFirst)
 		if node && len(stop) > 0 {
 			s.Actions = append(s.Actions, m.drain(h.Name, "api", "the host "+unwanted(h)))
 		}

@@ -9,7 +9,7 @@ import (
 )
 
 // Destroy makes the plan that gives hosts back: everything that their records own is removed, the last made first, and then the records. Hosts without control plane go
-// first, so that the inventory, which says that the cluster is being destroyed, outlives them. Hosts that are away are left as they are.
+// first, so that the inventory, which says that the cluster is being destroyed, outlives them. Hosts that are away are left as they are. Those that have nothing but the helper lose that.
 func Destroy(c *topology.Cluster, hosts []*topology.Host, current *inventory.Inventory, seen map[string]*hostapi.Observation, away map[string]string) *Plan {
 	p := &Plan{Format: Format, Cluster: c.Name, Kubernetes: c.Kubernetes, Facts: map[string]string{}}
 	m := &maker{Input: Input{Cluster: c, Seen: seen}, plan: p}
@@ -27,15 +27,15 @@ func Destroy(c *topology.Cluster, hosts []*topology.Host, current *inventory.Inv
 	var mark, workers, stop, controlPlanes []Step
 	for _, h := range hosts {
 		o := seen[h.Name]
-		if o == nil || (o.Record == nil && len(o.Blobs) == 0 && len(o.Documents) == 0) {
+		if o == nil {
 			continue
 		}
 		p.Facts[h.Name] = factsDigest(o)
 		if p.ClusterID == "" && o.Record != nil {
 			p.ClusterID = o.Record.ClusterID
 		}
-		s := Step{Host: h.Name, Site: h.Site().Name, Actions: removeAll(o.Record, "the cluster is destroyed")}
-		before, after := m.hooksOf(h, topology.StepRemove)
+		s := Step{Host: h.Name, Site: h.Site().Name, Actions: removeAll(o, "the cluster is destroyed")}
+		before, after := m.removalHooks(h)
 		if h.Has(topology.RoleControlPlane) {
 			if d, ok := o.Documents[inventory.Document]; ok && current != nil && (!current.Destroying || older(d, current)) {
 				mark = append(mark, Step{Host: h.Name, Site: s.Site, Actions: []Action{{Verb: Store, Document: inventory.Document, Reason: "the cluster is being destroyed"}}})
@@ -80,14 +80,17 @@ func older(d hostapi.Document, newest *inventory.Inventory) bool {
 	return err != nil || newest.Newer(inv)
 }
 
-// removeAll takes a record apart. A host without one has been sent artifacts before the run was interrupted.
-func removeAll(r *hostapi.Record, reason string) []Action {
-	var out []Action
-	if r == nil {
-		r = &hostapi.Record{}
+// removeAll takes a host's record apart, and takes all else away that is Trivet's. A host without a record has been sent artifacts before a run was interrupted, or was given back by one that
+// did not come to its end: what the look at it put there, the helper, has to go again, since no later run comes by.
+func removeAll(o *hostapi.Observation, reason string) []Action {
+	if o.Blank() {
+		return []Action{{Verb: Forget, Reason: "the helper; nothing else is left"}}
 	}
-	for i := len(r.Items) - 1; i >= 0; i-- {
-		out = append(out, Action{Verb: Remove, ID: r.Items[i].Item.ID(), Reason: reason})
+	var out []Action
+	if r := o.Record; r != nil {
+		for i := len(r.Items) - 1; i >= 0; i-- {
+			out = append(out, Action{Verb: Remove, ID: r.Items[i].Item.ID(), Reason: reason})
+		}
 	}
 	return append(out, Action{Verb: Forget, Reason: "record, store and documents"})
 }

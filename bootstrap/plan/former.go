@@ -65,10 +65,11 @@ func (m *maker) formerStep(f Former) Step {
 	s := Step{Host: f.Host.Name, Site: f.Host.Site().Name}
 	o := m.Seen[f.Host.Name]
 	m.plan.Facts[f.Host.Name] = factsDigest(o)
-	if o.Record == nil && len(o.Blobs) == 0 && len(o.Documents) == 0 {
+	stop, rest := split(removeAll(o, superseded), stopsFirst)
+	if o.Blank() {
+		s.Actions = rest
 		return s
 	}
-	stop, rest := split(removeAll(o.Record, superseded), stopsFirst)
 	if _, node := m.Nodes[f.Of]; node && recordsUnit(o.Record, kubeletUnit) {
 		m.drained = append(m.drained, f.Of)
 		s.Actions = append(s.Actions, m.drain(f.Of, "api", superseded))

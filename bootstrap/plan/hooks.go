@@ -107,6 +107,14 @@ func (m *maker) hooked(h *topology.Host) bool {
 	return (step == topology.StepChange || step == topology.StepUpgrade) && len(before)+len(after) > 0
 }
 
+// removalHooks are the hooks around giving a host back. One that has nothing any more has had them.
+func (m *maker) removalHooks(h *topology.Host) (before, after []Action) {
+	if m.Seen[h.Name].Blank() {
+		return nil, nil
+	}
+	return m.hooksOf(h, topology.StepRemove)
+}
+
 func (m *maker) runOf(k *topology.Hook, h *topology.Host, when When, step topology.HookStep, reason string) Action {
 	roles := make([]string, len(h.Roles))
 	for i, r := range h.Roles {
@@ -193,6 +201,7 @@ func (m *maker) hooks() {
 			case topology.StepInstall:
 				installs[h.Name] = s
 			case topology.StepRemove:
+				before, after := m.removalHooks(h)
 				surroundRemoval([]*Step{s}, before, after)
 			case topology.StepChange, topology.StepUpgrade:
 				var wait []Gate

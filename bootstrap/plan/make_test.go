@@ -329,11 +329,24 @@ func TestFacts(t *testing.T) {
 
 func TestDestroy(t *testing.T) {
 	w := newWorld(t, threeSites)
-	if p := plan.Destroy(w.fleet.Cluster, w.fleet.Cluster.Hosts, nil, w.seen, nil); !p.Empty() {
-		t.Errorf("hosts that nobody touched: %v", outline(p))
+	for _, h := range []string{"", "w1"} {
+		if h != "" { // it has been sent artifacts only
+			w.seen[h].Blobs = []hostapi.Blob{{SHA256: "aa", Size: 1}}
+		}
+		p := plan.Destroy(w.fleet.Cluster, w.fleet.Cluster.Hosts, nil, w.seen, nil)
+		same(t, "hosts that lose the helper", []string{"workers: w1 w2", "control-planes: cp1 cp2 cp3"}, outline(p))
+		for _, ph := range p.Phases {
+			for _, s := range ph.Steps {
+				want := "the helper; nothing else is left"
+				if s.Host == h {
+					want = "record, store and documents"
+				}
+				if len(s.Actions) != 1 || s.Actions[0].Verb != plan.Forget || s.Actions[0].Reason != want {
+					t.Errorf("host %s: %+v, want a forget: %s", s.Host, s.Actions, want)
+				}
+			}
+		}
 	}
-	w.seen["w1"].Blobs = []hostapi.Blob{{SHA256: "aa", Size: 1}}
-	same(t, "a host that has been sent artifacts only", []string{"workers: w1"}, outline(plan.Destroy(w.fleet.Cluster, w.fleet.Cluster.Hosts, nil, w.seen, nil)))
 
 	w.settle()
 	p := plan.Destroy(w.fleet.Cluster, w.fleet.Cluster.Hosts, w.current, w.seen, nil)

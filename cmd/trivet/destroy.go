@@ -50,11 +50,15 @@ Where most control planes are among them, nothing keeps another run on their sid
 			if err != nil {
 				return err
 			}
-			s.view.end()
 			if p.Empty() {
+				// The look has put the helper on the hosts.
+				if err := s.change(func() error { return e.Destroy(cmd.Context()) }); err != nil {
+					return err
+				}
 				s.say("Nothing to destroy: no host has a record of cluster %q.", s.cluster.Name)
 				return s.destroyed(p, start)
 			}
+			s.view.end()
 			if err := s.showPlan(p, full); err != nil {
 				return err
 			}

@@ -76,6 +76,11 @@ type Observation struct {
 	Holder *Holder `json:"holder,omitempty"`
 }
 
+// Blank reports whether there is nothing of Trivet's on the host but the helper, which came with the connection.
+func (o *Observation) Blank() bool {
+	return o.Record == nil && len(o.Blobs) == 0 && len(o.Documents) == 0
+}
+
 // FileFound is a file that was asked for.
 type FileFound struct {
 	Content []byte `json:"content,omitempty"`
@@ -215,7 +220,7 @@ type Operation struct {
 	Document *Document   `json:"document,omitempty"`
 	// Discard names a document to be kept here no more.
 	Discard string `json:"discard,omitempty"`
-	// Forget removes record, documents, store and every trace; allowed when the record holds no items.
+	// Forget removes record, documents, store and every trace, the helper's own file too; allowed when the record holds no items, and where there is none.
 	Forget bool `json:"forget,omitempty"`
 	// Prune removes blobs that no recorded item refers to.
 	Prune bool `json:"prune,omitempty"`

@@ -97,6 +97,7 @@ func (s *stepper) forget(ctx context.Context) error {
 		return err
 	}
 	s.forgotten = true
+	s.hook("forgot the record")
 	if err := os.Remove(s.path(stateDir)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -104,7 +105,7 @@ func (s *stepper) forget(ctx context.Context) error {
 	for _, d := range slices.Backward(made) {
 		_ = os.Remove(s.path(d)) // only where it is empty
 	}
-	if s.Staging != "" {
+	if s.Staging != "" { // a program that runs needs no name
 		return os.RemoveAll(s.Staging)
 	}
 	return nil

@@ -63,6 +63,34 @@ func TestTruncatedRecord(t *testing.T) {
 	refusedRecord(t, m, "a record twice")
 }
 
+// TestForgetTakesTheHelper: the helper goes with the record, and where a kill kept it from that, or it was put there once more, by itself.
+func TestForgetTakesTheHelper(t *testing.T) {
+	m := newMachine(t)
+	fresh := tree(t, m.Root)
+	m.Staging = m.Path("/var/tmp/trivet-1000")
+	place := func() {
+		must(t, os.MkdirAll(m.Staging, 0o700))
+		must(t, os.WriteFile(m.Staging+"/trivet-host-0123456789abcdef", nil, 0o700))
+	}
+	place()
+	if run(t, m, ensure(hostapi.Item{Directory: &hostapi.Directory{Path: "/etc/a", Mode: 0o755}})...); observe(t, m).Blank() {
+		t.Error("a host with a record counts as blank")
+	}
+	must(t, stepErr(m, t.Context(), remove(hostapi.ID{Kind: hostapi.KindDirectory, Name: "/etc/a"})...))
+	for n, where := 1, " "; where != ""; n++ {
+		if _, where = cutStep(t, m, n, hostapi.Operation{Forget: true}); where != "forgot the record" {
+			continue
+		}
+		if _, err := os.Lstat(m.Staging); err != nil || !observe(t, m).Blank() {
+			t.Errorf("killed when the record had gone, the host is blank but for the helper: %v", err)
+		}
+	}
+	sameTree(t, "the host", fresh, tree(t, m.Root))
+	place()
+	run(t, m, hostapi.Operation{Forget: true})
+	sameTree(t, "the host", fresh, tree(t, m.Root))
+}
+
 // TestFlippedBit: a record with any bit changed is refused, or says the same as before (the header's field names are read in any case of letters).
 func TestFlippedBit(t *testing.T) {
 	m, record := recorded(t)

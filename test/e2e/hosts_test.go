@@ -339,7 +339,7 @@ func (f *fleet) isReset(host string) {
 	f.t.Helper()
 	const script = `
 ps -eo comm= | grep -E '^(kube|etcd|containerd|flannel|haproxy|pause|coredns|agnhost)' || :
-ls -d /etc/kubernetes /etc/etcd /etc/cni /opt/trivet /var/lib/trivet /var/lib/kubelet /var/lib/etcd /var/lib/containerd 2>/dev/null || :
+ls -d /etc/kubernetes /etc/etcd /etc/cni /opt/trivet /var/lib/trivet /var/lib/kubelet /var/lib/etcd /var/lib/containerd /var/tmp/trivet-* 2>/dev/null || :
 systemctl list-unit-files --no-legend --plain | grep -E '^(kube|etcd|containerd|flanneld|trivet)' | grep -v '^trivet-lab-' || :
 ip -o link | grep -E 'cni0|flannel|veth' || :
 nft list tables | grep -i kube || :`

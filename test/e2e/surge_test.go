@@ -63,7 +63,6 @@ func TestSurge(t *testing.T) {
 	if nodes := o.nodesOf(); len(nodes) != 3 || nodes["w1"] != "v"+newRelease.kubernetes || nodes["w2"] != "v"+newRelease.kubernetes {
 		t.Errorf("nodes and their kubelets afterwards: %v", nodes)
 	}
-	o.on(spare, "rm", "-rf", "/var/tmp/trivet-1000") // the helper, which stays where a run is killed between the end of a host's record and its own: see docs/roadmap.md
 	o.asBefore(before)
 	o.must("verify")
 }

@@ -32,6 +32,8 @@ type Machine struct {
 	Hooks    *Hooks
 	// Hook is handed to hostd, see hostd.Options.
 	Hook func(point string)
+	// Staging is handed to hostd, see hostd.Options.
+	Staging string
 	// NoSync leaves out fsync, for simulations of many hosts.
 	NoSync bool
 	// OnSync is handed to hostd, see hostd.Options.
@@ -120,7 +122,7 @@ func Open(root string) *Machine {
 func (m *Machine) Options() hostd.Options {
 	return hostd.Options{
 		Root: m.Root, Units: m.Units, Commands: m.Commands, Kernel: m.Kernel, Hooks: m.Hooks,
-		Architecture: "amd64", Clock: m.Clock, NoSync: m.NoSync, Hook: m.Hook, OnSync: m.OnSync,
+		Architecture: "amd64", Clock: m.Clock, Staging: m.Staging, NoSync: m.NoSync, Hook: m.Hook, OnSync: m.OnSync,
 	}
 }
 
