@@ -348,9 +348,16 @@ nft list tables | grep -i kube || :`
 	}
 }
 
+// inTurn are phases of hosts that have to bear one another's absence: a run may be killed between the second and the third of them as well as before the first.
+var inTurn = []string{"members", "control-planes", "control-plane-nodes", "nodes", "leave"}
+
 // point names what an apply is at, where it is worth being killed.
 func point(e event.Event) string {
 	switch e.Kind {
+	case event.HostStarted, event.HostDone:
+		if slices.Contains(inTurn, e.Phase) {
+			return fmt.Sprintf("%s %s: %s", e.Kind, e.Phase, e.Host)
+		}
 	case event.PhaseStarted:
 		return "phase " + e.Phase
 	case event.Progress, event.Waiting:
