@@ -45,6 +45,9 @@ func (e *Engine) Hold(ctx context.Context) (release func(), err error) {
 	return l.release, nil
 }
 
+// LostLock is the end of a run that lost the lock on a host.
+func LostLock(host string, why error) error { return &lostError{host, why} }
+
 // Asked lists the hosts that are asked as members of etcd, or as API servers.
 func (e *Engine) Asked(r topology.Role) (names []string) {
 	for _, h := range e.connectedFirst(r) {

@@ -31,7 +31,7 @@ type lock struct {
 	purpose string
 	since   time.Time
 	epoch   uint64
-	lost    chan string // hosts on which it was lost
+	lost    chan *lostError // what was lost first
 	done    chan struct{}
 	once    sync.Once
 
@@ -79,9 +79,15 @@ func DescribeHolder(h hostapi.Holder, age time.Duration) string {
 }
 
 // lostError says that a run lost the lock.
-type lostError struct{ host string }
+type lostError struct {
+	host string
+	why  error // what became of the hold, where that is known
+}
 
 func (e *lostError) Error() string {
+	if why := remote.WhyLost(e.why); why != "" {
+		return fmt.Sprintf("the connection to host %s was lost: %s. The run lock there went with it, so this run stopped; what was done is recorded on the hosts. Look with `trivet lock` whether somebody has it now, then plan and apply again", e.host, why)
+	}
 	return fmt.Sprintf("the run lock on host %s was lost, by a lost connection or because somebody took it over, so this run stopped; what was done is recorded on the hosts. Look with `trivet lock` who holds it, then plan and apply again", e.host)
 }
 
@@ -90,8 +96,8 @@ func (l *lock) context(ctx context.Context) (context.Context, context.CancelCaus
 	ctx, cancel := context.WithCancelCause(ctx)
 	go func() {
 		select {
-		case host := <-l.lost:
-			cancel(&lostError{host})
+		case err := <-l.lost:
+			cancel(err)
 		case <-ctx.Done():
 		}
 	}()
@@ -137,7 +143,7 @@ func (e *Engine) lock(ctx context.Context, purpose string) (*lock, error) {
 }
 
 func (e *Engine) newLock(purpose string) *lock {
-	l := &lock{engine: e, purpose: purpose, since: e.Now(), lost: make(chan string, 1), done: make(chan struct{}), grips: map[string]io.Closer{}}
+	l := &lock{engine: e, purpose: purpose, since: e.Now(), lost: make(chan *lostError, 1), done: make(chan struct{}), grips: map[string]io.Closer{}}
 	l.more = func(ctx context.Context, name string) error { return l.take(ctx, name, nil) }
 	return l
 }
@@ -199,8 +205,8 @@ func (l *lock) take(ctx context.Context, name string, from *hostapi.Holder) erro
 	l.mu.Unlock()
 	go func() {
 		select {
-		case <-gone:
-			l.drop(name, grip)
+		case why := <-gone:
+			l.drop(name, grip, why)
 		case <-l.done:
 		}
 	}()
@@ -208,14 +214,14 @@ func (l *lock) take(ctx context.Context, name string, from *hostapi.Holder) erro
 }
 
 // drop notes that the lock of a host was lost.
-func (l *lock) drop(name string, grip io.Closer) {
+func (l *lock) drop(name string, grip io.Closer, why error) {
 	l.mu.Lock()
 	if l.grips[name] == grip {
 		delete(l.grips, name)
 	}
 	l.mu.Unlock()
 	select {
-	case l.lost <- name:
+	case l.lost <- &lostError{name, why}:
 	default: // one is enough
 	}
 }

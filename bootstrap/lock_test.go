@@ -15,6 +15,7 @@ import (
 	"github.com/trivet-dev/trivet/bootstrap/event"
 	"github.com/trivet-dev/trivet/bootstrap/fleettest"
 	"github.com/trivet-dev/trivet/internal/hostapi"
+	"github.com/trivet-dev/trivet/internal/hostapi/wire"
 )
 
 // onPhase runs something, once, when a run begins a phase.
@@ -247,5 +248,17 @@ func TestTakeOversRace(t *testing.T) {
 		if s := lockOf(t, open(t, f)); len(s.Holders()) != 0 {
 			t.Fatalf("somebody is left holding the lock: %+v", s)
 		}
+	}
+}
+
+// TestLostLock: a link that was cut is told as that, and not as a lock that somebody may have taken over.
+func TestLostLock(t *testing.T) {
+	cut := bootstrap.LostLock("cp1", &wire.LostError{Diagnosis: "no answer to keepalives for 15s"})
+	wants(t, cut, "the connection to host cp1 was lost: no answer to keepalives for 15s", "run lock", "trivet lock")
+	if strings.Contains(cut.Error(), "took it over") {
+		t.Errorf("%v", cut)
+	}
+	for _, why := range []error{nil, &wire.LostError{}, errors.New("the helper ended the request")} {
+		wants(t, bootstrap.LostLock("cp1", why), "the run lock on host cp1 was lost", "took it over", "trivet lock")
 	}
 }

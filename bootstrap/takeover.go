@@ -227,7 +227,7 @@ func (t *takingOver) keep(ctx context.Context) error {
 
 // outdone tells who has the lock instead.
 func (t *takingOver) outdone(ctx context.Context, name string) error {
-	lost := &lostError{name}
+	lost := &lostError{host: name}
 	if host := t.engine.hosts[name]; host != nil {
 		if held := t.engine.heldBy(ctx, host, lost); held.Holder.Actor != "" {
 			return held

@@ -23,6 +23,15 @@ type Uploader interface {
 // IsLost tells whether err means that the connection to a host was lost, so that what a request did there is not known.
 func IsLost(err error) bool { return errors.As(err, new(*wire.LostError)) }
 
+// WhyLost says why a connection was lost, "" where err means no such thing or nobody knows: a helper that was told to end says nothing.
+func WhyLost(err error) string {
+	var lost *wire.LostError
+	if errors.As(err, &lost) {
+		return lost.Diagnosis
+	}
+	return ""
+}
+
 // NewClient greets the helper at the other end of rw and returns its host. ctx bounds the greeting. Without an Uploader the host takes no uploads.
 // Closing the host closes rw. The ctx of Serve and Hold bounds the time until they are ready, the ctx of Dial the connecting.
 func NewClient(ctx context.Context, name string, rw io.ReadWriteCloser, up Uploader) (Host, error) {
@@ -102,12 +111,12 @@ func (c *client) Serve(ctx context.Context, req *hostapi.Serve) (int, io.Closer,
 	return port, r, nil
 }
 
-func (c *client) Hold(ctx context.Context, req hostapi.Hold) (io.Closer, <-chan struct{}, error) {
+func (c *client) Hold(ctx context.Context, req hostapi.Hold) (io.Closer, <-chan error, error) {
 	r, err := c.wire.Hold(ctx, &req)
 	if err != nil {
 		return nil, nil, c.wrap("taking the run lock", err)
 	}
-	h := &held{running: r, released: make(chan struct{}), lost: make(chan struct{})}
+	h := &held{running: r, released: make(chan struct{}), lost: make(chan error, 1)}
 	go h.watch()
 	return h, h.lost, nil
 }
@@ -117,7 +126,7 @@ type held struct {
 	running  *wire.Running
 	once     sync.Once
 	released chan struct{}
-	lost     chan struct{}
+	lost     chan error
 }
 
 func (h *held) watch() {
@@ -125,7 +134,7 @@ func (h *held) watch() {
 	select {
 	case <-h.released:
 	default:
-		close(h.lost)
+		h.lost <- h.running.Err()
 	}
 }
 

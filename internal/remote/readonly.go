@@ -42,6 +42,6 @@ func (r readOnly) Serve(context.Context, *hostapi.Serve) (int, io.Closer, error)
 	return 0, nil, r.refuse("serve")
 }
 
-func (r readOnly) Hold(context.Context, hostapi.Hold) (io.Closer, <-chan struct{}, error) {
+func (r readOnly) Hold(context.Context, hostapi.Hold) (io.Closer, <-chan error, error) {
 	return nil, nil, r.refuse("hold")
 }

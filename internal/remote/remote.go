@@ -38,8 +38,8 @@ type Dialer interface {
 
 // Locker takes the host's run lock.
 type Locker interface {
-	// Hold returns when the lock is held; closing the Closer, or losing the connection, lets it go. lost is closed when it was lost.
-	Hold(ctx context.Context, req hostapi.Hold) (release io.Closer, lost <-chan struct{}, err error)
+	// Hold returns when the lock is held; closing the Closer, or losing the connection, lets it go. When it was lost, lost gets the reason, once.
+	Hold(ctx context.Context, req hostapi.Hold) (release io.Closer, lost <-chan error, err error)
 }
 
 // Prober finds out whether hosts reach one another, and what is in the way of a cluster on them. It leaves nothing behind.
