@@ -53,7 +53,8 @@ type Options struct {
 	Passphrase func(ctx context.Context, path string) (string, error)
 	// PrivateKeys are those that are in memory alone, by the name that stands for a path in the topology.
 	PrivateKeys map[string][]byte
-	GateTimeout time.Duration // 10 minutes when zero
+	// GateTimeout bounds each gate, and the wait for a step of an earlier run; 10 minutes when zero.
+	GateTimeout time.Duration
 	// SkipPreflight names checks of the preflight whose errors a plan of new hosts goes on in spite of, as preflight.Known has them.
 	SkipPreflight []string
 	// ForgetUnreachable has a destroy go on without hosts that do not answer; what is on them stays there. Its run lock is then content with the control planes that answer.

@@ -186,11 +186,13 @@ func (l *lock) take(ctx context.Context, name string, from *hostapi.Holder) erro
 	if host == nil {
 		return e.away(name)
 	}
-	hctx, cancel := ctx, context.CancelFunc(func() {})
-	if from == nil { // taking it over may wait for an operation of the present holder; this does not
-		hctx, cancel = patient(ctx, lockTimeout)
+	req, wait := hostapi.Hold{From: from, Holder: hostapi.Holder{Actor: Actor(), Purpose: l.purpose, Since: l.since}}, lockTimeout
+	if from != nil { // it may have to wait for an operation of the present holder
+		req.Patience = e.GateTimeout
+		wait += req.Patience
 	}
-	grip, gone, err := host.Hold(hctx, hostapi.Hold{From: from, Holder: hostapi.Holder{Actor: Actor(), Purpose: l.purpose, Since: l.since}})
+	hctx, cancel := patient(ctx, wait)
+	grip, gone, err := host.Hold(hctx, req)
 	cancel()
 	switch {
 	case isHeld(err):
@@ -409,11 +411,14 @@ func cannotWrite(err error) bool {
 	return errors.As(err, &he) && (he.Code == hostapi.CodeDiskFull || he.Code == hostapi.CodeFailed)
 }
 
-// raiseHost raises one host, and says so when that takes long, as it does while a step runs there.
+// raiseHost raises one host, and says so when that takes long, as it does while a step runs there. A step that does not end in time is an error: it may go on at any moment.
 func (e *Engine) raiseHost(ctx context.Context, name string, req hostapi.RaiseEpoch) error {
+	req.Patience = e.GateTimeout
 	timer := time.AfterFunc(fencePatience, func() {
-		e.emit(event.Event{Kind: event.Message, Host: name, Message: "a step of an earlier run is still under way there; waiting for its end"})
+		e.emit(event.Event{Kind: event.Message, Host: name, Message: fmt.Sprintf("a step of an earlier run is still under way there; waiting for its end, at most %s", req.Patience)})
 	})
 	defer timer.Stop()
-	return e.hosts[name].RaiseEpoch(ctx, req)
+	ctx, cancel := patient(ctx, req.Patience+lockTimeout)
+	defer cancel()
+	return silent(ctx, name, e.hosts[name].RaiseEpoch(ctx, req))
 }

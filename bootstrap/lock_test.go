@@ -3,6 +3,7 @@ package bootstrap_test
 import (
 	"context"
 	"errors"
+	"io"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -261,4 +262,31 @@ func TestLostLock(t *testing.T) {
 	for _, why := range []error{nil, &wire.LostError{}, errors.New("the helper ended the request")} {
 		wants(t, bootstrap.LostLock("cp1", why), "the run lock on host cp1 was lost", "took it over", "trivet lock")
 	}
+}
+
+// TestStepThatHangs: whoever waits for the end of another run's step is told, in time, on which host it is and what it is at.
+func TestStepThatHangs(t *testing.T) {
+	f := newFleet(t, three)
+	apply(t, open(t, f))
+	o, err := f.Observe("cp3")
+	if err != nil {
+		t.Fatal(err)
+	}
+	begun, release, ended := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	f.Machines["cp3"].Hooks.Programs["/sbin/slow"] = func(context.Context, []string, io.Writer) error {
+		close(begun)
+		<-release
+		return nil
+	}
+	step := &hostapi.Step{Epoch: o.Record.Epoch, Cluster: "main", ClusterID: o.Record.ClusterID, Host: "cp3", Actor: "ann@desk[12]",
+		Ops: []hostapi.Operation{{Hook: &hostapi.Hook{Name: "slow", Command: []string{"/sbin/slow"}, Timeout: time.Hour}}}}
+	go func() { ended <- f.Machines["cp3"].Host().Step(t.Context(), step, nil) }()
+	<-begun
+	e := open(t, f, func(o *bootstrap.Options) { o.GateTimeout = 50 * time.Millisecond })
+	wants(t, e.Apply(t.Context(), planOf(t, e)), "host cp3", `"run hook slow" of ann@desk[12]`, "within 50ms", "run the same command again")
+	close(release)
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	apply(t, open(t, f))
 }

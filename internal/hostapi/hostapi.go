@@ -292,8 +292,9 @@ type Fetch struct {
 // Hold asks for the run lock.
 type Hold struct {
 	Holder Holder `json:"holder"`
-	// From, where it is set, is whose hold to end first; that of anybody else is left alone.
-	From *Holder `json:"from,omitempty"`
+	// From, where it is set, is whose hold to end first; that of anybody else is left alone. What its helper is at is waited for within Patience, or as long as it takes where that is 0.
+	From     *Holder       `json:"from,omitempty"`
+	Patience time.Duration `json:"patience,omitempty"` // nanoseconds
 }
 
 // Holder says who holds the run lock.
@@ -313,6 +314,8 @@ func (h Holder) Same(other Holder) bool {
 type RaiseEpoch struct {
 	Epoch     uint64 `json:"epoch"`
 	ClusterID string `json:"clusterID"`
+	// Patience bounds the wait for a running step, after which the answer is CodeBusy; 0 waits as long as it takes.
+	Patience time.Duration `json:"patience,omitempty"` // nanoseconds
 }
 
 // Endpoint is something to connect to from the host. With TLS the helper does the handshake, with keys that stay on the host, and the
@@ -354,6 +357,7 @@ const (
 	CodeDiskFull     Code = "disk-full"
 	CodeForeign      Code = "foreign" // the thing exists and is not ours
 	CodeCancelled    Code = "cancelled"
+	CodeBusy         Code = "busy" // what is under way there does not end
 )
 
 // Error is a failure on a host.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -317,6 +318,33 @@ func TestMissingTool(t *testing.T) {
 			m.Commands.Programs["ctr"] = ctr
 			run(t, m, ensure(image)...)
 		})
+	}
+}
+
+// TestContainerdHangs: the rest of a host is seen although nobody lists its images, and a step ends with what to do.
+func TestContainerdHangs(t *testing.T) {
+	m := newMachine(t)
+	items := bringUp(t, m)
+	run(t, m, ensure(items...)...)
+	seen := len(observe(t, m).Record.Items)
+	image := items[len(items)-2]
+	hang := make(chan struct{})
+	m.Commands.Hang, m.Patience = map[string]<-chan struct{}{"ctr": hang}, 50*time.Millisecond
+	const drift = "not known: containerd hangs, it has not listed its images within 50ms"
+	if o := observe(t, m); len(o.Drift) != 2 || o.Drift[0].What != drift || o.Drift[1].What != drift || len(o.Record.Items) != seen {
+		t.Errorf("drift %v, %d items, want %q of both images and all items", o.Drift, len(o.Record.Items), drift)
+	}
+	for _, op := range []hostapi.Operation{ensure(image)[0], remove(image.ID())[0]} {
+		he := wantCode(t, stepErr(m, t.Context(), op), hostapi.CodeFailed)
+		if he.Message != "containerd at /run/containerd/containerd.sock: it has not listed its images within 50ms" || !strings.Contains(he.Remedy, "restart containerd") {
+			t.Errorf("error %v", he)
+		}
+	}
+	close(hang)
+	m.Commands.Hang, m.Patience = nil, 0
+	run(t, m, ensure(image)...)
+	if d := observe(t, m).Drift; len(d) > 0 {
+		t.Errorf("drift %v", d)
 	}
 }
 

@@ -40,7 +40,7 @@ func (h *Host) Hold(ctx context.Context, req *hostapi.Hold, held func()) error {
 		return h.heldError()
 	}
 	if l == nil {
-		if l, err = h.takeOver(ctx, *req.From); err != nil {
+		if l, err = h.takeOver(ctx, *req.From, req.Patience); err != nil {
 			return h.wrap(err, hostapi.ID{})
 		}
 	}
@@ -204,7 +204,7 @@ func (h *Host) heldError() error {
 }
 
 // takeOver ends a holder's helper, which finishes its current operation first, and waits until the lock is free. Somebody else may have taken the lock since the holder was seen.
-func (h *Host) takeOver(ctx context.Context, from hostapi.Holder) (*lock, error) {
+func (h *Host) takeOver(ctx context.Context, from hostapi.Holder, patience time.Duration) (*lock, error) {
 	who, err := h.readHolder()
 	if err != nil || !who.Holder.Same(from) {
 		return nil, h.heldError()
@@ -222,5 +222,18 @@ func (h *Host) takeOver(ctx context.Context, from hostapi.Holder) (*lock, error)
 			}
 		}
 	}
-	return h.takeLock(ctx, runLockPath, true)
+	wait, cancel := ctx, context.CancelFunc(func() {})
+	if patience > 0 {
+		wait, cancel = context.WithTimeout(ctx, patience)
+	}
+	defer cancel()
+	l, err := h.takeLock(wait, runLockPath, true)
+	if err == nil || wait.Err() == nil || ctx.Err() != nil {
+		return l, err
+	}
+	at := ""
+	if s := h.stepUnderWay(); s != nil && s.PID == who.PID {
+		at = ": it is at " + s.String()
+	}
+	return nil, fail(hostapi.CodeBusy, busyRemedy, "the helper of %s (process %d) was told to end, and has not within %s%s", who.Actor, who.PID, patience, at)
 }

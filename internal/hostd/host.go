@@ -40,6 +40,8 @@ type Options struct {
 	Clock        func() time.Time
 	// Staging is the folder that this program and uploads were put in, which goes when the host is forgotten; empty keeps everything.
 	Staging string
+	// Patience bounds how long containerd is asked for its images: 15 s by an observation and 2 min by a step, unless set.
+	Patience time.Duration
 	// NoSync leaves out every fsync, for simulations of many hosts.
 	NoSync bool
 	// Hook, when set, is called at each point where an interruption is interesting. Tests panic in it.

@@ -2,6 +2,7 @@ package hostd
 
 import (
 	"archive/tar"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/trivet-dev/trivet/internal/hostapi"
 )
@@ -29,13 +31,44 @@ func (h *Host) ctr(ctx context.Context, im *hostapi.Image, args ...string) ([]by
 	return h.run(ctx, im.Tool, append([]string{"--namespace", im.Namespace, "--address", im.Address}, args...)...)
 }
 
-// images lists what containerd has in the namespace of an image.
-func (h *Host) images(ctx context.Context, im *hostapi.Image) (map[string]imageState, error) {
-	out, err := h.ctr(ctx, im, "images", "ls")
-	if err != nil {
-		return nil, err
+// How long containerd is asked for its images: an observation goes on without, and the engine's patience with it is a little longer.
+const (
+	imagesObserved = 15 * time.Second
+	imagesInStep   = 2 * time.Minute
+)
+
+// silentError says that containerd, or its disk, hangs.
+type silentError struct{ after time.Duration }
+
+func (e *silentError) Error() string {
+	return fmt.Sprintf("it has not listed its images within %s", e.after)
+}
+
+// images lists what containerd has in the namespace of an image. It waits neither for containerd without bound nor for its client, which a disk may hold up that cannot be ended.
+func (h *Host) images(ctx context.Context, im *hostapi.Image, patience time.Duration) (map[string]imageState, error) {
+	silent := &silentError{cmp.Or(h.Patience, patience)}
+	ctx, cancel := context.WithTimeoutCause(ctx, silent.after, silent)
+	defer cancel()
+	type answer struct {
+		out []byte
+		err error
 	}
-	return parseImages(string(out)), nil
+	answered := make(chan answer, 1)
+	go func() {
+		out, err := h.ctr(ctx, im, "images", "ls")
+		answered <- answer{out, err}
+	}()
+	select {
+	case a := <-answered:
+		if a.err == nil {
+			return parseImages(string(a.out)), nil
+		}
+		if ctx.Err() == nil {
+			return nil, a.err
+		}
+	case <-ctx.Done():
+	}
+	return nil, context.Cause(ctx)
 }
 
 func parseImages(out string) map[string]imageState {
@@ -61,17 +94,23 @@ func parseImages(out string) map[string]imageState {
 func (s *stepper) listImages(ctx context.Context, im *hostapi.Image, fresh bool) (map[string]imageState, error) {
 	key := im.Address + " " + im.Namespace
 	if have, ok := s.images[key]; ok && !fresh {
-		return have, nil
+		return have.images, have.err
 	}
-	have, err := s.Host.images(ctx, im)
-	if err != nil {
+	have, err := s.Host.images(ctx, im, imagesInStep)
+	if err != nil && !errors.As(err, new(*silentError)) {
 		return nil, err
 	}
 	if s.images == nil {
-		s.images = map[string]map[string]imageState{}
+		s.images = map[string]listedImages{}
 	}
-	s.images[key] = have
-	return have, nil
+	s.images[key] = listedImages{have, err} // who hangs is not waited for once more for every image
+	return have, err
+}
+
+// listedImages is an answer of containerd's.
+type listedImages struct {
+	images map[string]imageState
+	err    error
 }
 
 func (imageKind) prepare(ctx context.Context, s *stepper, e *entry, full *hostapi.Item) (bool, error) {
@@ -173,6 +212,9 @@ func (s *stepper) containerdError(im *hostapi.Image, err error) error {
 	if errors.Is(err, ErrNoCommand) {
 		return fail(hostapi.CodeFailed, "apply again: a program of Trivet's that is missing is put back first", "%s, which asks containerd, is missing on the host", im.Tool)
 	}
+	if errors.As(err, new(*silentError)) {
+		return fail(hostapi.CodeFailed, "look on the host whether its disk is well, restart containerd there (systemctl restart containerd), which ends no container, and apply again", "containerd at %s: %v", im.Address, err)
+	}
 	return fail(hostapi.CodeFailed, "look at journalctl -u containerd on the host, and apply again", "containerd at %s: %v", im.Address, err)
 }
 
@@ -249,6 +291,9 @@ func (imageKind) remove(ctx context.Context, s *stepper, e *entry) error {
 		return nil
 	}
 	have, err := s.listImages(context.WithoutCancel(ctx), im, false)
+	if errors.As(err, new(*silentError)) {
+		return s.containerdError(im, err)
+	}
 	if err != nil {
 		return nil // containerd does not run: its images go with its data folder
 	}
@@ -265,6 +310,9 @@ func (imageKind) drift(o *observer, e *entry) (string, hostapi.DriftCode) {
 	im := e.Item.Image
 	if errors.Is(o.imagesErr, ErrNoCommand) {
 		return "not known: " + im.Tool + " is missing", ""
+	}
+	if errors.As(o.imagesErr, new(*silentError)) {
+		return "not known: containerd hangs, " + o.imagesErr.Error(), ""
 	}
 	if o.imagesErr != nil {
 		return "not known: containerd does not answer", ""

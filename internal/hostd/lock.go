@@ -2,11 +2,14 @@ package hostd
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path"
 	"slices"
+	"time"
 
 	"github.com/trivet-dev/trivet/internal/hostapi"
 )
@@ -64,6 +67,59 @@ func (h *Host) lockStep(ctx context.Context) (*lock, error) {
 	return nil, h.wrap(err, hostapi.ID{})
 }
 
+// stepFile says whose step has the step lock, and what it is at. It counts only while the lock is taken, and is gone when the step has ended.
+type stepFile struct {
+	Actor     string    `json:"actor"`
+	PID       int       `json:"pid"`
+	Operation string    `json:"operation,omitempty"`
+	Since     time.Time `json:"since"` // of the operation
+}
+
+// sign writes it, for whoever waits in vain; the work does not depend on it.
+func (l *lock) sign(s stepFile) {
+	if b, err := json.Marshal(s); err == nil && l.f.Truncate(0) == nil {
+		_, _ = l.f.WriteAt(b, 0)
+	}
+}
+
+// lockStepWithin is lockStep that gives up after some time, and tells what is under way; 0 never does.
+func (h *Host) lockStepWithin(ctx context.Context, patience time.Duration) (*lock, error) {
+	if patience == 0 {
+		return h.lockStep(ctx)
+	}
+	wait, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	l, err := h.lockStep(wait)
+	if err != nil && wait.Err() != nil && ctx.Err() == nil {
+		what := "a step of an earlier run"
+		if s := h.stepUnderWay(); s != nil {
+			what = s.String()
+		}
+		return nil, fail(hostapi.CodeBusy, busyRemedy, "%s is under way there, and has not ended within %s", what, patience)
+	}
+	return l, err
+}
+
+const busyRemedy = "look there what it waits for, and end that: the step ends with it, and what it left half done is done again by the next apply. Then run the same command again"
+
+// stepUnderWay is what the present step is at, nil where it has not said.
+func (h *Host) stepUnderWay() *stepFile {
+	b, err := os.ReadFile(h.path(stepLockPath))
+	var s stepFile
+	if err != nil || json.Unmarshal(b, &s) != nil {
+		return nil
+	}
+	return &s
+}
+
+func (s *stepFile) String() string {
+	what := "a step"
+	if s.Operation != "" {
+		what = "\"" + s.Operation + "\""
+	}
+	return fmt.Sprintf("%s of %s (process %d, since %s)", what, s.Actor, s.PID, s.Since.UTC().Format("2006-01-02 15:04:05 UTC"))
+}
+
 // leaveUntouched, called with the step lock held, leaves a host that has no record as it was before the lock was taken: a step that was refused has done nothing.
 // Where somebody holds the run lock, the end of that does it.
 func (h *Host) leaveUntouched() {
@@ -91,7 +147,7 @@ func (h *Host) leaveUntouched() {
 
 // RaiseEpoch sets the host's epoch under the step lock, so that no step of an older epoch is running once it returns.
 func (h *Host) RaiseEpoch(ctx context.Context, req *hostapi.RaiseEpoch) error {
-	l, err := h.lockStep(ctx)
+	l, err := h.lockStepWithin(ctx, req.Patience)
 	if err != nil {
 		return err
 	}

@@ -119,7 +119,7 @@ func (o *observer) listImages(ctx context.Context, rec *record) {
 			continue
 		}
 		asked[key] = true
-		have, err := o.Host.images(ctx, im)
+		have, err := o.Host.images(ctx, im, imagesObserved)
 		if err != nil {
 			o.imagesErr = err
 			return

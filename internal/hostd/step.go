@@ -64,7 +64,9 @@ func (h *Host) Step(ctx context.Context, step *hostapi.Step, emit func(hostapi.E
 	if err != nil {
 		return err
 	}
-	s := &stepper{Host: h, rec: rec, step: step, emit: emit, dirs: map[string]bool{}}
+	s := &stepper{Host: h, rec: rec, step: step, emit: emit, lock: l, dirs: map[string]bool{}}
+	s.sign("")
+	defer func() { _ = l.f.Truncate(0) }()
 	if rec == nil {
 		s.rec = &record{}
 	}
@@ -87,6 +89,7 @@ type stepper struct {
 	rec  *record
 	step *hostapi.Step
 	emit func(hostapi.Event)
+	lock *lock
 	acc  *accounts
 	// dirty: the record has changes that are not on the disk.
 	dirty bool
@@ -95,7 +98,7 @@ type stepper struct {
 	// states caches unit states while a batch is prepared.
 	states map[string]UnitState
 	// images caches containerd's images, by socket and namespace, until a unit or an image is touched.
-	images map[string]map[string]imageState
+	images map[string]listedImages
 	// astray are claims of which something is missing that a running unit needs.
 	astray    []hostapi.ID
 	forgotten bool
@@ -277,6 +280,7 @@ func (s *stepper) do(ctx context.Context, p *planned) error {
 	var err error
 	s.hook("before " + id.String())
 	if p.change {
+		s.sign(describe(op))
 		s.emit(hostapi.Event{Op: p.op, State: "started", Message: describe(op)})
 	}
 	switch {
@@ -318,6 +322,11 @@ func (s *stepper) do(ctx context.Context, p *planned) error {
 	}
 	s.emit(hostapi.Event{Op: p.op, State: "done", Elapsed: time.Since(start)})
 	return nil
+}
+
+// sign says for others who wait for the lock what the step is at.
+func (s *stepper) sign(operation string) {
+	s.lock.sign(stepFile{Actor: s.step.Actor, PID: os.Getpid(), Operation: operation, Since: s.Clock()})
 }
 
 func (s *stepper) ensure(ctx context.Context, p *planned, full *hostapi.Item) (bool, error) {

@@ -5,9 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"os/signal"
+	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -18,8 +21,11 @@ import (
 	"github.com/trivet-dev/trivet/internal/hostd/hostdtest"
 )
 
-// heldRoot tells a second process of this test on which root to hold the lock.
-const heldRoot = "TRIVET_TEST_HELD_ROOT"
+// heldRoot tells a second process of this test on which root to hold the lock; stubborn one not to end when it is told to.
+const (
+	heldRoot = "TRIVET_TEST_HELD_ROOT"
+	stubborn = "TRIVET_TEST_STUBBORN"
+)
 
 // TestHolderProcess is the other process of TestTakeOverFromAnotherProcess: like the helper, it ends with SIGTERM.
 func TestHolderProcess(t *testing.T) {
@@ -29,13 +35,16 @@ func TestHolderProcess(t *testing.T) {
 	}
 	ctx, stop := signal.NotifyContext(t.Context(), syscall.SIGTERM)
 	defer stop()
+	if os.Getenv(stubborn) != "" {
+		ctx = context.WithoutCancel(ctx)
+	}
 	must(t, hostdtest.Open(root).Host().Hold(ctx, &hostapi.Hold{Holder: hostapi.Holder{Actor: "ann@desk", Purpose: "apply"}}, func() { fmt.Println("held") }))
 }
 
-func startHolder(t *testing.T, root string) *exec.Cmd {
+func startHolder(t *testing.T, root string, env ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], "-test.run", "^TestHolderProcess$")
-	cmd.Env = append(os.Environ(), heldRoot+"="+root)
+	cmd.Env = slices.Concat(os.Environ(), []string{heldRoot + "=" + root}, env)
 	out, err := cmd.StdoutPipe()
 	must(t, err)
 	must(t, cmd.Start())
@@ -100,4 +109,49 @@ func TestUnsignedLock(t *testing.T) {
 	}
 	must(t, f.Close())
 	must(t, <-asked)
+}
+
+// TestStepThatHangs: whoever waits for a step's end is told what does not end, and on whose account.
+func TestStepThatHangs(t *testing.T) {
+	m := newMachine(t)
+	begun, release, ended := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	m.Hooks.Programs[balancer] = func(context.Context, []string, io.Writer) error {
+		close(begun)
+		<-release
+		return nil
+	}
+	go func() { ended <- m.Host().Step(t.Context(), testStep(hookOp("out", false)), nil) }()
+	<-begun
+	raise := func() error {
+		return m.Host().RaiseEpoch(t.Context(), &hostapi.RaiseEpoch{Epoch: 9, ClusterID: "id-main", Patience: 30 * time.Millisecond})
+	}
+	he := wantCode(t, raise(), hostapi.CodeBusy)
+	for _, want := range []string{`"run hook out" of ops@desk`, fmt.Sprintf("process %d", os.Getpid()), "since ", "within 30ms"} {
+		if !strings.Contains(he.Message, want) {
+			t.Errorf("%q does not say %q", he.Message, want)
+		}
+	}
+	close(release)
+	must(t, <-ended)
+	must(t, raise())
+	if b, err := os.ReadFile(m.Path("/var/lib/trivet/step.lock")); err != nil || len(b) > 0 {
+		t.Errorf("when the step has ended, its lock still says %q, %v", b, err)
+	}
+	if e := observe(t, m).Record.Epoch; e != 9 {
+		t.Errorf("the epoch is %d", e)
+	}
+}
+
+// TestHolderThatDoesNotEnd: a take-over ends with who is in its way.
+func TestHolderThatDoesNotEnd(t *testing.T) {
+	m := newMachine(t)
+	other := startHolder(t, m.Root, stubborn+"=yes")
+	ask := &hostapi.Hold{From: observe(t, m).Holder, Holder: hostapi.Holder{Actor: "bob"}, Patience: 30 * time.Millisecond}
+	he := wantCode(t, m.Host().Hold(t.Context(), ask, func() { t.Error("the lock was taken from somebody who has it") }), hostapi.CodeBusy)
+	if want := fmt.Sprintf("the helper of ann@desk (process %d) was told to end, and has not within 30ms", other.Process.Pid); he.Message != want {
+		t.Errorf("got %q, want %q", he.Message, want)
+	}
+	if who := observe(t, m).Holder; who == nil || who.Actor != "ann@desk" {
+		t.Errorf("the holder is %+v", who)
+	}
 }

@@ -33,6 +33,8 @@ type Commands struct {
 	Rules map[string][]*RuleTable
 	// Images are containerd's, by reference.
 	Images map[string]Image
+	// Hang has, by base name, programs that do nothing before a channel is closed, not even end when they are told to, as on a disk that is gone.
+	Hang map[string]<-chan struct{}
 	// Log has every command that was run.
 	Log []string
 	// stdin is what the program that runs reads.
@@ -57,6 +59,9 @@ func newCommands(m *Machine) *Commands {
 func (c *Commands) Run(ctx context.Context, cmd hostd.Command) ([]byte, error) {
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
+	}
+	if hang := c.Hang[filepath.Base(cmd.Name)]; hang != nil {
+		<-hang
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -34,6 +34,8 @@ type Machine struct {
 	Hook func(point string)
 	// Staging is handed to hostd, see hostd.Options.
 	Staging string
+	// Patience is handed to hostd, see hostd.Options.
+	Patience time.Duration
 	// NoSync leaves out fsync, for simulations of many hosts.
 	NoSync bool
 	// OnSync is handed to hostd, see hostd.Options.
@@ -122,7 +124,7 @@ func Open(root string) *Machine {
 func (m *Machine) Options() hostd.Options {
 	return hostd.Options{
 		Root: m.Root, Units: m.Units, Commands: m.Commands, Kernel: m.Kernel, Hooks: m.Hooks,
-		Architecture: "amd64", Clock: m.Clock, Staging: m.Staging, NoSync: m.NoSync, Hook: m.Hook, OnSync: m.OnSync,
+		Architecture: "amd64", Clock: m.Clock, Staging: m.Staging, Patience: m.Patience, NoSync: m.NoSync, Hook: m.Hook, OnSync: m.OnSync,
 	}
 }
 
