@@ -7,6 +7,8 @@ type Words struct {
 	Provider    string // where the provider's own settings stand
 	Cluster     string // what a cluster's resource is called
 	Worker      string // what an elastic worker's resource is called
+	Machines    string // what the tool does about machines too early for a cluster on them
+	Target      string // the option by which a part alone is applied
 	// Own are further words of descriptions, by the name that stands for them there in braces; what is not in it is left out.
 	Own map[string]string
 	// Rename gives an attribute's name as users write it; nil leaves it as the language has it.

@@ -131,6 +131,9 @@ func (cluster) diff(op *operation, was, old, news resource.PropertyMap) (*pulumi
 	if err != nil {
 		return nil, op.fail("Cluster not described", err)
 	}
+	if refused := op.told(door.RefuseMembers(f, o, door.NodesOf(state["nodes"]), words)); len(refused) > 0 {
+		return nil, op.fail("Cluster would not be changed", fmt.Errorf("%s: %s", refused[0].property, refused[0].reason))
+	}
 	if f.Cluster != nil {
 		d.planned(f, o, state)
 	}

@@ -11,6 +11,7 @@ import (
 // words are Pulumi's.
 var words = input.Words{
 	Tool: "Pulumi", Apply: "pulumi up", Plan: "pulumi preview", Provider: "provider", Cluster: "Cluster", Worker: "Worker", Rename: camel,
+	Machines: "Pulumi may delete machines before the cluster can do without them", Target: "--target",
 	Own: map[string]string{
 		"file": "the text of a file", "lockfile": "the text of a file", "encoded": "JSON", "access": "`getClusterStatus` and `getKubeconfig`", "for_each": ", as in a loop",
 		"unknownHosts": " Addresses, and what else is in it, may be unknown in a preview.", "kubeconfig": "", "parallel": "With hundreds of workers, `pulumi up --parallel=100`", "secrets": " What is taken from the environment is never in the state.",

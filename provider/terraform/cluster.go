@@ -5,8 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
-	"sort"
 	"strings"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -107,15 +105,12 @@ func (r *clusterResource) ModifyPlan(ctx context.Context, req resource.ModifyPla
 		state = input.Object{}
 	}
 	prior := door.NodesOf(state["nodes"])
+	resp.Diagnostics.Append(problemDiagnostics(door.RefuseMembers(f, config, prior, words))...)
 	if f.Cluster == nil {
-		if len(prior) > 0 {
-			refuseBlind(config, prior, &resp.Diagnostics)
-		}
 		planLock(ctx, config, true, &resp.Plan, &resp.Diagnostics)
 		planAccess(ctx, state, &resp.Plan, &resp.Diagnostics)
 		return // nodes and control planes stay unknown
 	}
-	refuseEtcd(f, prior, &resp.Diagnostics)
 	nodes := door.PlannedNodes(f, config, prior)
 	set(ctx, &resp.Plan, &resp.Diagnostics, "nodes", nodesValue(nodes, true))
 	objects := types.MapUnknown(types.ObjectType{AttrTypes: objectTypes})
@@ -138,85 +133,6 @@ func protect(state input.Object, diags *diag.Diagnostics) {
 		diags.AddAttributeError(path.Root("deletion_protection"), "Cluster is protected",
 			fmt.Sprintf("Cluster %q would be destroyed, and deletion_protection is on. Set it to false and apply that first. Nothing was changed.", state["name"]))
 	}
-}
-
-// refuseEtcd refuses to take away more than one etcd member at once, or to move more than one, before a machine is touched: Terraform destroys machines before this resource is updated,
-// and a quorum that is lost with them cannot be brought back by the rest. Bringing a cluster back from a snapshot, for which the name restore is reserved, will be the exception.
-func refuseEtcd(f *door.Fleet, prior map[string]door.Node, diags *diag.Diagnostics) {
-	refuseMembers(prior, diags, func(name string) (stays bool, address string) {
-		i := slices.IndexFunc(f.Cluster.Hosts, func(h *topology.Host) bool { return h.Name == name })
-		if i < 0 || !f.Cluster.Hosts[i].Has(topology.RoleEtcd) {
-			return false, ""
-		}
-		if !f.Cluster.Hosts[i].Address.IsValid() {
-			return true, ""
-		}
-		return true, f.Cluster.Hosts[i].Address.String()
-	})
-}
-
-// refuseMembers refuses where more than one member does not stay what it is. An empty address is one that is not known.
-func refuseMembers(prior map[string]door.Node, diags *diag.Diagnostics, now func(name string) (stays bool, address string)) {
-	var gone []string
-	members := 0
-	for name, was := range prior {
-		if !slices.Contains(was.Roles, string(topology.RoleEtcd)) {
-			continue
-		}
-		members++
-		switch stays, address := now(name); {
-		case !stays:
-			gone = append(gone, name+" is removed")
-		case address == "":
-			gone = append(gone, name+" gets an address that is not known yet, so perhaps another machine")
-		case address != was.Address:
-			gone = append(gone, fmt.Sprintf("%s moves from %s to %s", name, was.Address, address))
-		}
-	}
-	tooMany(members, gone, diags)
-}
-
-// refuseBlind is refuseEtcd where too much is unknown for a topology: which hosts there are, or where they stand.
-func refuseBlind(config input.Object, prior map[string]door.Node, diags *diag.Diagnostics) {
-	if hosts, ok := config["hosts"].(input.Object); ok {
-		refuseMembers(prior, diags, func(name string) (stays bool, address string) {
-			h, ok := hosts[name].(input.Object)
-			if !ok {
-				return hosts[name] != nil, ""
-			}
-			address, _ = h["address"].(string)
-			if roles := door.Texts(h["roles"]); !door.HasUnknown(h["roles"]) && !slices.Contains(roles, string(topology.RoleEtcd)) {
-				return false, ""
-			}
-			return true, address
-		})
-		return
-	}
-	members := 0
-	for _, was := range prior {
-		if slices.Contains(was.Roles, string(topology.RoleEtcd)) {
-			members++
-		}
-	}
-	for _, name := range []string{"hosts", "topology", "variables"} {
-		if members > 1 && door.HasUnknown(config[name]) {
-			diags.AddAttributeError(path.Root(name), tooManySummary, fmt.Sprintf("Which hosts there will be is not known yet, so that none of the %d etcd members is certain to stay, and writes need a quorum of %d. "+
-				"Terraform destroys machines before the cluster can do without them: have names and addresses known, or apply what they depend on first, with -target. Nothing was changed.", members, topology.Majority(members)))
-			return
-		}
-	}
-}
-
-const tooManySummary = "Too many etcd members change at once"
-
-func tooMany(members int, gone []string, diags *diag.Diagnostics) {
-	if len(gone) < 2 {
-		return
-	}
-	sort.Strings(gone)
-	diags.AddAttributeError(path.Root("hosts"), tooManySummary,
-		fmt.Sprintf("Of %d etcd members, writes need a quorum of %d. This plan changes %d of them: %s. Terraform destroys machines before the cluster can do without them, so change one, apply, and then the next. Nothing was changed.",
-			members, topology.Majority(members), len(gone), strings.Join(gone, "; ")))
 }
 
 // ready fails where the provider is not configured well enough to contact hosts.

@@ -16,6 +16,7 @@ import (
 // words are Terraform's.
 var words = input.Words{
 	Tool: "Terraform", Apply: "terraform apply", Plan: "terraform plan", Provider: "provider block", Cluster: "trivet_cluster", Worker: "trivet_worker",
+	Machines: "Terraform destroys machines before the cluster can do without them", Target: "-target",
 	Own: map[string]string{
 		"file": "`file(\"main.hcl\")`", "lockfile": "`file(\"artifacts.lock\")`", "encoded": "`jsonencode(…)`", "access": "`trivet_kubeconfig`", "for_each": ", as by `for_each`",
 		"unknownHosts": " The map, or what is in it, may be unknown at plan.", "kubeconfig": " `trivet_kubeconfig` has a `ttl` of its own.",
