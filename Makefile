@@ -82,11 +82,13 @@ bench: requirements build
 	CGO_ENABLED=0 go build -trimpath -o bin/bench ./test/bench
 	bin/bench -only '$(BENCH)' -json bin/bench.json
 
-# The release of the Terraform provider, made as .goreleaser.yml says but neither signed nor published, and tried: what is in it, and how terraform installs it from a mirror of files.
+# The releases of the Terraform provider, of the Pulumi plugin and of the command, made as .goreleaser.yml and .goreleaser.tools.yml say but neither signed nor published, and tried: what
+# is in them, how terraform installs the provider from a mirror of files and Pulumi's installer the plugin from a server, and how far each comes with hosts.
 GORELEASER ?= go run github.com/goreleaser/goreleaser/v2@v2.15.1
 release-check:
-	$(GORELEASER) check
+	$(GORELEASER) check .goreleaser.yml .goreleaser.tools.yml
 	$(GORELEASER) release --snapshot --clean --skip=sign,publish --timeout 2h
+	$(GORELEASER) release --config .goreleaser.tools.yml --snapshot --clean --skip=sign,publish --timeout 2h
 	go test -tags release -count=1 -v ./test/release
 
 demo: requirements build

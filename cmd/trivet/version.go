@@ -53,8 +53,14 @@ func newVersion(g *global) *cobra.Command {
 	}
 }
 
+// released is set by the release.
+var released string
+
 // version is what the build was made from.
 func version() string {
+	if released != "" {
+		return released
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok || info.Main.Version == "" || info.Main.Version == "(devel)" {
 		return "development build"

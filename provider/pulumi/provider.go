@@ -81,7 +81,8 @@ func (p *Provider) GetSchema(_ context.Context, req *pulumirpc.GetSchemaRequest)
 	if v := req.GetVersion(); v != 0 {
 		return nil, status.Errorf(codes.InvalidArgument, "there is no schema of version %d", v)
 	}
-	return &pulumirpc.GetSchemaResponse{Schema: string(schemaJSON)}, nil
+	schema, err := versionedSchema(p.version)
+	return &pulumirpc.GetSchemaResponse{Schema: string(schema)}, err
 }
 
 // GetMapping implements pulumirpc.ResourceProviderServer. The provider is none of Terraform's that was wrapped.

@@ -14,6 +14,19 @@ import (
 //go:embed schema.json
 var schemaJSON []byte
 
+// versionedSchema is the schema with the plugin's version: what SDKs are made of asks for a plugin of that one.
+func versionedSchema(version string) ([]byte, error) {
+	s := map[string]json.RawMessage{}
+	if err := json.Unmarshal(schemaJSON, &s); err != nil {
+		return nil, err
+	}
+	var err error
+	if s["version"], err = json.Marshal(version); err != nil {
+		return nil, err
+	}
+	return json.Marshal(s)
+}
+
 // The package schema, as Pulumi describes it: https://www.pulumi.com/docs/iac/guides/building-extending/packages/schema/
 type (
 	packageSpec struct {

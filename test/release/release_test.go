@@ -1,22 +1,26 @@
 //go:build release
 
-// Package release tries what goreleaser made of the provider, as a user gets it. `make release-check` runs it.
+// Package release tries what goreleaser made of the providers and of the command, as a user gets it. `make release-check` runs it.
 package release
 
 import (
+	"archive/tar"
 	"archive/zip"
 	"bufio"
 	"bytes"
+	"compress/gzip"
 	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/sha256"
+	"debug/buildinfo"
 	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -31,64 +35,245 @@ const (
 	manifest = "../../terraform-registry-manifest.json"
 )
 
-// targets are what the provider runs on.
-var targets = []string{"linux_amd64", "linux_arm64", "darwin_amd64", "darwin_arm64", "windows_amd64", "windows_arm64"}
+// target is what a product runs on.
+type target struct{ os, arch string }
+
+var targets = []target{{"linux", "amd64"}, {"linux", "arm64"}, {"darwin", "amd64"}, {"darwin", "arm64"}, {"windows", "amd64"}, {"windows", "arm64"}}
+
+// here is this machine's.
+var here = target{runtime.GOOS, runtime.GOARCH}
+
+func (t target) String() string { return t.os + "_" + t.arch }
 
 // helpers are the programs for hosts, which every archive has.
 var helpers = []string{"trivet-host-linux-amd64", "trivet-host-linux-arm64", "trivet-snapshot-linux-amd64", "trivet-snapshot-linux-arm64"}
 
-// version is what goreleaser called the release.
+// product is something that is released.
+type product struct {
+	folder, main string
+	archive      func(version string, t target) string
+	program      func(version string) string // without what Windows adds
+}
+
+var (
+	provider = product{"terraform", "terraform-provider-trivet",
+		func(v string, t target) string {
+			return fmt.Sprintf("terraform-provider-trivet_%s_%s_%s.zip", v, t.os, t.arch)
+		},
+		func(v string) string { return "terraform-provider-trivet_v" + v }}
+	plugin = product{"tools", "pulumi-resource-trivet",
+		func(v string, t target) string {
+			return fmt.Sprintf("pulumi-resource-trivet-v%s-%s-%s.tar.gz", v, t.os, t.arch)
+		},
+		func(string) string { return "pulumi-resource-trivet" }}
+	command = product{"tools", "trivet", func(v string, t target) string {
+		if t.os == "windows" {
+			return fmt.Sprintf("trivet_%s_%s_%s.zip", v, t.os, t.arch)
+		}
+		return fmt.Sprintf("trivet_%s_%s_%s.tar.gz", v, t.os, t.arch)
+	}, func(string) string { return "trivet" }}
+
+	products = []product{provider, plugin, command}
+)
+
+// version is what goreleaser called the release, which has two halves.
 func version(t *testing.T) string {
 	t.Helper()
-	b, err := os.ReadFile(filepath.Join(dist, "metadata.json"))
+	var versions []string
+	for _, folder := range []string{provider.folder, plugin.folder} {
+		b, err := os.ReadFile(filepath.Join(dist, folder, "metadata.json"))
+		if err != nil {
+			t.Fatalf("%v: make release-check makes it", err)
+		}
+		var m struct {
+			Version string `json:"version"`
+		}
+		if err := json.Unmarshal(b, &m); err != nil || m.Version == "" {
+			t.Fatalf("metadata.json: %v, %q", err, m.Version)
+		}
+		versions = append(versions, m.Version)
+	}
+	if versions[0] != versions[1] {
+		t.Fatalf("the halves of the release have the versions %v", versions)
+	}
+	return versions[0]
+}
+
+// path is where the archive for a target is.
+func (p product) path(t *testing.T, on target) string {
+	t.Helper()
+	return filepath.Join(dist, p.folder, p.archive(version(t), on))
+}
+
+// contents are the files of the archive for a target, by their names in it.
+func (p product) contents(t *testing.T, on target) map[string]file {
+	t.Helper()
+	b, err := os.ReadFile(p.path(t, on))
 	if err != nil {
-		t.Fatalf("%v: make release-check makes it", err)
+		t.Fatal(err)
 	}
-	var m struct {
-		Version string `json:"version"`
+	read := tarred
+	if strings.HasSuffix(p.path(t, on), ".zip") {
+		read = zipped
 	}
-	if err := json.Unmarshal(b, &m); err != nil || m.Version == "" {
-		t.Fatalf("metadata.json: %v, %q", err, m.Version)
+	files, err := read(b)
+	if err != nil {
+		t.Fatalf("%s: %v", p.path(t, on), err)
 	}
-	return m.Version
+	return files
 }
 
-func archive(version, target string) string {
-	return filepath.Join(dist, fmt.Sprintf("terraform-provider-trivet_%s_%s.zip", version, target))
+// file is a file of an archive.
+type file struct {
+	mode os.FileMode
+	data []byte
 }
 
-// TestArchives holds that there is an archive for each target, with the provider and the programs for hosts side by side.
+func zipped(b []byte) (map[string]file, error) {
+	z, err := zip.NewReader(bytes.NewReader(b), int64(len(b)))
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]file{}
+	for _, f := range z.File {
+		in, err := f.Open()
+		if err != nil {
+			return nil, err
+		}
+		data, err := io.ReadAll(in)
+		if err != nil {
+			return nil, err
+		}
+		out[f.Name] = file{f.Mode(), data}
+	}
+	return out, nil
+}
+
+func tarred(b []byte) (map[string]file, error) {
+	z, err := gzip.NewReader(bytes.NewReader(b))
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]file{}
+	for in := tar.NewReader(z); ; {
+		h, err := in.Next()
+		if errors.Is(err, io.EOF) {
+			return out, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		data, err := io.ReadAll(in)
+		if err != nil {
+			return nil, err
+		}
+		out[h.Name] = file{h.FileInfo().Mode(), data}
+	}
+}
+
+// unpack writes the files of the archive for this machine into a folder, and gives the path of the program.
+func (p product) unpack(t *testing.T, folder string) string {
+	t.Helper()
+	write(t, folder, p.contents(t, here))
+	return filepath.Join(folder, p.program(version(t)))
+}
+
+// write writes the files of an archive into a folder.
+func write(t *testing.T, folder string, files map[string]file) {
+	t.Helper()
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, f := range files {
+		if err := os.WriteFile(filepath.Join(folder, name), f.data, f.mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestArchives holds that there is an archive for each product and target, with the program and those for hosts side by side, and nothing else: a PulumiPlugin.yaml, for one, would
+// have Pulumi build the plugin. The program is for the target, without cgo, and has the release's version in it.
 func TestArchives(t *testing.T) {
 	v := version(t)
-	for _, target := range targets {
-		t.Run(target, func(t *testing.T) {
-			z, err := zip.OpenReader(archive(v, target))
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer z.Close()
-			var names []string
-			for _, f := range z.File {
-				names = append(names, f.Name)
-			}
-			program := "terraform-provider-trivet_v" + v
-			if strings.HasPrefix(target, "windows") {
-				program += ".exe"
-			}
-			want := append([]string{program, "LICENSE"}, helpers...)
-			slices.Sort(want)
-			slices.Sort(names)
-			if !slices.Equal(names, want) {
-				t.Errorf("the archive has %v, want %v", names, want)
-			}
-		})
+	for _, p := range products {
+		for _, on := range targets {
+			t.Run(p.main+"/"+on.String(), func(t *testing.T) {
+				program := p.program(v)
+				if on.os == "windows" {
+					program += ".exe"
+				}
+				files := p.contents(t, on)
+				want := append([]string{program, "LICENSE"}, helpers...)
+				slices.Sort(want)
+				if names := slices.Sorted(maps.Keys(files)); !slices.Equal(names, want) {
+					t.Fatalf("the archive has %v, want %v", names, want)
+				}
+				for _, name := range append([]string{program}, helpers...) {
+					if files[name].mode.Perm()&0o111 == 0 {
+						t.Errorf("%s is not executable: %s", name, files[name].mode)
+					}
+				}
+				built(t, files[program].data, on, "cmd/"+p.main)
+				if !bytes.Contains(files[program].data, []byte(v)) {
+					t.Errorf("the version %s is not in %s", v, program)
+				}
+				for _, name := range helpers {
+					kind, arch, _ := strings.Cut(strings.TrimPrefix(name, "trivet-"), "-linux-")
+					built(t, files[name].data, target{"linux", arch}, "cmd/trivet-"+kind)
+				}
+			})
+		}
 	}
 }
 
-// TestChecksums holds that the checksums are those of the archives and of the manifest, under the names by which the registry looks for them.
+// built holds that a program is of a package, and for a target.
+func built(t *testing.T, program []byte, on target, pkg string) {
+	t.Helper()
+	info, err := buildinfo.Read(bytes.NewReader(program))
+	if err != nil {
+		t.Fatalf("%s: %v", pkg, err)
+	}
+	settings := map[string]string{}
+	for _, s := range info.Settings {
+		settings[s.Key] = s.Value
+	}
+	if settings["GOOS"] != on.os || settings["GOARCH"] != on.arch || settings["CGO_ENABLED"] != "0" || !strings.HasSuffix(info.Path, "/"+pkg) {
+		t.Errorf("it is %s for %s/%s with CGO_ENABLED=%s, want %s for %s", info.Path, settings["GOOS"], settings["GOARCH"], settings["CGO_ENABLED"], pkg, on)
+	}
+}
+
+// TestChecksums holds that the checksums of the provider are those of its archives and of the manifest, and nothing else, under the names by which the registry looks for them: it takes
+// no release whose checksums are of other files, too. Those of the plugin and of the command are in a file of their own.
 func TestChecksums(t *testing.T) {
 	v := version(t)
-	b, err := os.ReadFile(filepath.Join(dist, fmt.Sprintf("terraform-provider-trivet_%s_SHA256SUMS", v)))
+	registry := map[string]string{fmt.Sprintf("terraform-provider-trivet_%s_manifest.json", v): manifest}
+	tools := map[string]string{}
+	for _, on := range targets {
+		registry[provider.archive(v, on)] = provider.path(t, on)
+		tools[plugin.archive(v, on)], tools[command.archive(v, on)] = plugin.path(t, on), command.path(t, on)
+	}
+	checksums(t, filepath.Join(dist, provider.folder, fmt.Sprintf("terraform-provider-trivet_%s_SHA256SUMS", v)), registry)
+	checksums(t, filepath.Join(dist, plugin.folder, fmt.Sprintf("trivet_%s_checksums.txt", v)), tools)
+
+	var m struct {
+		Version  int
+		Metadata struct {
+			Protocols []string `json:"protocol_versions"`
+		}
+	}
+	b, err := os.ReadFile(manifest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(b, &m); err != nil || m.Version != 1 || !slices.Equal(m.Metadata.Protocols, []string{"6.0"}) {
+		t.Errorf("the manifest says %+v, %v", m, err)
+	}
+}
+
+// checksums holds that a file has the checksums of these files, by their names in it, and of no others.
+func checksums(t *testing.T, file string, files map[string]string) {
+	t.Helper()
+	b, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,16 +281,12 @@ func TestChecksums(t *testing.T) {
 	for lines := bufio.NewScanner(bytes.NewReader(b)); lines.Scan(); {
 		sum, name, ok := strings.Cut(lines.Text(), "  ")
 		if !ok {
-			t.Fatalf("a line of the checksums is %q", lines.Text())
+			t.Fatalf("a line of %s is %q", file, lines.Text())
 		}
 		listed[name] = sum
 	}
-	files := map[string]string{fmt.Sprintf("terraform-provider-trivet_%s_manifest.json", v): manifest}
-	for _, target := range targets {
-		files[filepath.Base(archive(v, target))] = archive(v, target)
-	}
-	if len(listed) != len(files) {
-		t.Errorf("the checksums are of %d files, want %d", len(listed), len(files))
+	if have, want := slices.Sorted(maps.Keys(listed)), slices.Sorted(maps.Keys(files)); !slices.Equal(have, want) {
+		t.Errorf("%s is of %v, want %v", file, have, want)
 	}
 	for name, path := range files {
 		b, err := os.ReadFile(path)
@@ -115,75 +296,6 @@ func TestChecksums(t *testing.T) {
 		if sum := sha256.Sum256(b); listed[name] != hex.EncodeToString(sum[:]) {
 			t.Errorf("the checksum of %s is %q, want %x", name, listed[name], sum)
 		}
-	}
-	var m struct {
-		Version  int
-		Metadata struct {
-			Protocols []string `json:"protocol_versions"`
-		}
-	}
-	if b, err = os.ReadFile(manifest); err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal(b, &m); err != nil || m.Version != 1 || !slices.Equal(m.Metadata.Protocols, []string{"6.0"}) {
-		t.Errorf("the manifest says %+v, %v", m, err)
-	}
-}
-
-// root is a folder with a configuration that uses the provider from a mirror of files.
-type root struct{ folder, mirror string }
-
-// newRoot makes the folder. unpack says how the mirror has the archive of this machine's target: whole, as it is released, or unpacked.
-func newRoot(t *testing.T, unpack bool) *root {
-	t.Helper()
-	if _, err := exec.LookPath("terraform"); err != nil {
-		t.Skip("terraform is not on the PATH")
-	}
-	v, dir := version(t), t.TempDir()
-	r := &root{filepath.Join(dir, "root"), filepath.Join(dir, "mirror")}
-	plugins := filepath.Join(r.mirror, "registry.terraform.io/trivet-dev/trivet")
-	for _, d := range []string{r.folder, plugins} {
-		if err := os.MkdirAll(d, 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for _, target := range targets {
-		if !unpack {
-			link(t, archive(v, target), filepath.Join(plugins, filepath.Base(archive(v, target))))
-		} else if target == runtime.GOOS+"_"+runtime.GOARCH {
-			extract(t, archive(v, target), filepath.Join(plugins, v, target))
-		}
-	}
-	r.write(t, "terraform.rc", fmt.Sprintf("provider_installation {\n  filesystem_mirror {\n    path = %q\n  }\n}\n", r.mirror))
-	r.write(t, "key", privateKey(t))
-	// The address is nobody's: what is tried is how far the provider comes.
-	r.write(t, "main.tf", fmt.Sprintf(`
-terraform {
-  required_providers {
-    trivet = {
-      source  = "trivet-dev/trivet"
-      version = %q
-    }
-  }
-}
-provider "trivet" {
-  ssh = { user = "ops", private_key = file("key"), known_hosts = "# nobody is met" }
-}
-resource "trivet_cluster" "main" {
-  name           = "main"
-  kubernetes     = "1.37.2"
-  age_recipients = ["age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"]
-  sites          = { s1 = { region = "r" } }
-  hosts          = { cp1 = { address = "10.11.1.11", ssh_address = "127.0.0.1", port = 1, roles = ["etcd", "control-plane"] } }
-}
-`, v))
-	return r
-}
-
-func (r *root) write(t *testing.T, name, text string) {
-	t.Helper()
-	if err := os.WriteFile(filepath.Join(r.folder, name), []byte(text), 0o600); err != nil {
-		t.Fatal(err)
 	}
 }
 
@@ -199,105 +311,4 @@ func privateKey(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return string(pem.EncodeToMemory(block))
-}
-
-func link(t *testing.T, from, to string) {
-	t.Helper()
-	from, err := filepath.Abs(from)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Symlink(from, to); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func extract(t *testing.T, from, to string) {
-	t.Helper()
-	z, err := zip.OpenReader(from)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer z.Close()
-	if err := os.MkdirAll(to, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range z.File {
-		in, err := f.Open()
-		if err != nil {
-			t.Fatal(err)
-		}
-		b, err := io.ReadAll(in)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(to, filepath.Base(f.Name)), b, f.Mode()); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-// terraform runs a subcommand that has to end with the exit code.
-func (r *root) terraform(t *testing.T, code int, args ...string) string {
-	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "terraform", append(args, "-no-color")...)
-	cmd.Dir, cmd.Env = r.folder, append(os.Environ(), "TF_CLI_CONFIG_FILE="+filepath.Join(r.folder, "terraform.rc"), "CHECKPOINT_DISABLE=1", "HOME="+r.folder)
-	out, err := cmd.CombinedOutput()
-	if got := cmd.ProcessState.ExitCode(); got != code {
-		t.Fatalf("terraform %s: %v, want exit code %d\n%s", strings.Join(args, " "), err, code, out)
-	}
-	return strings.Join(strings.Fields(string(out)), " ")
-}
-
-// installed is where init put the provider, which may be a link.
-func (r *root) installed(t *testing.T) string {
-	t.Helper()
-	return filepath.Join(r.folder, ".terraform/providers/registry.terraform.io/trivet-dev/trivet", version(t), runtime.GOOS+"_"+runtime.GOARCH)
-}
-
-// TestMirror installs the released archive from a mirror of files, packed and unpacked, and has the provider come as far as a host: it has found the programs for hosts beside itself.
-// Without them it says so before it asks a host.
-func TestMirror(t *testing.T) {
-	for name, unpack := range map[string]bool{"packed": false, "unpacked": true} {
-		t.Run(name, func(t *testing.T) {
-			r := newRoot(t, unpack)
-			r.terraform(t, 0, "init")
-			r.terraform(t, 0, "validate")
-			if out := r.terraform(t, 1, "apply", "-auto-approve"); !strings.Contains(out, "connection refused") {
-				t.Errorf("the provider does not come as far as the host:\n%s", out)
-			}
-			for _, h := range helpers {
-				if err := os.Remove(filepath.Join(r.installed(t), h)); err != nil {
-					t.Fatal(err)
-				}
-			}
-			if unpack { // the lock file has the digest of the whole folder
-				if err := os.Remove(filepath.Join(r.folder, ".terraform.lock.hcl")); err != nil {
-					t.Fatal(err)
-				}
-				r.terraform(t, 0, "init")
-			}
-			if out := r.terraform(t, 1, "apply", "-auto-approve"); unpack && !strings.Contains(out, "the host helper for linux/amd64 is missing") || !unpack && !strings.Contains(out, "does not match any of the checksums") {
-				t.Errorf("without the programs for hosts the provider says:\n%s", out)
-			}
-		})
-	}
-}
-
-// TestLocked records the digests of every target from the mirror, and installs by them.
-func TestLocked(t *testing.T) {
-	r := newRoot(t, false)
-	args := []string{"providers", "lock", "-fs-mirror=" + r.mirror}
-	for _, target := range targets {
-		args = append(args, "-platform="+target)
-	}
-	r.terraform(t, 0, args...)
-	b, err := os.ReadFile(filepath.Join(r.folder, ".terraform.lock.hcl"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if n := strings.Count(string(b), "h1:"); n != len(targets) {
-		t.Errorf("the lock file has %d digests, want %d:\n%s", n, len(targets), b)
-	}
-	r.terraform(t, 0, "init", "-lockfile=readonly")
 }
