@@ -16,22 +16,34 @@ import (
 const credentialLifetime = kubectlLifetime
 
 func newCredential(g *global) *cobra.Command {
-	var access string
+	var access, address string
+	var tunnel bool
 	cmd := &cobra.Command{
 		Use:   "credential [FOLDER]",
 		Short: "Make a short-lived credential for the API, as kubeconfigs ask for it",
 		Long: `Make a certificate for the API that ends soon, and print it as client-go's credential plugins do. A kubeconfig without a secret names this command; the providers
-write such ones. The API itself is reached through the tunnel that "trivet tunnel" holds.`,
+write such ones. The API itself is reached through the tunnel that "trivet tunnel" holds. With --tunnel, one is begun where there is none, which goes on after this command
+until nobody has used it for longer than a certificate lives.`,
 		Args: g.folder,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if tunnel && access == "" {
+				return errors.New("--tunnel needs --access: a tunnel that goes on by itself has no topology that may change under it")
+			}
 			config, err := g.credential(cmd, access)
 			if err != nil {
 				return err
+			}
+			if tunnel {
+				if err := g.keepTunnel(cmd.Context(), config, access, address); err != nil {
+					return err
+				}
 			}
 			return writeCredential(cmd, config)
 		},
 	}
 	cmd.Flags().StringVar(&access, "access", "", "how the cluster is reached, as `JSON`: the access that a provider gives, in place of a topology")
+	cmd.Flags().BoolVar(&tunnel, "tunnel", false, "begin a tunnel to the API where there is none")
+	cmd.Flags().StringVar(&address, "address", tunnelAddress, "where the tunnel of --tunnel listens")
 	return cmd
 }
 

@@ -37,6 +37,7 @@ type memoryFleet struct {
 	dir string
 	// ownArtifacts has the command get artifacts by itself, instead of from the fleet.
 	ownArtifacts bool
+	begin        beginning // of commands that go on by themselves
 }
 
 func newMemoryFleet(t *testing.T, s fleettest.Settings) *memoryFleet {
@@ -87,6 +88,7 @@ func (m *memoryFleet) trivet(code int, args ...string) (out, errOut string) {
 func (m *memoryFleet) trivetWith(change func(*bootstrap.Options), code int, args ...string) (out, errOut string) {
 	m.t.Helper()
 	root, g := newRoot()
+	g.begin = m.begin
 	g.adapt = func(o *bootstrap.Options) {
 		o.Connect, o.Identities = m.Connect, m.Identities
 		if !m.ownArtifacts {

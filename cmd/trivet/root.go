@@ -28,11 +28,12 @@ type global struct {
 	view      *view // nil until a subcommand shows progress
 	interrupt interruption
 	adapt     func(*bootstrap.Options) // gives tests a fleet in memory; nil elsewhere
+	begin     beginning                // has a command of this program go on by itself
 	resume    atomic.Value             // string: how to go on after an interruption, once there is something to go on with
 }
 
 func newRoot() (*cobra.Command, *global) {
-	g := &global{}
+	g := &global{begin: beginDetached}
 	root := &cobra.Command{
 		Use:   "trivet",
 		Short: "Kubernetes on fleets of hosts over SSH, across sites, from HCL",

@@ -22,6 +22,10 @@ import (
 var update = flag.Bool("update", false, "write the expected output of scripts anew")
 
 func TestMain(m *testing.M) {
+	if role, ok := roles[os.Getenv(roleVariable)]; ok {
+		role()
+		return
+	}
 	testscript.Main(m, map[string]func(){"trivet": main})
 }
 

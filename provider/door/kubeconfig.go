@@ -18,16 +18,16 @@ import (
 // TunnelAddress is where `trivet tunnel` listens unless it is told otherwise.
 const TunnelAddress = "127.0.0.1:16443"
 
-// Kubeconfig writes a kubeconfig without a secret: the API is at a tunnel of this machine, and `trivet credential` gets certificates of a short life over SSH. It is the same for as long
-// as the cluster has its control planes and its authority, since those who keep it take another one for another cluster.
+// Kubeconfig writes a kubeconfig without a secret: the API is at a tunnel of this machine, and `trivet credential` gets certificates of a short life over SSH, and holds the tunnel. It is
+// the same for as long as the cluster has its control planes and its authority, since those who keep it take another one for another cluster.
 func Kubeconfig(access input.Object, inv *inventory.Inventory) string {
 	config := clientcmdapi.NewConfig()
 	name := inv.Cluster
 	config.CurrentContext = name
 	config.Clusters[name] = &clientcmdapi.Cluster{Server: "https://" + TunnelAddress, TLSServerName: "kubernetes", CertificateAuthorityData: []byte(inv.Public.Authorities[string(certs.Kubernetes)])}
 	config.AuthInfos["trivet"] = &clientcmdapi.AuthInfo{Exec: &clientcmdapi.ExecConfig{
-		APIVersion: "client.authentication.k8s.io/v1", Command: "trivet", Args: []string{"credential", "--access", AccessJSON(access)}, InteractiveMode: clientcmdapi.NeverExecInteractiveMode,
-		InstallHint: "The command trivet makes the certificate: see https://github.com/trivet-dev/trivet.",
+		APIVersion: "client.authentication.k8s.io/v1", Command: "trivet", Args: []string{"credential", "--tunnel", "--access", AccessJSON(access)}, InteractiveMode: clientcmdapi.NeverExecInteractiveMode,
+		InstallHint: "The command trivet makes the certificate and holds the tunnel: see https://github.com/trivet-dev/trivet.",
 	}}
 	config.Contexts[name] = &clientcmdapi.Context{Cluster: name, AuthInfo: "trivet"}
 	b, err := clientcmd.Write(*config)
