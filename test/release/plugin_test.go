@@ -5,6 +5,7 @@ package release
 import (
 	"bufio"
 	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -95,6 +96,33 @@ func TestPlugin(t *testing.T) {
 	}
 	if err := create(t, p); err == nil || !strings.Contains(err.Error(), "the host helper for linux/amd64 is missing") {
 		t.Errorf("without the programs for hosts the plugin says: %v", err)
+	}
+}
+
+// TestPluginByPulumi installs the released archive by the command itself, from a file and from a server.
+func TestPluginByPulumi(t *testing.T) {
+	pulumi, err := exec.LookPath("pulumi")
+	if err != nil {
+		t.Skip("pulumi is not on the PATH")
+	}
+	v := version(t)
+	server := httptest.NewServer(http.FileServer(http.Dir(filepath.Join(dist, plugin.folder))))
+	defer server.Close()
+	sum := pluginSpec(t, v, "").Checksums[here.os+"-"+here.arch]
+	for name, from := range map[string][]string{"file": {"--file", plugin.path(t, here)}, "server": {"--server", server.URL, "--checksum", hex.EncodeToString(sum)}} {
+		t.Run(name, func(t *testing.T) {
+			home := t.TempDir()
+			cmd := exec.CommandContext(t.Context(), pulumi, append([]string{"plugin", "install", "resource", "trivet", v}, from...)...)
+			cmd.Env = append(os.Environ(), "PULUMI_HOME="+home, "PULUMI_SKIP_UPDATE_CHECK=1")
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Fatalf("%v\n%s", err, out)
+			}
+			for file := range plugin.contents(t, here) {
+				if _, err := os.Stat(filepath.Join(home, "plugins", "resource-trivet-v"+v, file)); err != nil {
+					t.Error(err)
+				}
+			}
+		})
 	}
 }
 
