@@ -86,7 +86,7 @@ func Documents(c *topology.Cluster, seen map[string]*hostapi.Observation) (*Clus
 		}
 		switch {
 		case inv.Cluster != c.Name:
-			errs = append(errs, fmt.Errorf("host %s belongs to cluster %q (%s), not to %q: destroy that cluster first, or take the host out of this topology", n, inv.Cluster, inv.ClusterID, c.Name))
+			errs = append(errs, &ForeignError{Host: n, Cluster: inv.Cluster, ID: inv.ClusterID, Mine: c.Name})
 		case out.Inventory == nil:
 			out.Inventory, from = inv, n
 		case inv.ClusterID != out.Inventory.ClusterID:
@@ -99,6 +99,14 @@ func Documents(c *topology.Cluster, seen map[string]*hostapi.Observation) (*Clus
 		return nil, errors.Join(errs...)
 	}
 	return out, foreign(out, seen, names)
+}
+
+// ForeignError says that a host is a control plane of another cluster.
+type ForeignError struct{ Host, Cluster, ID, Mine string }
+
+// Error implements error.
+func (e *ForeignError) Error() string {
+	return fmt.Sprintf("host %s belongs to cluster %q (%s), not to %q: destroy that cluster first, or take the host out of this topology", e.Host, e.Cluster, e.ID, e.Mine)
 }
 
 // foreign reports hosts whose record names another cluster than the inventory, or any cluster when there is no inventory but a complete record.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/trivet-dev/trivet/bootstrap"
 	"github.com/trivet-dev/trivet/bootstrap/inventory"
+	"github.com/trivet-dev/trivet/bootstrap/observe"
 	"github.com/trivet-dev/trivet/bootstrap/release"
 	"github.com/trivet-dev/trivet/bootstrap/topology"
 	"github.com/trivet-dev/trivet/provider/input"
@@ -84,7 +85,7 @@ func (c *Client) InventoryAt(ctx context.Context, name, address string) (*invent
 	if err := c.Known(); err != nil {
 		return nil, err
 	}
-	f := c.ControlPlanes(name, []Endpoint{{Host: name, Address: address}})
+	f := c.ControlPlanes(name, []Endpoint{{Host: address, Address: address}})
 	e, err := c.Connect(ctx, f, NoPins(), func(o *bootstrap.Options) { o.Majority = true })
 	if err != nil {
 		return nil, err
@@ -94,13 +95,14 @@ func (c *Client) InventoryAt(ctx context.Context, name, address string) (*invent
 		return nil, err
 	}
 	inv, err := e.Inventory(ctx)
+	var foreign *observe.ForeignError
 	switch {
+	case errors.As(err, &foreign):
+		return nil, fmt.Errorf("the host at %s is a control plane of cluster %q, not of %q", address, foreign.Cluster, name)
 	case err != nil:
 		return nil, err
 	case inv == nil:
 		return nil, fmt.Errorf("the host at %s keeps no cluster's inventory: name the address of a control plane", address)
-	case inv.Cluster != name:
-		return nil, fmt.Errorf("the host at %s is a control plane of cluster %q, not of %q", address, inv.Cluster, name)
 	case !inv.Initialised:
 		return nil, errors.New("the cluster's bring-up was not finished: an apply goes on with it, without an import")
 	}

@@ -18,10 +18,15 @@ func Described(inv *inventory.Inventory) input.Object {
 		}
 		sites[h.Site] = input.Object{"region": h.Region}
 		host := input.Object{"site": h.Site, "address": h.Address.String(), "roles": AnyOf(h.Roles)}
-		if h.HostKey != "" {
-			host["ssh_host_key"] = h.HostKey
-		}
+		give(host, map[string]string{"ssh_host_key": h.HostKey, "ssh_address": h.SSH.Address, "user": h.SSH.User}, h.SSH.Port)
 		hosts[h.Name] = host
+	}
+	if inv.Settings != nil {
+		for _, s := range inv.Settings.Sites {
+			if site, ok := sites[s.Name].(input.Object); ok {
+				reached(site, s)
+			}
+		}
 	}
 	out := input.Object{
 		"name": inv.Cluster, "kubernetes": inv.Kubernetes, "pod_cidr": inv.PodCIDR.String(), "service_cidr": inv.ServiceCIDR.String(), "node_prefix": int64(inv.NodePrefix),
@@ -44,6 +49,32 @@ func Described(inv *inventory.Inventory) input.Object {
 	return out
 }
 
+// reached says how a site's hosts are reached. A chain of bastions has no place in attributes.
+func reached(site input.Object, s inventory.Site) {
+	ssh := input.Object{}
+	if give(ssh, map[string]string{"user": s.SSH.User}, s.SSH.Port); len(ssh) > 0 {
+		site["ssh"] = ssh
+	}
+	if len(s.Bastions) == 1 {
+		b := s.Bastions[0]
+		bastion := input.Object{}
+		give(bastion, map[string]string{"address": b.Address, "user": b.User, "ssh_host_key": b.HostKey}, b.Port)
+		site["bastion"] = bastion
+	}
+}
+
+// give gives attributes those values that there are.
+func give(o input.Object, texts map[string]string, port int) {
+	for name, s := range texts {
+		if s != "" {
+			o[name] = s
+		}
+	}
+	if port != 0 {
+		o["port"] = int64(port)
+	}
+}
+
 // DescribedWorker is what an inventory says of an elastic worker, as the attributes that describe one.
 func DescribedWorker(inv *inventory.Inventory, rec *inventory.Host) input.Object {
 	e := rec.Elastic
@@ -51,17 +82,10 @@ func DescribedWorker(inv *inventory.Inventory, rec *inventory.Host) input.Object
 	if inv.Settings != nil && len(inv.Settings.Sites) > 1 {
 		out["site"] = rec.Site
 	}
-	for name, s := range map[string]string{
+	give(out, map[string]string{
 		"ssh_host_key": rec.HostKey, "ssh_address": rec.SSH.Address, "user": rec.SSH.User, "interface": e.Interface, "product_line": e.ProductLine,
 		"room": unless(e.Room, input.DefaultRoom), "rack": unless(e.Rack, input.DefaultRack),
-	} {
-		if s != "" {
-			out[name] = s
-		}
-	}
-	if rec.SSH.Port != 0 {
-		out["port"] = int64(rec.SSH.Port)
-	}
+	}, rec.SSH.Port)
 	for name, m := range map[string]map[string]string{"labels": e.Labels, "annotations": e.Annotations} {
 		if len(m) > 0 {
 			all := input.Object{}

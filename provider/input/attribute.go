@@ -227,7 +227,7 @@ func (d describer) site() []Attribute {
 	ssh, bastion := topology.Describe("region", "site", "ssh"), topology.Describe("region", "site", "bastion")
 	return append(out,
 		d.needed("region", textType, "The region that it is in. "+topology.Describe("region").Meaning),
-		d.in("ssh", Type{Kind: KindFields, Label: "SiteSSH", Attributes: d.block(ssh, "private_key", "agent", "known_hosts", "host_keys", "config_file", "sudo_password_file", "parallel")},
+		d.in("ssh", Type{Kind: KindFields, Label: "SiteSsh", Attributes: d.block(ssh, "private_key", "agent", "known_hosts", "host_keys", "config_file", "sudo_password_file", "parallel")},
 			"How its hosts are reached, where that differs from the provider's `ssh`."),
 		d.in("bastion", Type{Kind: KindFields, Label: "Bastion", Attributes: namedKeys(d.block(bastion, "private_key"))}, "A jump host in front of the site. A chain of several needs `topology`."),
 	)

@@ -1,7 +1,9 @@
 package input
 
 import (
+	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/trivet-dev/trivet/bootstrap/release"
 	"github.com/trivet-dev/trivet/bootstrap/topology"
@@ -141,7 +143,7 @@ func Provider(w Words) []Attribute {
 	d := w.describer()
 	secret := func(a Attribute) Attribute { a.Secret = true; return a }
 	whole := Type{Kind: KindNumber}
-	ssh := Type{Kind: KindFields, Label: "SSH", Attributes: []Attribute{
+	ssh := Type{Kind: KindFields, Label: "Ssh", Attributes: []Attribute{
 		d.in("user", textType, "The user to log in as; needs sudo unless it is root. Environment: `TRIVET_SSH_USER`."),
 		d.in("port", whole, "The port of sshd. Default: 22. Environment: `TRIVET_SSH_PORT`."),
 		secret(d.in("private_key", textType, "The private key itself, in the form of ssh-keygen. Environment: `TRIVET_SSH_PRIVATE_KEY`.")),
@@ -201,12 +203,16 @@ func Fleet(w Words) []Attribute {
 			a.Required = true
 			fallthrough
 		default:
-			if a.Given {
+			if a.Given { // what holds where a cluster says nothing, the fleet says
+				a.Meaning = strings.Replace(a.Meaning, fmt.Sprintf("Default: `%v`.", a.Default), "Default: the fleet's.", 1)
+				a.Computed, a.Always, a.Stays, a.Default = false, false, false, nil
 				cluster = append(cluster, a)
 			}
 		}
 	}
-	cluster = append(cluster, d.in("sites", listType, topology.Describe("cluster").Argument("sites").Meaning+" Default: all."))
+	sites := d.in("sites", listType, topology.Describe("cluster").Argument("sites").Meaning+" Default: all.")
+	sites.Plain = true
+	cluster = append(cluster, sites)
 	text := d.in("topology", textType, "The topology [in its own language]("+documentation+"topology.md), in place of `regions` and `clusters`. How hosts are reached comes from the {provider}.")
 	text.Plain = true
 	return []Attribute{
@@ -237,7 +243,7 @@ func FleetOutputs(w Words) []Attribute {
 	}
 	return []Attribute{
 		d.always("sites", Type{Kind: KindMap, Of: &Type{Kind: KindFields, Label: "SiteResult", Attributes: site}}, "The sites, by name."),
-		d.always("outputs", Type{Kind: KindMap, Of: &Type{Kind: KindFields, Label: "ClusterResult", Attributes: cluster}}, "What the clusters give, by name."),
+		d.always("clusters", Type{Kind: KindMap, Of: &Type{Kind: KindFields, Label: "ClusterResult", Attributes: cluster}}, "What the clusters give, by name."),
 	}
 }
 

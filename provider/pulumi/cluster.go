@@ -7,6 +7,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/trivet-dev/trivet/bootstrap"
 	"github.com/trivet-dev/trivet/bootstrap/inventory"
+	"github.com/trivet-dev/trivet/bootstrap/topology"
 	"github.com/trivet-dev/trivet/provider/door"
 	"github.com/trivet-dev/trivet/provider/input"
 )
@@ -479,7 +481,7 @@ func (cluster) imported(op *operation, id string) (string, resource.PropertyMap,
 	if err != nil {
 		return "", nil, nil, op.fail(summary, err)
 	}
-	inputs := propertiesOf(given(clusterAttributes()), door.Described(inv))
+	inputs := propertiesOf(given(clusterAttributes()), withoutDefaults(door.Described(inv)))
 	_, f, err := op.described(inputs)
 	if err != nil {
 		return "", nil, nil, op.fail(summary, err)
@@ -493,6 +495,21 @@ func (cluster) imported(op *operation, id string) (string, resource.PropertyMap,
 	computed := seen(f, inv, nodes, objects)
 	computed["lock"] = door.NoPins().Text(nil)
 	return name, inputs, outputs(inputs, clusterAttributes(), computed), nil
+}
+
+// withoutDefaults leaves out what holds where nothing is said, as programs do.
+func withoutDefaults(o input.Object) input.Object {
+	b := topology.Describe("cluster")
+	for name, v := range o {
+		literal := fmt.Sprint(v)
+		if s, ok := v.(string); ok {
+			literal = strconv.Quote(s)
+		}
+		if a := b.Argument(name); a != nil && a.Default == "`"+literal+"`" {
+			delete(o, name)
+		}
+	}
+	return o
 }
 
 // kept are properties that the provider alone keeps to: a change of them is none of the cluster.

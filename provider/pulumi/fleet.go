@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -15,7 +16,9 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/trivet-dev/trivet/bootstrap/topology"
 	"github.com/trivet-dev/trivet/provider/door"
+	"github.com/trivet-dev/trivet/provider/input"
 	"github.com/trivet-dev/trivet/provider/pulumi/sdk/go/trivet"
 )
 
@@ -33,7 +36,7 @@ func (p *Provider) Construct(ctx context.Context, req *pulumirpc.ConstructReques
 	return provider.Construct(ctx, req, host.EngineConn(), func(ctx *pulumisdk.Context, typ, name string, inputs provider.ConstructInputs, options pulumisdk.ResourceOption) (*provider.ConstructResult, error) {
 		var args trivet.FleetArgs
 		if err := inputs.CopyTo(&args); err != nil {
-			return nil, fmt.Errorf("regions and clusters have to be known as a whole, and only what is in them may be unknown or secret: %w", err)
+			return nil, fmt.Errorf("regions, clusters and topology have to be known as a whole, and only what is in them may be unknown or secret: %w", err)
 		}
 		f, err := newFleet(ctx, client, typ, name, &args, options)
 		if err != nil {
@@ -61,11 +64,11 @@ func newFleet(ctx *pulumisdk.Context, client *door.Client, typ, name string, arg
 		if err != nil {
 			return nil, err
 		}
-		outputs[n] = pulumisdk.All(c.ClusterID, c.Access, c.Kubeconfig, c.Lock).ApplyT(func(all []any) trivet.ClusterResult {
-			return trivet.ClusterResult{ClusterID: all[0].(string), Access: all[1].(trivet.Access), Kubeconfig: all[2].(string), Lock: all[3].(string)}
+		outputs[n] = pulumisdk.All(c.ClusterId, c.Access, c.Kubeconfig, c.Lock).ApplyT(func(all []any) trivet.ClusterResult {
+			return trivet.ClusterResult{ClusterId: all[0].(string), Access: all[1].(trivet.Access), Kubeconfig: all[2].(string), Lock: all[3].(string)}
 		})
 		for _, s := range sites[n] {
-			perSite = append(perSite, pulumisdk.All(s.name, s.region, s.purpose, n, c.Nodes).ApplyT(func(all []any) namedSite { return s.result(all) }))
+			perSite = append(perSite, pulumisdk.All(s.purpose, n, c.Nodes).ApplyT(func(all []any) namedSite { return s.result(all) }))
 		}
 	}
 	byName := []any{}
@@ -73,7 +76,7 @@ func newFleet(ctx *pulumisdk.Context, client *door.Client, typ, name string, arg
 	for _, n := range names {
 		byName = append(byName, outputs[n])
 	}
-	f.Outputs, _ = pulumisdk.All(byName...).ApplyT(func(all []any) map[string]trivet.ClusterResult {
+	f.Clusters, _ = pulumisdk.All(byName...).ApplyT(func(all []any) map[string]trivet.ClusterResult {
 		out := map[string]trivet.ClusterResult{}
 		for i, n := range names {
 			out[n], _ = all[i].(trivet.ClusterResult)
@@ -89,14 +92,14 @@ func newFleet(ctx *pulumisdk.Context, client *door.Client, typ, name string, arg
 		}
 		return out
 	}).(trivet.SiteResultMapOutput)
-	return f, ctx.RegisterResourceOutputs(f, pulumisdk.Map{"outputs": f.Outputs, "sites": f.Sites})
+	return f, ctx.RegisterResourceOutputs(f, pulumisdk.Map{"clusters": f.Clusters, "sites": f.Sites})
 }
 
 // placed is a site of a cluster.
 type placed struct {
 	name    string
-	region  pulumisdk.StringInput
-	purpose pulumisdk.StringInput
+	region  string
+	purpose pulumisdk.StringPtrOutput
 	hosts   []string
 }
 
@@ -108,13 +111,10 @@ type namedSite struct {
 
 // result is what a site gives once its cluster is there.
 func (s placed) result(all []any) namedSite {
-	out := namedSite{s.name, trivet.SiteResult{Hosts: map[string]string{}}}
-	out.Region, _ = all[1].(string)
-	if purpose, ok := all[2].(string); ok {
-		out.Purpose = &purpose
-	}
-	out.Cluster, _ = all[3].(string)
-	nodes, _ := all[4].(map[string]trivet.Node)
+	out := namedSite{s.name, trivet.SiteResult{Region: s.region, Hosts: map[string]string{}}}
+	out.Purpose, _ = all[0].(*string)
+	out.Cluster, _ = all[1].(string)
+	nodes, _ := all[2].(map[string]trivet.Node)
 	for _, h := range s.hosts {
 		if n, ok := nodes[h]; ok {
 			out.Hosts[h] = n.Address
@@ -123,102 +123,98 @@ func (s placed) result(all []any) namedSite {
 	return out
 }
 
-// lay makes the arguments of each cluster, and says which sites it has.
+// lay makes the arguments of each cluster, and says which sites it has. All mistakes are told.
 func lay(client *door.Client, args *trivet.FleetArgs) (map[string]*trivet.ClusterArgs, map[string][]placed, error) {
 	switch {
-	case args.Topology != "" && (args.Regions != nil || args.Clusters != nil):
-		return nil, nil, errors.New("topology describes the fleet, so that regions and clusters have no place beside it")
-	case args.Topology != "":
+	case args.Topology != nil && (args.Regions != nil || args.Clusters != nil):
+		return nil, nil, errors.New("topology: it describes the fleet, so that regions and clusters have no place beside it")
+	case args.Topology != nil:
 		return layText(client, args)
-	case len(args.Clusters) == 0 || len(args.Regions) == 0:
-		return nil, nil, errors.New("a fleet is described by regions and clusters, or by a topology in its own language")
+	case args.Variables != nil:
+		return nil, nil, errors.New("variables: these are values of a topology's variables, and there is no topology")
+	case len(args.Regions) == 0:
+		return nil, nil, errors.New("regions: a fleet is described by regions and clusters, or by a topology in its own language")
+	case len(args.Clusters) == 0:
+		return nil, nil, errors.New("clusters: there is none over the regions, so that nothing would be made of them")
 	}
-	out, sites := map[string]*trivet.ClusterArgs{}, map[string][]placed{}
-	taken := map[string]string{}
+	l := laying{clusters: map[string]*trivet.ClusterArgs{}, sites: map[string][]placed{}, of: map[string]string{}, hosts: map[string]input.Path{}}
 	for _, name := range slices.Sorted(maps.Keys(args.Clusters)) {
-		c := clusterOf(args.Clusters[name], args)
-		only, err := namesOf(args.Clusters[name].Sites)
-		if err != nil {
-			return nil, nil, fmt.Errorf("clusters[%q].sites: %w", name, err)
-		}
-		for _, region := range slices.Sorted(maps.Keys(args.Regions)) {
-			for _, site := range slices.Sorted(maps.Keys(args.Regions[region].Sites)) {
-				if only != nil && !slices.Contains(only, site) {
-					continue
-				}
-				if other, ok := taken[site]; ok {
-					return nil, nil, fmt.Errorf("site %q belongs to cluster %q and to cluster %q: say with sites which cluster has which", site, other, name)
-				}
-				taken[site] = name
-				p, err := place(c, region, site, args.Regions[region].Sites[site])
-				if err != nil {
-					return nil, nil, err
-				}
-				sites[name] = append(sites[name], p)
-			}
-		}
-		for _, site := range only {
-			if taken[site] != name {
-				return nil, nil, fmt.Errorf("clusters[%q].sites: there is no site %q", name, site)
-			}
-		}
-		out[name] = c
+		l.cluster(args, name)
 	}
-	return out, sites, nil
+	return l.clusters, l.sites, errors.Join(l.mistakes...)
 }
 
-// namesOf reads names that decide which resources there are; nil where none are given.
-func namesOf(list pulumisdk.StringArrayInput) ([]string, error) {
-	switch list := list.(type) {
-	case nil:
-		return nil, nil
-	case pulumisdk.StringArray:
-		out := []string{}
-		for _, e := range list {
-			s, ok := e.(pulumisdk.String)
-			if !ok {
-				return nil, errors.New("the names have to be known")
+// laying lays clusters over places.
+type laying struct {
+	clusters map[string]*trivet.ClusterArgs
+	sites    map[string][]placed
+	of       map[string]string     // the cluster of each site
+	hosts    map[string]input.Path // where each host stands
+	mistakes []error
+}
+
+func (l *laying) wrong(at input.Path, format string, args ...any) {
+	l.mistakes = append(l.mistakes, fmt.Errorf("%s: %s", at, fmt.Sprintf(format, args...)))
+}
+
+// cluster lays one cluster over its sites, which are all where it names none.
+func (l *laying) cluster(args *trivet.FleetArgs, name string) {
+	c, only := args.Clusters[name], args.Clusters[name].Sites
+	out := &trivet.ClusterArgs{Sites: map[string]trivet.SiteArgs{}, Racks: map[string]trivet.RackArgs{}, Hosts: map[string]trivet.HostArgs{}}
+	copyFields(out, c, "Sites")
+	fleetWide(out, args)
+	l.clusters[name] = out
+	at := input.Path{}.Attribute("clusters").Key(name).Attribute("sites")
+	there := map[string]bool{}
+	for _, region := range slices.Sorted(maps.Keys(args.Regions)) {
+		for _, site := range slices.Sorted(maps.Keys(args.Regions[region].Sites)) {
+			if there[site] = true; only != nil && !slices.Contains(only, site) {
+				continue
 			}
-			out = append(out, string(s))
+			if other, taken := l.of[site]; taken {
+				l.wrong(at, "site %q belongs to cluster %q and to cluster %q. Say with sites of each which cluster has which.", site, other, name)
+				continue
+			}
+			l.of[site] = name
+			l.sites[name] = append(l.sites[name], l.place(out, region, site, args.Regions[region].Sites[site]))
 		}
-		return out, nil
 	}
-	return nil, errors.New("the names have to be known")
+	for i, site := range only {
+		if !there[site] {
+			l.wrong(at.At(i), "there is no site %q in regions, which have %s.", site, strings.Join(slices.Sorted(maps.Keys(there)), ", "))
+		}
+	}
 }
 
 // place puts the machines of a site into a cluster.
-func place(c *trivet.ClusterArgs, region, name string, s trivet.FleetSiteArgs) (placed, error) {
-	out := placed{name: name, region: pulumisdk.String(region), purpose: s.Purpose}
-	if out.purpose == nil {
-		out.purpose = pulumisdk.String("production")
+func (l *laying) place(c *trivet.ClusterArgs, region, name string, s trivet.FleetSiteArgs) placed {
+	out := placed{name: name, region: region, purpose: pulumisdk.StringPtr(string(topology.PurposeProduction)).ToStringPtrOutput()}
+	if s.Purpose != nil {
+		out.purpose = s.Purpose.ToStringPtrOutput()
 	}
-	c.Sites[name] = trivet.SiteArgs{Region: pulumisdk.String(region), Purpose: s.Purpose, SSH: s.SSH, Bastion: s.Bastion}
+	site := trivet.SiteArgs{Region: pulumisdk.String(region)}
+	copyFields(&site, s, "Rooms")
+	c.Sites[name] = site
+	at := input.Path{}.Attribute("regions").Key(region).Attribute("sites").Key(name).Attribute("rooms")
 	for _, room := range slices.Sorted(maps.Keys(s.Rooms)) {
 		for _, rack := range slices.Sorted(maps.Keys(s.Rooms[room].Racks)) {
-			r := s.Rooms[room].Racks[rack]
-			c.Racks[name+"/"+room+"/"+rack] = trivet.RackArgs{CIDR: r.CIDR, Labels: r.Labels, Annotations: r.Annotations, Taints: r.Taints}
-			for _, host := range slices.Sorted(maps.Keys(r.Hosts)) {
-				if _, twice := c.Hosts[host]; twice {
-					return out, fmt.Errorf("there are two hosts %q: a name is an identity, and stands once in a fleet", host)
+			common, hosts := trivet.RackArgs{}, s.Rooms[room].Racks[rack].Hosts
+			copyFields(&common, s.Rooms[room].Racks[rack], "Hosts")
+			c.Racks[name+"/"+room+"/"+rack] = common
+			for _, host := range slices.Sorted(maps.Keys(hosts)) {
+				here := at.Key(room).Attribute("racks").Key(rack).Attribute("hosts").Key(host)
+				if other, twice := l.hosts[host]; twice {
+					l.wrong(here, "there is a host of this name at %s. A name is an identity, and stands once in a fleet.", other)
+					continue
 				}
-				h := r.Hosts[host]
-				c.Hosts[host] = trivet.HostArgs{
-					Site: pulumisdk.String(name), Room: pulumisdk.String(room), Rack: pulumisdk.String(rack),
-					Address: h.Address, SSHAddress: h.SSHAddress, SSHHostKey: h.SSHHostKey, Roles: h.Roles, ProductLine: h.ProductLine, Surge: h.Surge, Interface: h.Interface, Port: h.Port,
-					User: h.User, Labels: h.Labels, Annotations: h.Annotations, Taints: h.Taints,
-				}
+				l.hosts[host] = here
+				h := trivet.HostArgs{Site: pulumisdk.String(name), Room: pulumisdk.String(room), Rack: pulumisdk.String(rack)}
+				copyFields(&h, hosts[host])
+				c.Hosts[host] = h
 				out.hosts = append(out.hosts, host)
 			}
 		}
 	}
-	return out, nil
-}
-
-// clusterOf has what a cluster's block says, and what holds of all of the fleet's.
-func clusterOf(c trivet.FleetClusterArgs, fleet *trivet.FleetArgs) *trivet.ClusterArgs {
-	out := &trivet.ClusterArgs{Sites: map[string]trivet.SiteArgs{}, Racks: map[string]trivet.RackArgs{}, Hosts: map[string]trivet.HostArgs{}}
-	copyFields(out, c)
-	fleetWide(out, fleet)
 	return out
 }
 
@@ -237,9 +233,9 @@ func fleetWide(c *trivet.ClusterArgs, fleet *trivet.FleetArgs) {
 
 // layText makes one cluster of each cluster block of a topology.
 func layText(client *door.Client, args *trivet.FleetArgs) (map[string]*trivet.ClusterArgs, map[string][]placed, error) {
-	file, diags := hclsyntax.ParseConfig([]byte(args.Topology), "topology", hcl.InitialPos)
+	file, diags := hclsyntax.ParseConfig([]byte(*args.Topology), "topology", hcl.InitialPos)
 	if diags.HasErrors() {
-		return nil, nil, diags
+		return nil, nil, errors.Join(diags.Errs()...)
 	}
 	body, _ := file.Body.(*hclsyntax.Body)
 	out, sites := map[string]*trivet.ClusterArgs{}, map[string][]placed{}
@@ -247,24 +243,24 @@ func layText(client *door.Client, args *trivet.FleetArgs) (map[string]*trivet.Cl
 		if b.Type != "cluster" || len(b.Labels) != 1 {
 			continue
 		}
-		c := &trivet.ClusterArgs{Topology: pulumisdk.String(args.Topology), Variables: args.Variables}
+		c := &trivet.ClusterArgs{Topology: pulumisdk.String(*args.Topology), Variables: args.Variables}
 		fleetWide(c, args)
 		out[b.Labels[0]] = c
 	}
 	if len(out) == 0 {
-		return nil, nil, errors.New("the topology has no cluster block")
+		return nil, nil, errors.New("topology: it has no cluster block, so that nothing would be made of it")
 	}
 	variables, known := plainVariables(args.Variables)
 	if !known {
 		return out, sites, nil // where hosts stand follows from values that are not known while the program runs
 	}
-	top, _ := client.Parse(args.Topology, variables) // its mistakes are told by the clusters
+	top, _ := client.Parse(*args.Topology, variables) // its mistakes are told by the clusters
 	if top == nil {
 		return out, sites, nil
 	}
 	for _, c := range top.Clusters {
 		for _, site := range c.Sites {
-			p := placed{name: site.Name, region: pulumisdk.String(site.Region.Name), purpose: pulumisdk.String(string(site.Purpose))}
+			p := placed{name: site.Name, region: site.Region.Name, purpose: pulumisdk.StringPtr(string(site.Purpose)).ToStringPtrOutput()}
 			for _, h := range c.Hosts {
 				if h.Site() == site {
 					p.hosts = append(p.hosts, h.Name)

@@ -32,7 +32,7 @@ func functions() []function {
 			asked = append(asked, a)
 		}
 		if a.Computed {
-			a.Always = a.Always || a.Name == "name"
+			a.Given, a.Always = false, a.Always || a.Name == "name"
 			answered = append(answered, a)
 		}
 	}

@@ -1,6 +1,8 @@
 package pulumi
 
 import (
+	"strings"
+
 	"github.com/trivet-dev/trivet/bootstrap/release"
 	"github.com/trivet-dev/trivet/bootstrap/topology"
 	"github.com/trivet-dev/trivet/provider/input"
@@ -11,21 +13,44 @@ const (
 	clusterToken    = "trivet:index:Cluster"
 	workerToken     = "trivet:index:Worker"
 	fleetToken      = "trivet:index:Fleet"
+	providerToken   = "pulumi:providers:trivet"
 	statusToken     = "trivet:index:getClusterStatus"
 	kubeconfigToken = "trivet:index:getKubeconfig"
 )
 
-// kind is a kind of native resource.
+// kind is a kind of resource.
 type kind struct {
 	token, about string
-	attributes   []input.Attribute
+	imported     string // what the id of one is that is there already, and an example; "" where none is imported
+	example      string
+	in, out      []input.Attribute
 }
 
-func kinds() []kind {
-	return []kind{
-		{clusterToken, words.Say(input.AboutCluster), clusterAttributes()},
-		{workerToken, words.Say(input.AboutWorker), workerAttributes()},
+// name is what programs call it.
+func (k kind) name() string {
+	if k.token == providerToken {
+		return "Provider"
 	}
+	return k.token[strings.LastIndex(k.token, ":")+1:]
+}
+
+// kinds are those of native resources.
+func kinds() []kind {
+	clusters, workers := clusterAttributes(), workerAttributes()
+	return []kind{
+		{clusterToken, words.Say(input.AboutCluster), "NAME@ADDRESS: the cluster's name, and where SSH reaches one of its control planes", "main main@10.11.1.11", given(clusters), clusters},
+		{workerToken, words.Say(input.AboutWorker), "CLUSTER@ADDRESS/WORKER: the cluster's name, where SSH reaches one of its control planes, and the worker's name", "spot-1 main@10.11.1.11/spot-1", given(workers), workers},
+	}
+}
+
+// fleetKind is that of the component.
+func fleetKind() kind {
+	return kind{token: fleetToken, about: words.Say(input.AboutFleet), in: fleetAttributes(), out: input.FleetOutputs(words)}
+}
+
+// providerKind is that of the provider itself.
+func providerKind() kind {
+	return kind{token: providerToken, about: "how hosts are reached, and with which keys. Secrets that are in the environment instead are never in the state.", in: input.Provider(words)}
 }
 
 // clusterAttributes are those of a cluster. The resource's id is Pulumi's own, so that the cluster's has another name; the name of the resource is that of the cluster unless it is given.

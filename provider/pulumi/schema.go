@@ -102,7 +102,7 @@ func makeSchema() ([]byte, error) {
 		Homepage: "https://github.com/trivet-dev/trivet", Repository: "https://github.com/trivet-dev/trivet", License: "Apache-2.0", Publisher: "trivet-dev",
 		PluginDownloadURL: "github://api.github.com/trivet-dev/trivet",
 		Language: map[string]any{
-			"go":     map[string]any{"importBasePath": sdkImport, "respectSchemaVersion": true},
+			"go":     map[string]any{"importBasePath": sdkImport, "respectSchemaVersion": true, "generateExtraInputTypes": true},
 			"nodejs": map[string]any{"respectSchemaVersion": true}, "python": map[string]any{"respectSchemaVersion": true}, "csharp": map[string]any{"respectSchemaVersion": true},
 		},
 		Config:    configSpec{m.properties(settings)},
@@ -110,17 +110,11 @@ func makeSchema() ([]byte, error) {
 		Resources: map[string]resourceSpec{},
 		Functions: map[string]functionSpec{},
 	}
-	for _, k := range kinds() {
-		in := given(k.attributes)
+	for _, k := range append(kinds(), fleetKind()) {
 		s.Resources[k.token] = resourceSpec{
-			Description: k.about, Properties: m.outputs(k.attributes), Required: required(k.attributes, there),
-			InputProperties: m.properties(in), RequiredInputs: required(in, func(a input.Attribute) bool { return a.Required }),
+			Description: k.description(), IsComponent: k.token == fleetToken, Properties: m.outputs(k.out), Required: required(k.out, there),
+			InputProperties: m.properties(k.in), RequiredInputs: required(k.in, needed),
 		}
-	}
-	in, out := fleetAttributes(), input.FleetOutputs(words)
-	s.Resources[fleetToken] = resourceSpec{
-		Description: words.Say(input.AboutFleet), IsComponent: true, Properties: m.outputs(out), Required: required(out, func(a input.Attribute) bool { return a.Always }),
-		InputProperties: m.properties(in), RequiredInputs: required(in, func(a input.Attribute) bool { return a.Required }),
 	}
 	for _, f := range functions() {
 		s.Functions[f.token] = functionSpec{Description: f.about, Inputs: m.object(f.inputs), Outputs: m.object(f.outputs)}
@@ -129,6 +123,22 @@ func makeSchema() ([]byte, error) {
 	b, err := json.MarshalIndent(s, "", "  ")
 	return append(b, '\n'), err
 }
+
+// description is what a kind is, with how one is imported.
+func (k kind) description() string {
+	if k.imported == "" {
+		return k.about
+	}
+	return fmt.Sprintf("%s\n\n## Import\n\nThe id is %s.\n\n```sh\npulumi import %s %s\n```\n", k.about, k.imported, k.token, k.example)
+}
+
+// there says of a property of a resource that it is never absent.
+func there(a input.Attribute) bool {
+	return a.Required || a.Always || a.Default != nil || a.Computed && a.Name == "name"
+}
+
+// needed says of what users give that they have to, and of a part of a value that it is never absent.
+func needed(a input.Attribute) bool { return a.Required || a.Always && !a.Given }
 
 // required names, in order, the attributes for which a condition holds.
 func required(list []input.Attribute, is func(input.Attribute) bool) []string {
@@ -143,7 +153,7 @@ func required(list []input.Attribute, is func(input.Attribute) bool) []string {
 }
 
 func (m *maker) object(list []input.Attribute) typeSpec {
-	return typeSpec{Type: "object", Properties: m.properties(list), Required: required(list, func(a input.Attribute) bool { return a.Required || a.Always })}
+	return typeSpec{Type: "object", Properties: m.properties(list), Required: required(list, needed)}
 }
 
 func (m *maker) properties(list []input.Attribute) map[string]propertySpec {

@@ -48,7 +48,7 @@ var names = sync.OnceValue(func() map[string]bool {
 		add(t.Attributes)
 	}
 	for _, k := range kinds() {
-		add(k.attributes)
+		add(k.out)
 	}
 	add(input.Provider(words))
 	return out

@@ -64,9 +64,11 @@ func (w *world) factories() map[string]func() (tfprotov6.ProviderServer, error) 
 	return map[string]func() (tfprotov6.ProviderServer, error){"trivet": providerserver.NewProtocol6WithError(terraform.New("test", w.adapt)())}
 }
 
-func (w *world) adapt(o *bootstrap.Options) {
-	(&doortest.Hosts{Fleet: w.fleet, Wrap: w.wrap, Later: w.later}).Adapt(o)
+func (w *world) hosts() *doortest.Hosts {
+	return &doortest.Hosts{Fleet: w.fleet, Wrap: w.wrap, Later: w.later}
 }
+
+func (w *world) adapt(o *bootstrap.Options) { w.hosts().Adapt(o) }
 
 // options are those of an engine without a provider.
 func (w *world) options() bootstrap.Options {

@@ -9,74 +9,13 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
-	"filippo.io/age"
-
-	"github.com/trivet-dev/trivet/bootstrap/certs"
-	"github.com/trivet-dev/trivet/bootstrap/identity"
 	"github.com/trivet-dev/trivet/bootstrap/plan"
+	"github.com/trivet-dev/trivet/provider/door/doortest"
 )
-
-// forms are those in which a secret may stand somewhere: as it is, as JSON has it, and in base64, wherever in a longer text it begins.
-func forms(secret string) []string {
-	quoted, err := json.Marshal(secret)
-	if err != nil {
-		panic(err) // a text
-	}
-	out := []string{secret, strings.Trim(string(quoted), `"`)}
-	for _, text := range slices.Clone(out) {
-		for shift := range 3 {
-			encoded := base64.RawStdEncoding.EncodeToString([]byte(strings.Repeat("x", shift) + text))
-			out = append(out, encoded[[]int{0, 2, 3}[shift]:len(encoded)-2]) // what depends on the neighbours is left out
-		}
-	}
-	return out
-}
-
-// secretsOf are what nobody may see: the lines of keys, since a key is often written with other line ends.
-func secretsOf(t *testing.T, w *world, f *sshFleet) map[string]string {
-	t.Helper()
-	out := map[string]string{"the age identity": w.fleet.Key.String(), "the password for sudo": sudoPassword, "the SSH key": f.privateKey}
-	lines := func(name, pem string) {
-		for i, line := range strings.Split(strings.TrimSpace(pem), "\n") {
-			if !strings.HasPrefix(line, "-----") && len(line) > 20 {
-				out[fmt.Sprintf("line %d of %s", i, name)] = line
-			}
-		}
-	}
-	lines("the SSH key", f.privateKey)
-	o, err := w.fleet.Observe("cp1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	id, err := identity.Open(o.Documents[identity.Document].Content, []age.Identity{w.fleet.Key})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range certs.Authorities {
-		key, err := id.Authority(name).KeyPEM()
-		if err != nil {
-			t.Fatal(err)
-		}
-		lines("the key of authority "+string(name), string(key))
-	}
-	for _, kind := range []string{identity.ServiceAccountKey, identity.EncryptionConfig} {
-		text, _, err := id.SecretContent(kind)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if kind == identity.EncryptionConfig {
-			out["the encryption key"] = string(regexp.MustCompile(`secret: (\S+)`).FindSubmatch(text)[1])
-			continue
-		}
-		lines("the service account key", string(text))
-	}
-	return out
-}
 
 // unzip reads an archive.
 func unzip(t *testing.T, file string) map[string]string {
@@ -113,7 +52,7 @@ func TestSecretsStayOut(t *testing.T) {
 	for name, value := range f.variables(w) {
 		t.Setenv("TF_VAR_"+name, value)
 	}
-	c := w.command(t, f.adapt(w))
+	c := w.command(t, f.Adapt)
 	texts := map[string]string{}
 	run := func(wantError bool, args ...string) {
 		t.Helper()
@@ -154,7 +93,7 @@ func TestSecretsStayOut(t *testing.T) {
 	run(false, "show", "second.plan")
 	run(false, "show", "-json", "second.plan")
 	run(false, "apply", "second.plan")
-	secrets := secretsOf(t, w, f)
+	secrets := f.Secrets(t)
 	run(false, "plan", "-destroy", "-out=last.plan")
 	run(false, "apply", "-destroy", "-auto-approve")
 	logs["provider"] = providerLog
@@ -172,7 +111,7 @@ func TestSecretsStayOut(t *testing.T) {
 	}
 	for name, secret := range secrets { // the search finds what there is
 		found := func(text string) bool {
-			return slices.ContainsFunc(forms(secret), func(form string) bool { return strings.Contains(text, form) })
+			return slices.ContainsFunc(doortest.Forms(secret), func(form string) bool { return strings.Contains(text, form) })
 		}
 		b, err := json.Marshal(map[string]string{"a": secret})
 		if err != nil {
@@ -190,14 +129,14 @@ func TestSecretsStayOut(t *testing.T) {
 	}
 	for where, text := range texts {
 		for name, secret := range secrets {
-			for i, form := range forms(secret) {
+			for i, form := range doortest.Forms(secret) {
 				if strings.Contains(text, form) {
 					at := strings.Index(text, form)
 					t.Errorf("%s is in the %s, in form %d, after %q", name, where, i, text[max(0, at-200):at])
 				}
 			}
 		}
-		for i, form := range forms("PRIVATE KEY-----") {
+		for i, form := range doortest.Forms("PRIVATE KEY-----") {
 			if strings.Contains(text, form) {
 				t.Errorf("a private key is in the %s, in form %d", where, i)
 			}

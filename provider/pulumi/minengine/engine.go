@@ -39,6 +39,7 @@ const (
 	Replace Op = "replace"
 	Delete  Op = "delete"
 	Read    Op = "read"
+	Import  Op = "import"
 )
 
 // Step is one thing that was done, or would be.
@@ -46,7 +47,9 @@ type Step struct {
 	Op   Op
 	URN  resource.URN
 	Diff map[string]*pulumirpc.PropertyDiff
-	Err  error
+	// Outputs are what comes of it, as far as that is known.
+	Outputs *structpb.Struct
+	Err     error
 }
 
 // Resource is a resource in the state.
@@ -165,8 +168,8 @@ func (e *Engine) start(urn string, args *structpb.Struct) (*served, error) {
 	if err != nil {
 		return nil, err
 	}
-	if f := checked.GetFailures(); len(f) > 0 {
-		return nil, fmt.Errorf("provider: %s: %s", f[0].GetProperty(), f[0].GetReason())
+	if err := mistakes(checked.GetFailures()); err != nil {
+		return nil, fmt.Errorf("provider: %w", err)
 	}
 	e.providers[urn] = p
 	_, err = p.Configure(e.ctx, &pulumirpc.ConfigureRequest{Args: checked.GetInputs(), AcceptSecrets: true, AcceptResources: true, SendsOldInputs: true, SendsOldInputsToDelete: true})
@@ -202,6 +205,15 @@ func (e *Engine) State(name string) *Resource {
 		return nil
 	}
 	return e.state[i]
+}
+
+// Planned is what comes of a resource by the last run; nil where nothing does.
+func (e *Engine) Planned(name string) *structpb.Struct {
+	i := slices.IndexFunc(e.Steps, func(s Step) bool { return s.URN.Name() == name && s.Outputs != nil })
+	if i < 0 {
+		return nil
+	}
+	return e.Steps[i].Outputs
 }
 
 // Properties are the outputs of a resource, in which secrets are marked.
@@ -295,17 +307,16 @@ func (e *Engine) refresh(r *Resource) error {
 	if err != nil {
 		return err
 	}
-	got, err := p.Read(e.ctx, &pulumirpc.ReadRequest{Id: r.ID, Urn: string(r.URN), Inputs: r.Inputs, Properties: r.Outputs})
-	e.Steps = append(e.Steps, Step{Op: Read, URN: r.URN, Err: err})
+	now, err := e.read(e.ctx, p, r)
 	switch {
 	case err != nil:
 		return err
-	case got.GetId() == "":
+	case now == nil:
 		e.forget(r)
-		return nil
+	default:
+		*r = *now
 	}
-	r.ID, r.Inputs, r.Outputs, r.Refresh = got.GetId(), got.GetInputs(), got.GetProperties(), got.GetRefreshBeforeUpdate()
-	return nil
+	return e.note(Step{Op: Read, URN: r.URN})
 }
 
 // Import reads a resource that no program has declared yet.

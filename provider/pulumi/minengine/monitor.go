@@ -2,6 +2,7 @@ package minengine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 
@@ -12,11 +13,12 @@ import (
 	pulumirpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/emptypb"
 	"google.golang.org/protobuf/types/known/structpb"
 )
 
-// serve serves on an address of this machine. seen is given every request.
+// serve serves on an address of this machine. seen is given every request, and what came of it.
 func serve(register func(*grpc.Server), seen func(any)) (string, *grpc.Server, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -24,21 +26,32 @@ func serve(register func(*grpc.Server), seen func(any)) (string, *grpc.Server, e
 	}
 	s := grpc.NewServer(grpc.UnaryInterceptor(func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
 		seen(req)
-		return handle(ctx, req)
+		reply, err := handle(ctx, req)
+		seen(outcome(reply, err))
+		return reply, err
 	}))
 	register(s)
 	go func() { _ = s.Serve(l) }() // it ends with Stop
 	return l.Addr().String(), s, nil
 }
 
-// dial connects. seen is given every answer.
+// dial connects. seen is given every request, and what came of it.
 func dial(address string, seen func(any)) (*grpc.ClientConn, error) {
 	return grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()), rpcutil.GrpcChannelOptions(),
 		grpc.WithUnaryInterceptor(func(ctx context.Context, method string, req, reply any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+			seen(req)
 			err := invoke(ctx, method, req, reply, conn, opts...)
-			seen(reply)
+			seen(outcome(reply, err))
 			return err
 		}))
+}
+
+// outcome is what crosses a connection as the answer to a call: the reply, or the error with its details.
+func outcome(reply any, err error) any {
+	if err != nil {
+		return status.Convert(err).Proto()
+	}
+	return reply
 }
 
 // SupportsFeature implements pulumirpc.ResourceMonitorServer.
@@ -118,13 +131,39 @@ func urnOf(reference string) string {
 // providerID is that of every explicit provider.
 const providerID = "provider"
 
+// ReadResource implements pulumirpc.ResourceMonitorServer: a resource that there is already, and that the program does not own.
+func (e *Engine) ReadResource(ctx context.Context, req *pulumirpc.ReadResourceRequest) (*pulumirpc.ReadResourceResponse, error) {
+	urn := urnIn(req.GetParent(), req.GetType(), req.GetName())
+	p, err := e.locked(req.GetProvider())
+	if err != nil {
+		return nil, err
+	}
+	properties, err := plain(req.GetProperties())
+	if err != nil {
+		return nil, err
+	}
+	got, err := p.Read(ctx, &pulumirpc.ReadRequest{Id: req.GetId(), Urn: string(urn), Properties: properties})
+	if err == nil && got.GetId() == "" {
+		err = fmt.Errorf("there is no %s %s", req.GetType(), req.GetId())
+	}
+	if err := e.note(Step{Op: Read, URN: urn, Err: err}); err != nil {
+		return nil, err
+	}
+	return &pulumirpc.ReadResourceResponse{Urn: string(urn), Properties: got.GetProperties()}, nil
+}
+
+// urnIn names a resource.
+func urnIn(parent, typ, name string) resource.URN {
+	var qualified tokens.Type
+	if parent != "" {
+		qualified = resource.URN(parent).QualifiedType()
+	}
+	return resource.NewURN(stack, project, qualified, tokens.Type(typ), name)
+}
+
 // RegisterResource implements pulumirpc.ResourceMonitorServer.
 func (e *Engine) RegisterResource(ctx context.Context, req *pulumirpc.RegisterResourceRequest) (*pulumirpc.RegisterResourceResponse, error) {
-	var parent tokens.Type
-	if p := req.GetParent(); p != "" {
-		parent = resource.URN(p).QualifiedType()
-	}
-	urn := resource.NewURN(stack, project, parent, tokens.Type(req.GetType()), req.GetName())
+	urn := urnIn(req.GetParent(), req.GetType(), req.GetName())
 	switch {
 	case req.GetRemote():
 		return e.construct(ctx, req)
@@ -141,7 +180,7 @@ func (e *Engine) RegisterResource(ctx context.Context, req *pulumirpc.RegisterRe
 	if urn.Type().Package() == "pulumi" {
 		return e.explicit(urn, inputs)
 	}
-	return e.custom(ctx, urn, urnOf(providerIn(req)), inputs)
+	return e.custom(ctx, urn, urnOf(providerIn(req)), req.GetImportId(), inputs)
 }
 
 // providerIn is the provider that a resource names, itself or by its package.
@@ -217,63 +256,97 @@ func (e *Engine) construct(ctx context.Context, req *pulumirpc.RegisterResourceR
 	return &pulumirpc.RegisterResourceResponse{Urn: got.GetUrn(), Object: got.GetState()}, nil
 }
 
-// custom does what is to be done to a resource.
-func (e *Engine) custom(ctx context.Context, urn resource.URN, provider string, inputs *structpb.Struct) (*pulumirpc.RegisterResourceResponse, error) {
+// custom does what is to be done to a resource. One with imported is there already, by that id.
+func (e *Engine) custom(ctx context.Context, urn resource.URN, provider, imported string, inputs *structpb.Struct) (*pulumirpc.RegisterResourceResponse, error) {
 	e.mu.Lock()
 	p, err := e.providerOf(provider)
 	was := e.find(urn)
-	preview := e.run.preview
 	e.run.seen[urn] = true
 	e.mu.Unlock()
 	if err != nil {
 		return nil, err
 	}
-	if was != nil && was.Refresh && len(was.InitErrors) == 0 {
-		read := *was
-		got, err := p.Read(ctx, &pulumirpc.ReadRequest{Id: was.ID, Urn: string(urn), Inputs: was.Inputs, Properties: was.Outputs})
-		if err != nil {
-			return nil, e.note(Step{Op: Read, URN: urn, Err: err})
+	switch {
+	case was == nil && imported != "":
+		was, err = e.read(ctx, p, &Resource{URN: urn, ID: imported})
+		if err == nil && was == nil {
+			err = e.note(Step{Op: Import, URN: urn, Err: fmt.Errorf("there is no %s %s", urn.Type(), imported)})
 		}
-		if read.ID, read.Inputs, read.Outputs = got.GetId(), got.GetInputs(), got.GetProperties(); got.GetId() == "" {
-			was = nil
-		} else {
-			was = &read
-		}
+	case was != nil && was.Refresh && len(was.InitErrors) == 0:
+		imported = ""
+		was, err = e.read(ctx, p, was)
+	default:
+		imported = ""
 	}
+	if err != nil {
+		return nil, err
+	}
+	if inputs, err = e.check(ctx, p, urn, was, inputs); err != nil {
+		return nil, err
+	}
+	if was == nil {
+		return e.create(ctx, p, urn, provider, inputs, Create)
+	}
+	diff, err := p.Diff(ctx, &pulumirpc.DiffRequest{Id: was.ID, Urn: string(urn), Olds: was.Outputs, OldInputs: was.Inputs, News: inputs})
+	same := diff.GetChanges() == pulumirpc.DiffResponse_DIFF_NONE && len(was.InitErrors) == 0
+	switch {
+	case err != nil:
+		return nil, e.note(Step{Op: Same, URN: urn, Err: err})
+	case imported != "" && !same:
+		return nil, e.note(Step{Op: Import, URN: urn, Diff: diff.GetDetailedDiff(), Err: fmt.Errorf("inputs to import do not match the existing resource: %v", diff.GetDiffs())})
+	case len(diff.GetReplaces()) > 0:
+		return e.replace(ctx, p, was, provider, inputs, diff)
+	case same:
+		r := *was
+		r.Inputs, r.provider = inputs, provider
+		op := Same
+		if imported != "" {
+			op = Import
+		}
+		return e.changed(Step{Op: op, URN: urn}, &r)
+	}
+	got, err := p.Update(ctx, &pulumirpc.UpdateRequest{Id: was.ID, Urn: string(urn), Olds: was.Outputs, OldInputs: was.Inputs, News: inputs, Preview: e.run.preview})
+	r := &Resource{URN: urn, ID: was.ID, Inputs: inputs, Outputs: got.GetProperties(), Refresh: got.GetRefreshBeforeUpdate(), provider: provider}
+	return e.changed(Step{Op: Update, URN: urn, Diff: diff.GetDetailedDiff(), Err: err}, r)
+}
+
+// read is a resource as it is now; nil where it is no more.
+func (e *Engine) read(ctx context.Context, p *served, r *Resource) (*Resource, error) {
+	got, err := p.Read(ctx, &pulumirpc.ReadRequest{Id: r.ID, Urn: string(r.URN), Inputs: r.Inputs, Properties: r.Outputs})
+	if err != nil {
+		return nil, e.note(Step{Op: Read, URN: r.URN, Err: err})
+	}
+	if got.GetId() == "" {
+		return nil, nil
+	}
+	now := *r
+	now.ID, now.Inputs, now.Outputs, now.Refresh = got.GetId(), got.GetInputs(), got.GetProperties(), got.GetRefreshBeforeUpdate()
+	return &now, nil
+}
+
+// check has inputs checked, and gives them with what holds where the program says nothing.
+func (e *Engine) check(ctx context.Context, p *served, urn resource.URN, was *Resource, inputs *structpb.Struct) (*structpb.Struct, error) {
 	var olds *structpb.Struct
 	if was != nil {
 		olds = was.Inputs
 	}
 	checked, err := p.Check(ctx, &pulumirpc.CheckRequest{Urn: string(urn), Name: urn.Name(), Type: string(urn.Type()), Olds: olds, News: inputs})
-	if err == nil && len(checked.GetFailures()) > 0 {
-		f := checked.GetFailures()[0]
-		err = fmt.Errorf("%s: %s", f.GetProperty(), f.GetReason())
+	if err == nil {
+		err = mistakes(checked.GetFailures())
 	}
 	if err != nil {
 		return nil, e.note(Step{Op: Same, URN: urn, Err: err})
 	}
-	inputs = checked.GetInputs()
-	if was == nil {
-		return e.create(ctx, p, urn, provider, inputs, Create)
+	return checked.GetInputs(), nil
+}
+
+// mistakes are failures of a check, one a line.
+func mistakes(failures []*pulumirpc.CheckFailure) error {
+	var errs []error
+	for _, f := range failures {
+		errs = append(errs, fmt.Errorf("%s: %s", f.GetProperty(), f.GetReason()))
 	}
-	diff, err := p.Diff(ctx, &pulumirpc.DiffRequest{Id: was.ID, Urn: string(urn), Olds: was.Outputs, OldInputs: was.Inputs, News: inputs})
-	switch {
-	case err != nil:
-		return nil, e.note(Step{Op: Same, URN: urn, Err: err})
-	case len(diff.GetReplaces()) > 0:
-		return e.replace(ctx, p, was, provider, inputs, diff)
-	case diff.GetChanges() == pulumirpc.DiffResponse_DIFF_NONE && len(was.InitErrors) == 0:
-		r := *was
-		r.Inputs, r.provider = inputs, provider
-		e.note(Step{Op: Same, URN: urn}) //nolint:errcheck // it has none
-		e.mu.Lock()
-		defer e.mu.Unlock()
-		e.keep(&r)
-		return &pulumirpc.RegisterResourceResponse{Urn: string(urn), Id: r.ID, Object: r.Outputs}, nil
-	}
-	got, err := p.Update(ctx, &pulumirpc.UpdateRequest{Id: was.ID, Urn: string(urn), Olds: was.Outputs, OldInputs: was.Inputs, News: inputs, Preview: preview})
-	r := &Resource{URN: urn, ID: was.ID, Inputs: inputs, Outputs: got.GetProperties(), Refresh: got.GetRefreshBeforeUpdate(), provider: provider}
-	return e.changed(Step{Op: Update, URN: urn, Diff: diff.GetDetailedDiff(), Err: err}, r)
+	return errors.Join(errs...)
 }
 
 func (e *Engine) create(ctx context.Context, p *served, urn resource.URN, provider string, inputs *structpb.Struct, op Op) (*pulumirpc.RegisterResourceResponse, error) {
@@ -302,6 +375,7 @@ func (e *Engine) changed(s Step, r *Resource) (*pulumirpc.RegisterResourceRespon
 		}
 		return nil, e.note(s)
 	}
+	s.Outputs = r.Outputs
 	_ = e.note(s) // it has no error
 	e.mu.Lock()
 	defer e.mu.Unlock()

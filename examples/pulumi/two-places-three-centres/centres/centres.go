@@ -33,28 +33,30 @@ type Args struct {
 
 // centre is one of the three.
 type centre struct {
-	region, name, purpose, room string
-	net                         int // of 10.x.0.0/16
+	region, name string
+	purpose      trivet.SitePurpose
+	room         string
+	net          int // of 10.x.0.0/16
 }
 
 var centres = []centre{
-	{"beijing", "bj1", "production", "101", 11},
-	{"beijing", "bj2", "local-dr", "201", 12},
-	{"shanghai", "sh1", "remote-dr", "301", 21},
+	{"beijing", "bj1", trivet.SitePurposeProduction, "101", 11},
+	{"beijing", "bj2", trivet.SitePurposeLocalDr, "201", 12},
+	{"shanghai", "sh1", trivet.SitePurposeRemoteDr, "301", 21},
 }
 
 // site lays the machines of a centre out. Structure is plain Go; what another resource would compute, an address say, may be a pulumi.StringOutput.
 func (c centre) site(workers int) trivet.FleetSiteArgs {
 	hosts := map[string]trivet.FleetHostArgs{
-		c.name + "-cp1": {Address: pulumi.Sprintf("10.%d.1.11", c.net), Roles: pulumi.StringArray{pulumi.String(trivet.RoleEtcd), pulumi.String(trivet.RoleControlPlane)}},
+		c.name + "-cp1": {Address: pulumi.Sprintf("10.%d.1.11", c.net), Roles: pulumi.StringArray{trivet.RoleEtcd, trivet.RoleControlPlane}},
 	}
 	for i := range workers {
 		hosts[fmt.Sprintf("%s-w%d", c.name, i+1)] = trivet.FleetHostArgs{
-			Address: pulumi.Sprintf("10.%d.1.%d", c.net, 101+i), Roles: pulumi.StringArray{pulumi.String(trivet.RoleWorker)}, ProductLine: pulumi.String("search"),
+			Address: pulumi.Sprintf("10.%d.1.%d", c.net, 101+i), Roles: pulumi.StringArray{trivet.RoleWorker}, ProductLine: pulumi.String("search"),
 		}
 	}
-	rack := trivet.FleetRackArgs{CIDR: pulumi.Sprintf("10.%d.1.0/24", c.net), Hosts: hosts}
-	return trivet.FleetSiteArgs{Purpose: pulumi.String(c.purpose), Rooms: map[string]trivet.FleetRoomArgs{c.room: {Racks: map[string]trivet.FleetRackArgs{"a": rack}}}}
+	rack := trivet.FleetRackArgs{Cidr: pulumi.Sprintf("10.%d.1.0/24", c.net), Hosts: hosts}
+	return trivet.FleetSiteArgs{Purpose: c.purpose, Rooms: map[string]trivet.FleetRoomArgs{c.room: {Racks: map[string]trivet.FleetRackArgs{"a": rack}}}}
 }
 
 // New declares the three centres.
@@ -83,7 +85,7 @@ func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOpt
 	if err != nil {
 		return nil, err
 	}
-	c.Kubeconfig = fleet.Outputs.ApplyT(func(all map[string]trivet.ClusterResult) string { return all["main"].Kubeconfig }).(pulumi.StringOutput)
+	c.Kubeconfig = fleet.Clusters.MapIndex(pulumi.String("main")).Kubeconfig()
 	c.Workers = fleet.Sites.ApplyT(func(sites map[string]trivet.SiteResult) map[string][]string {
 		out := map[string][]string{}
 		for site, s := range sites {

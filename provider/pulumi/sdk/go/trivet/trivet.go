@@ -1,3 +1,7 @@
+// Package trivet is the Go SDK of the Pulumi provider: clusters, elastic workers, and fleets of them over regions and sites.
+//
+// Structure is plain and leaves are inputs: Hosts is a map, and each address in it a pulumi.StringInput. What another resource computes stands there as its output, and a preview shows
+// every host, whatever of it is not known yet.
 package trivet
 
 import (
@@ -10,85 +14,84 @@ import (
 // downloadURL is where Pulumi finds the plugin that goes with this SDK.
 const downloadURL = "github://api.github.com/trivet-dev/trivet"
 
-// options are those of every resource.
-func options(opts []pulumi.ResourceOption) []pulumi.ResourceOption {
+// resourceOptions are those of every resource.
+func resourceOptions(opts []pulumi.ResourceOption) []pulumi.ResourceOption {
 	return append([]pulumi.ResourceOption{pulumi.PluginDownloadURL(downloadURL)}, opts...)
 }
 
-// Provider is how hosts are reached, and with which keys.
-type Provider struct{ pulumi.ProviderResourceState }
-
-// NewProvider declares a provider. Secrets should be pulumi.Secret, or config.RequireSecret; those that are in the environment instead are never in the state.
-func NewProvider(ctx *pulumi.Context, name string, args *ProviderArgs, opts ...pulumi.ResourceOption) (*Provider, error) {
-	if args == nil {
-		args = &ProviderArgs{}
-	}
-	var p Provider
-	if err := ctx.RegisterResource("pulumi:providers:trivet", name, args, &p, options(opts)...); err != nil {
-		return nil, err
-	}
-	return &p, nil
+// invokeOptions are those of every function.
+func invokeOptions(opts []pulumi.InvokeOption) []pulumi.InvokeOption {
+	return append([]pulumi.InvokeOption{pulumi.PluginDownloadURL(downloadURL)}, opts...)
 }
 
-// NewFleet declares a fleet.
-func NewFleet(ctx *pulumi.Context, name string, args *FleetArgs, opts ...pulumi.ResourceOption) (*Fleet, error) {
-	if args == nil {
-		args = &FleetArgs{}
+// secret marks an input as a secret, so that nobody keeps it in plain.
+func secret(in pulumi.StringPtrInput) pulumi.StringPtrInput {
+	if in == nil {
+		return nil
 	}
-	var f Fleet
-	if err := ctx.RegisterRemoteComponentResource("trivet:index:Fleet", name, args, &f, options(opts)...); err != nil {
-		return nil, err
-	}
-	return &f, nil
+	return pulumi.ToSecret(in).(pulumi.StringPtrInput)
 }
 
-// GetCluster reads a cluster that there is, of which the id is NAME@ADDRESS, where SSH reaches one of its control planes.
-func GetCluster(ctx *pulumi.Context, name string, id pulumi.IDInput, opts ...pulumi.ResourceOption) (*Cluster, error) {
-	var c Cluster
-	if err := ctx.ReadResource("trivet:index:Cluster", name, id, nil, &c, options(opts)...); err != nil {
-		return nil, err
-	}
-	return &c, nil
+// part is the output of a part of an output.
+func part[O pulumi.Output, T, P any](of pulumi.Output, which func(T) P) O {
+	return of.ApplyT(which).(O)
 }
 
-// LookupClusterStatus asks for the status of a cluster.
-func LookupClusterStatus(ctx *pulumi.Context, args *LookupClusterStatusArgs, opts ...pulumi.InvokeOption) (*LookupClusterStatusResult, error) {
-	var out LookupClusterStatusResult
-	if err := ctx.Invoke("trivet:index:getClusterStatus", args, &out, opts...); err != nil {
-		return nil, err
-	}
-	return &out, nil
+// partOfPtr is the output of a part of what may be absent, and then is, too.
+func partOfPtr[O pulumi.Output, T, P any](of pulumi.Output, which func(*T) P) O {
+	return of.ApplyT(func(v *T) P {
+		if v == nil {
+			var none P
+			return none
+		}
+		return which(v)
+	}).(O)
 }
 
-// LookupKubeconfig asks for the kubeconfig of a cluster. It has no secret.
-func LookupKubeconfig(ctx *pulumi.Context, args *LookupKubeconfigArgs, opts ...pulumi.InvokeOption) (*LookupKubeconfigResult, error) {
-	var out LookupKubeconfigResult
-	if err := ctx.Invoke("trivet:index:getKubeconfig", args, &out, opts...); err != nil {
-		return nil, err
-	}
-	return &out, nil
+// elem is what a pointer points to; nothing is empty.
+func elem[O pulumi.Output, T any](of pulumi.Output) O {
+	return of.ApplyT(func(v *T) T {
+		if v == nil {
+			var none T
+			return none
+		}
+		return *v
+	}).(O)
 }
 
-// resourceModule makes resources of what Pulumi has of them.
-type resourceModule struct{}
-
-// Version implements pulumi.ResourceModule.
-func (resourceModule) Version() semver.Version { return semver.Version{} }
-
-// Construct implements pulumi.ResourceModule.
-func (resourceModule) Construct(ctx *pulumi.Context, name, typ, urn string) (pulumi.Resource, error) {
-	var r pulumi.Resource
-	switch typ {
-	case "trivet:index:Cluster":
-		r = &Cluster{}
-	case "trivet:index:Worker":
-		r = &Worker{}
-	case "trivet:index:Fleet":
-		r = &Fleet{}
-	default:
-		return nil, fmt.Errorf("the package trivet has no resource %s", typ)
-	}
-	return r, ctx.RegisterResource(typ, name, nil, r, pulumi.URN_(urn))
+// index is an element of a list; beyond its ends, it is empty.
+func index[O pulumi.Output, T any](of pulumi.Output, i pulumi.IntInput) O {
+	return pulumi.All(of, i).ApplyT(func(all []any) T {
+		list, i := all[0].([]T), all[1].(int)
+		if i < 0 || i >= len(list) {
+			var none T
+			return none
+		}
+		return list[i]
+	}).(O)
 }
 
-func init() { pulumi.RegisterResourceModule("trivet", "index", resourceModule{}) }
+// mapIndex is an element of a map; where there is none of the name, it is empty.
+func mapIndex[O pulumi.Output, T any](of pulumi.Output, k pulumi.StringInput) O {
+	return pulumi.All(of, k).ApplyT(func(all []any) T { return all[0].(map[string]T)[all[1].(string)] }).(O)
+}
+
+// module makes resources and providers of what Pulumi has of them. What the SDK knows of versions, Go's modules do.
+type module struct{}
+
+// Version implements pulumi.ResourceModule and pulumi.ResourcePackage.
+func (module) Version() semver.Version { return semver.Version{} }
+
+// ConstructProvider implements pulumi.ResourcePackage.
+func (module) ConstructProvider(ctx *pulumi.Context, name, typ, urn string) (pulumi.ProviderResource, error) {
+	if typ != "pulumi:providers:trivet" {
+		return nil, fmt.Errorf("the package trivet has no provider %s", typ)
+	}
+	p := &Provider{}
+	return p, ctx.RegisterResource(typ, name, nil, p, pulumi.URN_(urn))
+}
+
+func init() {
+	pulumi.RegisterResourceModule("trivet", "index", module{})
+	pulumi.RegisterResourcePackage("trivet", module{})
+}

@@ -1,0 +1,536 @@
+package pulumi_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource/plugin"
+	pulumisdk "github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"github.com/trivet-dev/trivet/bootstrap/fleettest"
+	"github.com/trivet-dev/trivet/bootstrap/plan"
+	"github.com/trivet-dev/trivet/provider/door"
+	"github.com/trivet-dev/trivet/provider/pulumi/minengine"
+	"github.com/trivet-dev/trivet/provider/pulumi/sdk/go/trivet"
+)
+
+// TestLife previews a cluster, creates it, finds nothing to do, changes it, and destroys it.
+func TestLife(t *testing.T) {
+	w := newWorld(t, small)
+	program := w.cluster(small, nil)
+	if err := w.Preview(program); err != nil {
+		t.Fatal(err)
+	}
+	w.did("main", minengine.Create)
+	if !w.said("2 hosts") || w.managed() > 0 {
+		t.Errorf("the preview says %v, and %d hosts have something", w.Messages, w.managed())
+	}
+	w.up(program, minengine.Create)
+	shown := slices.ContainsFunc(w.Messages, func(m minengine.Message) bool { return m.Ephemeral && strings.Contains(m.Text, "w1") })
+	if !shown {
+		t.Errorf("no progress was shown: %v", w.Messages)
+	}
+	before := w.State("main")
+	outputs, err := before.Properties()
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := outputs["kubeconfig"].StringValue()
+	if !strings.Contains(config, "127.0.0.1:16443") || strings.Contains(config, "PRIVATE") || strings.Contains(config, "client-key-data") || !strings.Contains(config, "credential") {
+		t.Errorf("kubeconfig:\n%s", config)
+	}
+	w.up(program, minengine.Same)
+	changed := w.cluster(small, maxPods)
+	w.up(changed, minengine.Update, "components", `nodes["w1"].configuration`)
+	w.up(changed, minengine.Same)
+	outputs, err = w.State("main").Properties()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if outputs["kubeconfig"].StringValue() != config {
+		t.Error("the kubeconfig is another one after a change")
+	}
+	if err := w.Destroy(); err != nil {
+		t.Fatal(err)
+	}
+	if n := w.managed(); n > 0 {
+		t.Errorf("after it was destroyed, %d hosts keep something", n)
+	}
+}
+
+// TestUnknown previews machines that do not exist yet: every host is counted, and the state that is planned has each of them.
+func TestUnknown(t *testing.T) {
+	w := newWorld(t, three)
+	unknown := func(names ...string) pulumisdk.RunFunc {
+		return w.cluster(three, func(a *trivet.ClusterArgs) {
+			for _, name := range names {
+				hostOf(name, func(h *trivet.HostArgs) { h.Address = pulumisdk.String(plugin.UnknownStringValue) })(a)
+			}
+		})
+	}
+	if err := w.Preview(unknown("w1", "cp2")); err != nil {
+		t.Fatal(err)
+	}
+	w.did("main", minengine.Create)
+	if !w.said("4 hosts, 2 of them with an address that is not known yet: cp2, w1") {
+		t.Errorf("it says %v", w.Messages)
+	}
+	planned, err := plugin.UnmarshalProperties(w.Planned("main"), plugin.MarshalOptions{KeepUnknowns: true, KeepSecrets: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	nodes := planned["nodes"].ObjectValue()
+	if len(nodes) != len(three) {
+		t.Errorf("the preview has %d nodes", len(nodes))
+	}
+	for name, n := range nodes {
+		if address, open := n.ObjectValue()["address"], name == "w1" || name == "cp2"; open != address.IsComputed() || !open && address.StringValue() != w.address(string(name)) {
+			t.Errorf("%s is previewed at %v", name, address)
+		}
+	}
+	w.up(w.cluster(three, nil), minengine.Create)
+
+	// A machine that is made anew: of the others nothing is said, and all are counted.
+	if err := w.Preview(unknown("w1")); err != nil {
+		t.Fatal(err)
+	}
+	w.did("main", minengine.Update, `hosts["w1"].address`)
+	w.differs("main", `hosts["w1"].address`, `nodes["w1"].address`)
+	if !w.said("4 hosts, 1 of them with an address that is not known yet: w1") {
+		t.Errorf("it says %v", w.Messages)
+	}
+	// Neither a topology nor a whole map can be seen through, and the program is told so rather than shown nothing.
+	if err := w.Preview(w.cluster(three, func(a *trivet.ClusterArgs) {
+		*a = trivet.ClusterArgs{Topology: pulumisdk.String(plugin.UnknownStringValue), DeletionProtection: pulumisdk.Bool(false)}
+	})); err != nil {
+		t.Fatal(err)
+	}
+	w.did("main", minengine.Update, "topology")
+}
+
+// TestResumed goes on with a create that did not come to its end.
+func TestResumed(t *testing.T) {
+	w := newWorld(t, small)
+	w.FailGate(plan.GateNodes, errors.New("planted"))
+	if _, err := w.Up(w.cluster(small, nil)); err == nil || !strings.Contains(err.Error(), "planted") || !strings.Contains(err.Error(), "pulumi up") {
+		t.Fatalf("%v", err)
+	}
+	if r := w.State("main"); r == nil || len(r.InitErrors) == 0 {
+		t.Fatalf("the state has %+v", r)
+	}
+	w.FailGate(plan.GateNodes, nil)
+	w.up(w.cluster(small, nil), minengine.Update)
+	w.up(w.cluster(small, nil), minengine.Same)
+}
+
+// TestCancelled: Cancel lets the operation at hand end, keeps what was done, and the next run goes on. At the end of a run it does nothing.
+func TestCancelled(t *testing.T) {
+	w := newWorld(t, small)
+	var sent atomic.Bool
+	w.OnPoint = func(at, _ string) {
+		if at == "w1" && !sent.Swap(true) {
+			if err := w.Cancel(); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	if _, err := w.Up(w.cluster(small, nil)); err == nil || !strings.Contains(err.Error(), "interrupted") {
+		t.Fatalf("%v", err)
+	}
+	w.OnPoint = nil
+	op := minengine.Update
+	if w.State("main") == nil {
+		op = minengine.Create // nothing had been recorded
+	}
+	w.up(w.cluster(small, nil), op)
+	if err := w.Cancel(); err != nil {
+		t.Fatal(err)
+	}
+	w.up(w.cluster(small, nil), minengine.Same)
+}
+
+// TestDrift shows on `up` what was changed by hand, and mends it.
+func TestDrift(t *testing.T) {
+	w := newWorld(t, small)
+	w.up(w.cluster(small, nil), minengine.Create)
+	w.damage("w1")
+	if err := w.Refresh(); err != nil {
+		t.Fatal(err)
+	}
+	if drift := w.properties("main")["nodes"].ObjectValue()["w1"].ObjectValue()["drift"]; !strings.Contains(fmt.Sprint(drift.Mappable()), "/etc/containerd/config.toml") {
+		t.Errorf("a refresh finds %v", drift)
+	}
+	if err := w.Preview(w.cluster(small, nil)); err != nil {
+		t.Fatal(err)
+	}
+	w.did("main", minengine.Update)
+	w.differs("main", `nodes["w1"].drift`)
+	w.up(w.cluster(small, nil), minengine.Update, `nodes["w1"].drift`)
+	w.up(w.cluster(small, nil), minengine.Same)
+	w.damage("w1") // with no refresh between: a run reads before it compares
+	w.up(w.cluster(small, nil), minengine.Update, `nodes["w1"].drift`)
+	w.up(w.cluster(small, nil), minengine.Same)
+}
+
+// TestObjects: what becomes of manifests' objects is in the differences, object by object. Of a Secret's values nothing is in the state.
+func TestObjects(t *testing.T) {
+	w := newWorld(t, small)
+	folder := t.TempDir()
+	manifest := func(name, text string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const (
+		conf   = `{apiVersion: v1, kind: ConfigMap, metadata: {name: conf, namespace: default}, data: {size: "1"}}`
+		secret = `{apiVersion: v1, kind: Secret, metadata: {name: key, namespace: default}, stringData: {word: "hidden-in-a-secret"}}`
+	)
+	manifest("conf.yaml", conf)
+	manifest("key.yaml", secret)
+	from := func(files pulumisdk.StringInput) pulumisdk.RunFunc {
+		return w.cluster(small, func(a *trivet.ClusterArgs) { a.Manifests = pulumisdk.StringArray{files} })
+	}
+	program := from(pulumisdk.String(filepath.Join(folder, "*.yaml")))
+	w.up(program, minengine.Create)
+	w.up(program, minengine.Same)
+	outputs, err := w.State("main").Properties()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if objects := fmt.Sprint(outputs["objects"].Mappable()); !strings.Contains(objects, "ConfigMap default/conf") || !strings.Contains(objects, "Secret default/key") {
+		t.Errorf("objects are %s", objects)
+	}
+	// A file that is edited is seen without a look at the API, and one that is not known yet leaves the hosts alone.
+	manifest("conf.yaml", strings.Replace(conf, `"1"`, `"2"`, 1))
+	if err := w.Preview(program); err != nil {
+		t.Fatal(err)
+	}
+	w.did("main", minengine.Update, `objects["ConfigMap default/conf"].configuration`)
+	if err := w.Preview(from(pulumisdk.String(plugin.UnknownStringValue))); err != nil {
+		t.Fatal(err)
+	}
+	w.did("main", minengine.Update, "manifests[0]")
+	for _, s := range w.Steps {
+		for path := range s.Diff {
+			if strings.HasPrefix(path, "nodes") {
+				t.Errorf("manifests that are not known change %s", path)
+			}
+		}
+	}
+	w.up(program, minengine.Update, `objects["ConfigMap default/conf"].configuration`)
+	w.up(program, minengine.Same)
+	// What somebody did to an object is mended, and what is in no manifest any more goes.
+	if err := w.SetObject(conf, ""); err != nil {
+		t.Fatal(err)
+	}
+	w.up(program, minengine.Update, `objects["ConfigMap default/conf"].drift`)
+	w.up(program, minengine.Same)
+	if err := os.Remove(filepath.Join(folder, "key.yaml")); err != nil {
+		t.Fatal(err)
+	}
+	w.up(program, minengine.Update, `objects["Secret default/key"]`)
+	w.up(program, minengine.Same)
+	if _, there := w.Fleet.Objects()["Secret/default/key"]; there {
+		t.Error("the Secret is still there")
+	}
+	for _, sent := range w.Sent {
+		if strings.Contains(sent, "hidden-in-a-secret") {
+			t.Fatalf("a value of the Secret is in %.300s", sent)
+		}
+	}
+}
+
+// TestPorts: access has the ports of the API, and so has what is imported.
+func TestPorts(t *testing.T) {
+	w := newWorld(t, small)
+	if err := w.Change(fleettest.Settings{Hosts: small, Cluster: "api {\n port = 8443\n local_port = 9443\n}"}); err != nil {
+		t.Fatal(err)
+	}
+	ports := func(w *world, what string) {
+		t.Helper()
+		outputs := w.properties("main")
+		text, err := json.Marshal(outputs["access"].Mappable()) // as pulumi stack output --json has it
+		if err != nil {
+			t.Fatal(err)
+		}
+		access, err := door.ParseAccess(string(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a := (&door.Client{}).AccessIn(access); a.APIPort != 8443 || a.APILocalPort != 9443 {
+			t.Errorf("%s: the access %s has the ports %d and %d", what, text, a.APIPort, a.APILocalPort)
+		}
+		if config := outputs["kubeconfig"].StringValue(); !strings.Contains(config, `"api_port":8443`) {
+			t.Errorf("%s: the kubeconfig asks for certificates by an access without ports:\n%s", what, config)
+		}
+	}
+	w.up(w.cluster(small, func(a *trivet.ClusterArgs) {
+		a.Api = &trivet.ApiArgs{Port: pulumisdk.Int(8443), LocalPort: pulumisdk.Int(9443)}
+	}), minengine.Create)
+	ports(w, "created")
+	other := w.another()
+	other.settings()
+	if err := other.Import("trivet:index:Cluster", "main", "main@"+w.ssh.Address("cp1")); err != nil {
+		t.Fatal(err)
+	}
+	ports(other, "imported")
+}
+
+// TestAway keeps what the state has of hosts that do not answer, fails what needs them before anything is changed, and does without them where that is allowed.
+func TestAway(t *testing.T) {
+	w := newWorld(t, small)
+	w.up(w.cluster(small, nil), minengine.Create)
+	w.ssh.Stop("w1")
+	w.ssh.Stop("cp1")
+	if err := w.Refresh(); err != nil {
+		t.Fatal(err)
+	}
+	if w.State("main") == nil || !w.said("kept as it was") {
+		t.Errorf("it says %v", w.Messages)
+	}
+	w.ssh.Start("cp1")
+	w.changes(w.cluster(small, nil), "main", minengine.Same)
+	if !w.said("What the state has of them is kept") || !w.said("w1") {
+		t.Errorf("it says %v", w.Messages)
+	}
+	w.fails(w.cluster(small, maxPods), "host w1", "connection refused", "nothing was done", `unreachable = "forget" in the provider`)
+
+	// The provider's own unreachable holds for a change that the resource's would need the dead host for.
+	forget := func(ctx *pulumisdk.Context) error {
+		_, _, err := w.declareWith(ctx, small, maxPods, func(p *trivet.ProviderArgs) { p.Unreachable = trivet.UnreachableForget })
+		return err
+	}
+	w.changes(forget, "main", minengine.Update, `nodes["cp1"].configuration`, `nodes["w1"].configuration`)
+	if left := w.properties("main")["leftOut"]; fmt.Sprint(left.Mappable()) != "[w1]" {
+		t.Errorf("left out: %v", left)
+	}
+	w.ssh.Start("w1")
+	w.up(w.cluster(small, maxPods), minengine.Update, `nodes["w1"].configuration`)
+	if left, ok := w.properties("main")["leftOut"]; ok {
+		t.Errorf("left out: %v", left)
+	}
+	w.up(w.cluster(small, maxPods), minengine.Same)
+
+	// A destroy fails likewise, and forgets where it may.
+	w.ssh.Stop("w1")
+	wantError(t, w.Destroy(), "Cluster not destroyed", "w1", `unreachable = "forget" in the provider`)
+	if w.State("main") == nil {
+		t.Fatal("a destroy that failed took the cluster out of the state")
+	}
+	w.changes(forget, "main", minengine.Same)
+	if err := w.Destroy(); err != nil {
+		t.Fatal(err)
+	}
+	if !w.said("they must not come back as they are") || w.managed() != 1 {
+		t.Errorf("%d hosts keep something, and it says %v", w.managed(), w.Messages)
+	}
+}
+
+// TestUnreachableForget: what a cluster itself says of hosts that do not answer holds as well, and for its create, too.
+func TestUnreachableForget(t *testing.T) {
+	w := newWorld(t, small)
+	forget := w.cluster(small, func(a *trivet.ClusterArgs) { a.Unreachable = trivet.UnreachableForget })
+	w.ssh.Stop("w1")
+	w.fails(w.cluster(small, nil), "Cluster not created", "host w1", "nothing was done")
+	if w.State("main") != nil || w.managed() > 0 {
+		t.Errorf("a create that changed nothing is in the state: %+v", w.State("main"))
+	}
+	w.up(forget, minengine.Create)
+	if n := w.managed(); n != 1 {
+		t.Errorf("%d hosts are in the cluster", n)
+	}
+	w.ssh.Start("w1")
+	w.up(forget, minengine.Update, `nodes["w1"]`)
+	w.up(forget, minengine.Same)
+	if n := w.managed(); n != 2 {
+		t.Errorf("%d hosts are in the cluster", n)
+	}
+}
+
+// TestImport reads a cluster that another program made; a program that describes it finds nothing to do, goes on from there, and may import it by itself.
+func TestImport(t *testing.T) {
+	w := newWorld(t, small)
+	w.up(w.cluster(small, nil), minengine.Create)
+	other := w.another()
+	other.settings()
+	id := "main@" + w.ssh.Address("cp1")
+	if err := other.Import("trivet:index:Cluster", "main", id); err != nil {
+		t.Fatal(err)
+	}
+	got := other.properties("main")
+	if at := got["hosts"].ObjectValue()["w1"].ObjectValue()["address"].StringValue(); at != w.address("w1") {
+		t.Errorf("w1 is at %s", at)
+	}
+	want := w.properties("main")
+	for _, name := range []resource.PropertyKey{"kubeconfig", "nodes", "access", "clusterId", "hosts", "sites"} {
+		if !got[name].DeepEquals(want[name]) {
+			t.Errorf("imported %s\n%v\nwant\n%v", name, got[name], want[name])
+		}
+	}
+	described := func(change func(*trivet.ClusterArgs), opts ...pulumisdk.ResourceOption) pulumisdk.RunFunc {
+		return func(ctx *pulumisdk.Context) error {
+			a := w.args(small)
+			if change != nil {
+				change(a)
+			}
+			_, err := trivet.NewCluster(ctx, "main", a, opts...)
+			return err
+		}
+	}
+	// What was imported has what holds where the program says nothing: to say nothing changes nothing on the hosts.
+	other.up(described(nil), minengine.Update, "deletionProtection")
+	other.differs("main", "deletionProtection")
+	other.up(described(nil), minengine.Same)
+	other.up(described(maxPods), minengine.Update, "components", `nodes["w1"].configuration`)
+	other.up(described(maxPods), minengine.Same)
+
+	for id, want := range map[string]string{
+		"main":                          `"main" is not NAME@ADDRESS: the cluster's name, and where SSH reaches one of its control planes`,
+		"other@" + w.ssh.Address("cp1"): `is a control plane of cluster "main", not of "other"`,
+		"main@" + w.ssh.Address("w1"):   "keeps no cluster's inventory: name the address of a control plane",
+		"main@127.0.0.1":                "127.0.0.1",
+	} {
+		third := w.another()
+		third.settings()
+		wantError(t, third.Import("trivet:index:Cluster", "main", id), "Cluster not imported", want)
+	}
+}
+
+// TestGet reads a cluster that the program does not own, for its access: as another stack does that has workers of it.
+func TestGet(t *testing.T) {
+	w := newWorld(t, small)
+	w.up(w.cluster(small, nil), minengine.Create)
+	w.spare("spot-1", "10.11.1.201")
+	other := w.another()
+	other.settings()
+	program := func(ctx *pulumisdk.Context) error {
+		c, err := trivet.GetCluster(ctx, "main", pulumisdk.ID("main@"+w.ssh.Address("cp1")), nil)
+		if err != nil {
+			return err
+		}
+		ctx.Export("region", c.Sites.MapIndex(pulumisdk.String("s1")).Region())
+		ctx.Export("endpoint", c.Access.Endpoints().Index(pulumisdk.Int(0)).Host())
+		return w.spot(ctx, c, "spot-1", "10.11.1.201", nil)
+	}
+	out, err := other.Up(program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out["region"].StringValue() != "r" || out["endpoint"].StringValue() != "cp1" {
+		t.Errorf("exported: %v", out)
+	}
+	other.did("spot-1", minengine.Create)
+	other.changes(program, "spot-1", minengine.Same)
+	if err := other.Destroy(); err != nil {
+		t.Fatal(err)
+	}
+	w.up(w.cluster(small, nil), minengine.Same)
+}
+
+// TestProtected refuses to destroy or to replace what is protected.
+func TestProtected(t *testing.T) {
+	w := newWorld(t, small)
+	protected := func(a *trivet.ClusterArgs) { a.DeletionProtection = nil }
+	w.up(w.cluster(small, protected), minengine.Create)
+	wantError(t, w.Destroy(), "is protected", "deletionProtection")
+	wantError(t, w.Preview(w.cluster(small, func(a *trivet.ClusterArgs) { a.DeletionProtection, a.Name = nil, pulumisdk.String("other") })), "is protected", "deletionProtection")
+	w.ssh.Stop("w1") // what the provider alone keeps to is none of the hosts
+	w.ssh.Stop("cp1")
+	w.changes(w.cluster(small, nil), "main", minengine.Update, "deletionProtection")
+}
+
+// TestReplaced: another name is another cluster, which takes the hosts once the first has given them back.
+func TestReplaced(t *testing.T) {
+	w := newWorld(t, small)
+	w.up(w.cluster(small, nil), minengine.Create)
+	before := w.inventory().ClusterID
+	renamed := w.cluster(small, func(a *trivet.ClusterArgs) { a.Name = pulumisdk.String("other") })
+	if err := w.Preview(renamed); err != nil {
+		t.Fatal(err)
+	}
+	w.did("main", minengine.Replace)
+	w.changes(renamed, "main", minengine.Replace)
+	if got := w.properties("main"); got["clusterId"].StringValue() == before || got["access"].ObjectValue()["name"].StringValue() != "other" {
+		t.Errorf("the cluster is %v", got["access"])
+	}
+}
+
+// TestOnDestroy forgets a cluster, which goes on, rather than giving its hosts back: as the resource says, and as the provider says before it.
+func TestOnDestroy(t *testing.T) {
+	w := newWorld(t, small)
+	for name, program := range map[string]pulumisdk.RunFunc{
+		"resource": w.cluster(small, func(a *trivet.ClusterArgs) { a.OnDestroy, a.Adopt = trivet.OnDestroyForget, pulumisdk.Bool(true) }),
+		"provider": func(ctx *pulumisdk.Context) error {
+			_, _, err := w.declareWith(ctx, small, func(a *trivet.ClusterArgs) { a.Adopt = pulumisdk.Bool(true) }, func(p *trivet.ProviderArgs) { p.OnDestroy = trivet.OnDestroyForget })
+			return err
+		},
+	} {
+		other := w.another()
+		other.up(program, minengine.Create)
+		if err := other.Destroy(); err != nil {
+			t.Fatal(err)
+		}
+		if n := w.managed(); other.State("main") != nil || n != 2 {
+			t.Errorf("%s: forgotten, %d hosts are in the cluster", name, n)
+		}
+	}
+	// To adopt it has to be said.
+	w.fails(w.cluster(small, nil), "Cluster exists already", "pulumi import trivet:index:Cluster NAME main@ADDRESS", "adopt = true")
+	w.up(w.cluster(small, func(a *trivet.ClusterArgs) { a.Adopt = pulumisdk.Bool(true) }), minengine.Create)
+	if err := w.Destroy(); err != nil {
+		t.Fatal(err)
+	}
+	if n := w.managed(); n != 0 {
+		t.Errorf("reset, %d hosts keep something", n)
+	}
+}
+
+// TestDifferences: what changes is told host by host, at the paths of what was given and of what comes of it.
+func TestDifferences(t *testing.T) {
+	w := newWorld(t, three)
+	w.up(w.cluster(three, nil), minengine.Create)
+	more := append(slices.Clone(three), fleettest.Host{Name: "w2", Site: "s1", Roles: []string{"worker"}})
+	if err := w.Change(fleettest.Settings{Hosts: more}); err != nil {
+		t.Fatal(err)
+	}
+	w.ssh.Start("w2")
+	for name, c := range map[string]struct {
+		hosts  []fleettest.Host
+		change func(*trivet.ClusterArgs)
+		paths  []string
+	}{
+		"a host more": {more, nil, []string{`hosts["w2"]`}},
+		"a host less": {three[:3], nil, []string{`hosts["w1"]`}},
+		"address":     {three, hostOf("w1", func(h *trivet.HostArgs) { h.Address = pulumisdk.String("10.11.1.77") }), []string{`hosts["w1"].address`, `nodes["w1"].address`}},
+		"label": {three, hostOf("w1", func(h *trivet.HostArgs) { h.Labels = pulumisdk.StringMap{"a.b/c": pulumisdk.String("d")} }),
+			[]string{`hosts["w1"].labels`, `nodes["w1"].configuration`}},
+		"taint": {three, hostOf("w1", func(h *trivet.HostArgs) {
+			h.Taints = []trivet.TaintArgs{{Key: pulumisdk.String("k"), Effect: trivet.TaintEffectNoSchedule}}
+		}), []string{`hosts["w1"].taints`, `nodes["w1"].configuration`}},
+		"protection": {three, func(a *trivet.ClusterArgs) { a.DeletionProtection = pulumisdk.Bool(true) }, []string{"deletionProtection"}},
+	} {
+		if err := w.Preview(w.cluster(c.hosts, c.change)); err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		w.did("main", minengine.Update)
+		w.differs("main", c.paths...)
+	}
+	labelled := func(value string) pulumisdk.RunFunc {
+		return w.cluster(three, hostOf("w1", func(h *trivet.HostArgs) { h.Labels = pulumisdk.StringMap{"a.b/c": pulumisdk.String(value)} }))
+	}
+	w.up(labelled("d"), minengine.Update)
+	if err := w.Preview(labelled("e")); err != nil {
+		t.Fatal(err)
+	}
+	w.differs("main", `hosts["w1"].labels["a.b/c"]`, `nodes["w1"].configuration`)
+}
