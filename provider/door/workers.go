@@ -64,7 +64,9 @@ type WorkerAsk struct {
 type WorkerAnswer struct {
 	Inventory *inventory.Inventory
 	State     *bootstrap.WorkerState // of a look; nil where the cluster has no such worker
-	Err       error
+	// Recorded says of a new worker that the cluster has it since this run, and not from before.
+	Recorded bool
+	Err      error
 }
 
 // Turn waits for a cluster's turn; end ends it.
@@ -127,17 +129,34 @@ func (c *Client) change(ctx context.Context, all []WorkerAsk, do func(*Session, 
 		return answers(all, WorkerAnswer{Err: err})
 	}
 	defer s.Close()
+	before := newcomers(ctx, s, all)
 	failed, err := do(s, bootstrap.ElasticOptions{ClusterID: all[0].ID, Wait: workerWait, ForgetUnreachable: all[0].Forget})
 	out := answers(all, WorkerAnswer{Err: err})
 	inv, lost := s.Inventory(context.WithoutCancel(ctx)) // what was done shall be known
 	for i, a := range all {
-		out[i].Inventory = inv
+		out[i].Inventory, out[i].Recorded = inv, before[a.Worker.Name] && inv != nil && inv.Host(a.Worker.Name) != nil
 		if out[i].Err == nil {
 			out[i].Err = failed[a.Worker.Name]
 		}
 		if out[i].Err == nil {
 			out[i].Err = lost
 		}
+	}
+	return out
+}
+
+// newcomers are those of new workers that the cluster does not have yet: a worker, or a host, that has the name of one is another one's, whatever becomes of the new one.
+func newcomers(ctx context.Context, s *Session, all []WorkerAsk) map[string]bool {
+	out := map[string]bool{}
+	if !slices.ContainsFunc(all, func(a WorkerAsk) bool { return a.Worker.New }) {
+		return out
+	}
+	inv, err := s.Inventory(ctx)
+	if err != nil || inv == nil {
+		return out // the run tells why
+	}
+	for _, a := range all {
+		out[a.Worker.Name] = a.Worker.New && inv.Host(a.Worker.Name) == nil
 	}
 	return out
 }

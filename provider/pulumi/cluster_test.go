@@ -419,7 +419,7 @@ func TestGet(t *testing.T) {
 		}
 		ctx.Export("region", c.Sites.MapIndex(pulumisdk.String("s1")).Region())
 		ctx.Export("endpoint", c.Access.Endpoints().Index(pulumisdk.Int(0)).Host())
-		return w.spot(ctx, c, "spot-1", "10.11.1.201", nil)
+		return w.spot(ctx, c, "spot-1", nil)
 	}
 	out, err := other.Up(program)
 	if err != nil {

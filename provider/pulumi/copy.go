@@ -15,10 +15,15 @@ func copyFields(to, from any, but ...string) {
 		if slices.Contains(but, name) {
 			continue
 		}
-		f := target.FieldByName(name)
-		if !f.IsValid() || f.Type() != source.Field(i).Type() {
+		f, v := target.FieldByName(name), source.Field(i)
+		if v.Kind() == reflect.Interface && !v.IsNil() {
+			v = v.Elem() // an input that has to be given in one may be left out of the other
+		}
+		switch {
+		case f.IsValid() && v.Type().AssignableTo(f.Type()):
+			f.Set(v)
+		case !f.IsValid() || f.Kind() != reflect.Interface:
 			panic(fmt.Sprintf("provider: %s of a %s is none of a %s", name, source.Type(), target.Type()))
 		}
-		f.Set(source.Field(i))
 	}
 }

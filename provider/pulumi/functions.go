@@ -56,7 +56,7 @@ func (p *Provider) Invoke(ctx context.Context, req *pulumirpc.InvokeRequest) (*p
 			return nil, err
 		}
 		o, failures := objectOf(f.inputs, args)
-		if len(failures) > 0 {
+		if failures = append(failures, unreached(o)...); len(failures) > 0 {
 			return &pulumirpc.InvokeResponse{Failures: failed(failures)}, nil
 		}
 		op, end := p.operate(ctx, "", 0, args)
@@ -72,6 +72,15 @@ func (p *Provider) Invoke(ctx context.Context, req *pulumirpc.InvokeRequest) (*p
 		return &pulumirpc.InvokeResponse{Return: out}, err
 	}
 	return nil, status.Errorf(codes.InvalidArgument, "the provider has no function %s", req.GetTok())
+}
+
+// unreached tells of an access by which nobody is reached.
+func unreached(o input.Object) []failure {
+	access, given := o["cluster"].(input.Object)
+	if endpoints, _ := access["endpoints"].([]any); !given || len(endpoints) > 0 {
+		return nil
+	}
+	return []failure{{"cluster.endpoints", "it names no control plane, so that there is nobody to ask. Give the access of a Cluster as it is."}}
 }
 
 func getStatus(op *operation, o input.Object) (input.Object, error) {

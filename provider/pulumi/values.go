@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 
@@ -42,10 +43,25 @@ func (r *reader) fields(attributes []input.Attribute, properties resource.Proper
 				out[a.Name] = v
 			}
 		case len(key) < 2 || key[:2] != "__":
-			r.wrong(at.Attribute(string(key)), "there is no such property here")
+			path := string(key)
+			if len(at) > 0 {
+				path = pathOf(at) + "." + path
+			}
+			r.failures = append(r.failures, failure{path, "there is no such property here" + meant(known, path, string(key))})
 		}
 	}
 	return out
+}
+
+// meant names the property that differs from a name in how it is spelled alone: pod_cidr and podCIDR are podCidr.
+func meant(known map[string]input.Attribute, path, name string) string {
+	plain := func(s string) string { return strings.ToLower(strings.ReplaceAll(s, "_", "")) }
+	for is := range known {
+		if plain(is) == plain(name) {
+			return ": it is called " + strings.TrimSuffix(path, name) + is
+		}
+	}
+	return ""
 }
 
 // plain takes the marks away from a value: that it is a secret, or what it depends on.

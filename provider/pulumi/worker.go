@@ -76,7 +76,8 @@ func (worker) diff(_ *operation, was, old, news resource.PropertyMap) (*pulumirp
 		d.note(input.Path{}.Attribute("drift"), pulumirpc.PropertyDiff_UPDATE, false)
 	}
 	out := d.response(replaced)
-	out.DeleteBeforeReplace = slices.Contains(replaced, "cluster") // one machine is in one cluster
+	// One machine is one worker of one cluster.
+	out.DeleteBeforeReplace = slices.Contains(replaced, "cluster") || len(replaced) > 0 && !door.Elsewhere(now, state)
 	return out, nil
 }
 
@@ -141,29 +142,34 @@ func (c worker) create(op *operation, news resource.PropertyMap, preview bool) (
 	}
 	ask.Worker.New = true
 	got := op.client.Join(op, ask)
-	if got.Err != nil {
+	if got.Err != nil && got.Recorded {
 		id, state := c.begun(got, ask, news)
-		return id, state, op.refused(summary, got, ask)
+		return id, state, op.refused(summary, got.Err, id != "")
+	}
+	if got.Err != nil {
+		return "", nil, op.refused(summary, got.Err, false)
 	}
 	return c.joined(op, got.Inventory, ask, news)
 }
 
 // begun is the state of a worker that the cluster has recorded and that is not set up yet; nil where it has not.
 func (worker) begun(got door.WorkerAnswer, ask door.WorkerAsk, news resource.PropertyMap) (string, resource.PropertyMap) {
-	if got.Inventory == nil || got.Inventory.ClusterID != ask.ID || got.Inventory.Host(ask.Worker.Name) == nil {
+	if got.Inventory == nil || got.Inventory.ClusterID != ask.ID {
 		return "", nil
 	}
 	rec := got.Inventory.Host(ask.Worker.Name)
+	if rec == nil || rec.Elastic == nil {
+		return "", nil
+	}
 	return ask.ID + "/" + ask.Worker.Name, outputs(news, workerAttributes(), computedWorker(got.Inventory, rec, []any{"not set up"}))
 }
 
 // refused tells why a worker was not set up.
-func (op *operation) refused(summary string, got door.WorkerAnswer, ask door.WorkerAsk) error {
-	if detail, ok := door.LockedOut(got.Err, true); ok {
+func (op *operation) refused(summary string, err error, recorded bool) error {
+	if detail, ok := door.LockedOut(err, true); ok {
 		return op.fail(summary, errors.New("lock: "+detail))
 	}
-	err := got.Err
-	if got.Inventory != nil && got.Inventory.Host(ask.Worker.Name) != nil {
+	if recorded {
 		err = fmt.Errorf("%w\n\nThe cluster has recorded the worker: run `pulumi up` again to go on from there", err)
 	}
 	return op.fail(summary, err)
@@ -259,7 +265,7 @@ func (c worker) update(op *operation, id string, was, _, news resource.PropertyM
 	got := op.client.Join(op, ask)
 	if got.Err != nil {
 		_, after := c.begun(got, ask, news)
-		return after, op.refused(summary, got, ask)
+		return after, op.refused(summary, got.Err, after != nil)
 	}
 	_, after, err := c.joined(op, got.Inventory, ask, news)
 	return after, err

@@ -2,6 +2,8 @@ package pulumi_test
 
 import (
 	"encoding/json"
+	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -64,7 +66,7 @@ func (w *world) another() *world {
 }
 
 // provider declares a provider with the keys of the fleet; change, which may be nil, changes its settings.
-func (w *world) provider(ctx *pulumisdk.Context, change func(*trivet.ProviderArgs)) (pulumisdk.ResourceOption, error) {
+func (w *world) provider(ctx *pulumisdk.Context, change func(*trivet.ProviderArgs)) (pulumisdk.ResourceOrInvokeOption, error) {
 	args := &trivet.ProviderArgs{
 		Ssh: &trivet.SshArgs{
 			User: pulumisdk.String("ops"), Port: pulumisdk.Int(w.ssh.Port), PrivateKey: pulumisdk.String(w.ssh.PrivateKey), SudoPassword: pulumisdk.String(doortest.SudoPassword),
@@ -93,7 +95,7 @@ func (w *world) declare(ctx *pulumisdk.Context, hosts []fleettest.Host, change f
 }
 
 // declareWith gives the provider, too, for what else a program declares.
-func (w *world) declareWith(ctx *pulumisdk.Context, hosts []fleettest.Host, change func(*trivet.ClusterArgs), settings func(*trivet.ProviderArgs)) (*trivet.Cluster, pulumisdk.ResourceOption, error) {
+func (w *world) declareWith(ctx *pulumisdk.Context, hosts []fleettest.Host, change func(*trivet.ClusterArgs), settings func(*trivet.ProviderArgs)) (*trivet.Cluster, pulumisdk.ResourceOrInvokeOption, error) {
 	p, err := w.provider(ctx, settings)
 	if err != nil {
 		return nil, nil, err
@@ -158,8 +160,13 @@ func (w *world) spare(name, address string) {
 }
 
 // spot declares an elastic worker on a spare machine.
-func (w *world) spot(ctx *pulumisdk.Context, c *trivet.Cluster, name, address string, change func(*trivet.WorkerArgs), opts ...pulumisdk.ResourceOption) error {
-	args := &trivet.WorkerArgs{Cluster: c.Access, Address: pulumisdk.String(address), SshAddress: pulumisdk.String(w.ssh.Address(name)), Site: pulumisdk.String("s1")}
+func (w *world) spot(ctx *pulumisdk.Context, c *trivet.Cluster, name string, change func(*trivet.WorkerArgs), opts ...pulumisdk.ResourceOption) error {
+	return w.spotAs(ctx, c, name, name, change, opts...)
+}
+
+// spotAs declares one by another name than the machine's.
+func (w *world) spotAs(ctx *pulumisdk.Context, c *trivet.Cluster, name, machine string, change func(*trivet.WorkerArgs), opts ...pulumisdk.ResourceOption) error {
+	args := &trivet.WorkerArgs{Cluster: c.Access, Address: pulumisdk.String(spareAddress(machine)), SshAddress: pulumisdk.String(w.ssh.Address(machine)), Site: pulumisdk.String("s1")}
 	if change != nil {
 		change(args)
 	}
@@ -281,6 +288,26 @@ func (w *world) settings() {
 		w.t.Fatal(err)
 	}
 	w.Config = map[string]string{"ssh": string(ssh), "ageIdentity": w.Key.String()}
+}
+
+// topology describes a fleet in its own language, as the fleet's SSH servers are reached.
+func (w *world) topology(hosts []fleettest.Host) string {
+	w.t.Helper()
+	sites := map[string][]fleettest.Host{}
+	for _, h := range hosts {
+		sites[h.Site] = append(sites[h.Site], h)
+	}
+	var b strings.Builder
+	b.WriteString("fleet \"f\" {}\nregion \"r\" {\n")
+	for _, site := range slices.Sorted(maps.Keys(sites)) {
+		fmt.Fprintf(&b, "  site %q {\n    room \"1\" {\n      rack \"a\" {\n", site)
+		for _, h := range sites[site] {
+			fmt.Fprintf(&b, "        host %q {\n          address     = %q\n          ssh_address = %q\n          roles       = [\"%s\"]\n        }\n", h.Name, w.address(h.Name), w.ssh.Address(h.Name), strings.Join(h.Roles, `", "`))
+		}
+		b.WriteString("      }\n    }\n  }\n")
+	}
+	fmt.Fprintf(&b, "}\ncluster \"main\" {\n  kubernetes     = \"1.37.2\"\n  sites          = [\"%s\"]\n  age_recipients = [%q]\n}\n", strings.Join(slices.Sorted(maps.Keys(sites)), `", "`), w.Key.Recipient())
+	return b.String()
 }
 
 // damage removes a file that every host has.

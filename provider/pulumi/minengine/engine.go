@@ -47,6 +47,8 @@ type Step struct {
 	Op   Op
 	URN  resource.URN
 	Diff map[string]*pulumirpc.PropertyDiff
+	// DeletesFirst says of a replacement that it comes once what it replaces has gone.
+	DeletesFirst bool
 	// Outputs are what comes of it, as far as that is known.
 	Outputs *structpb.Struct
 	Err     error
@@ -97,9 +99,10 @@ type Engine struct {
 
 // run is one run of a program.
 type run struct {
-	preview bool
-	seen    map[resource.URN]bool
-	outputs *structpb.Struct
+	preview  bool
+	seen     map[resource.URN]bool
+	replaced []*Resource // by others that are there already
+	outputs  *structpb.Struct
 }
 
 // served is a provider behind a connection.
@@ -164,7 +167,11 @@ func (e *Engine) start(urn string, args *structpb.Struct) (*served, error) {
 	if _, err := p.Handshake(e.ctx, &pulumirpc.ProviderHandshakeRequest{EngineAddress: e.address, SupportsRefreshBeforeUpdate: true}); err != nil {
 		return nil, err
 	}
-	checked, err := p.CheckConfig(e.ctx, &pulumirpc.CheckRequest{Urn: urn, News: args})
+	named := urn
+	if named == "" {
+		named = string(resource.NewURN(stack, project, "", "pulumi:providers:trivet", "default"))
+	}
+	checked, err := p.CheckConfig(e.ctx, &pulumirpc.CheckRequest{Urn: named, News: args})
 	if err != nil {
 		return nil, err
 	}
@@ -255,6 +262,11 @@ func (e *Engine) runs(program pulumi.RunFunc, preview bool) error {
 		return err
 	}
 	// What the program has no more goes last, in the order against that in which it came.
+	for _, r := range slices.Backward(e.run.replaced) {
+		if err := e.remove(r, preview); err != nil {
+			return err
+		}
+	}
 	for _, r := range slices.Backward(slices.Clone(e.state)) {
 		if !e.run.seen[r.URN] {
 			if err := e.remove(r, preview); err != nil {

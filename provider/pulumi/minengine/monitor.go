@@ -285,7 +285,7 @@ func (e *Engine) custom(ctx context.Context, urn resource.URN, provider, importe
 		return nil, err
 	}
 	if was == nil {
-		return e.create(ctx, p, urn, provider, inputs, Create)
+		return e.create(ctx, p, provider, inputs, Step{Op: Create, URN: urn})
 	}
 	diff, err := p.Diff(ctx, &pulumirpc.DiffRequest{Id: was.ID, Urn: string(urn), Olds: was.Outputs, OldInputs: was.Inputs, News: inputs})
 	same := diff.GetChanges() == pulumirpc.DiffResponse_DIFF_NONE && len(was.InitErrors) == 0
@@ -349,19 +349,26 @@ func mistakes(failures []*pulumirpc.CheckFailure) error {
 	return errors.Join(errs...)
 }
 
-func (e *Engine) create(ctx context.Context, p *served, urn resource.URN, provider string, inputs *structpb.Struct, op Op) (*pulumirpc.RegisterResourceResponse, error) {
-	got, err := p.Create(ctx, &pulumirpc.CreateRequest{Urn: string(urn), Properties: inputs, Preview: e.run.preview})
-	r := &Resource{URN: urn, ID: got.GetId(), Inputs: inputs, Outputs: got.GetProperties(), Refresh: got.GetRefreshBeforeUpdate(), provider: provider}
-	return e.changed(Step{Op: op, URN: urn, Err: err}, r)
+func (e *Engine) create(ctx context.Context, p *served, provider string, inputs *structpb.Struct, s Step) (*pulumirpc.RegisterResourceResponse, error) {
+	got, err := p.Create(ctx, &pulumirpc.CreateRequest{Urn: string(s.URN), Properties: inputs, Preview: e.run.preview})
+	s.Err = err
+	return e.changed(s, &Resource{URN: s.URN, ID: got.GetId(), Inputs: inputs, Outputs: got.GetProperties(), Refresh: got.GetRefreshBeforeUpdate(), provider: provider})
 }
 
+// replace puts another resource in the place of one, which goes at the end of the run unless the provider wants it to go first.
 func (e *Engine) replace(ctx context.Context, p *served, was *Resource, provider string, inputs *structpb.Struct, diff *pulumirpc.DiffResponse) (*pulumirpc.RegisterResourceResponse, error) {
-	if !e.run.preview {
-		if _, err := p.Delete(ctx, &pulumirpc.DeleteRequest{Id: was.ID, Urn: string(was.URN), Properties: was.Outputs, OldInputs: was.Inputs}); err != nil {
-			return nil, e.note(Step{Op: Replace, URN: was.URN, Diff: diff.GetDetailedDiff(), Err: err})
+	switch old := *was; {
+	case e.run.preview:
+	case diff.GetDeleteBeforeReplace():
+		if _, err := p.Delete(ctx, &pulumirpc.DeleteRequest{Id: old.ID, Urn: string(old.URN), Properties: old.Outputs, OldInputs: old.Inputs}); err != nil {
+			return nil, e.note(Step{Op: Replace, URN: old.URN, Diff: diff.GetDetailedDiff(), Err: err})
 		}
+	default:
+		e.mu.Lock()
+		e.run.replaced = append(e.run.replaced, &old)
+		e.mu.Unlock()
 	}
-	return e.create(ctx, p, was.URN, provider, inputs, Replace)
+	return e.create(ctx, p, provider, inputs, Step{Op: Replace, URN: was.URN, Diff: diff.GetDetailedDiff(), DeletesFirst: diff.GetDeleteBeforeReplace()})
 }
 
 // changed keeps what came of a change, also of one that did not come to its end.
