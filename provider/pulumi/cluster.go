@@ -59,7 +59,10 @@ func (cluster) check(op *operation, name string, news resource.PropertyMap) (res
 func (op *operation) told(problems []input.Problem) []failure {
 	var out []failure
 	for _, p := range problems {
-		at, text := pathOf(p.Path), reword(p.Summary+": "+p.Detail)
+		at, text := pathOf(p.Path), p.Summary+": "+p.Detail
+		if at != "topology" { // there, names are the language's
+			text = reword(text)
+		}
 		if p.Severity == hcl.DiagError {
 			out = append(out, failure{at, text})
 			continue
@@ -94,10 +97,11 @@ func (op *operation) described(properties resource.PropertyMap) (input.Object, *
 			delete(o, a.Name) // what was computed describes nothing
 		}
 	}
+	_, op.inLanguage = o["topology"].(string)
 	f, problems := op.client.Fleet(o)
 	for _, p := range problems {
 		if p.Severity == hcl.DiagError {
-			return o, nil, fmt.Errorf("%s: %s: %s", pathOf(p.Path), p.Summary, reword(p.Detail))
+			return o, nil, fmt.Errorf("%s: %s: %s", pathOf(p.Path), p.Summary, p.Detail)
 		}
 	}
 	return o, f, nil
@@ -222,7 +226,7 @@ func outputs(inputs resource.PropertyMap, attributes []input.Attribute, computed
 func (op *operation) planned(news, was resource.PropertyMap) (resource.PropertyMap, error) {
 	o, f, err := op.described(news)
 	if err != nil {
-		return nil, err
+		return nil, op.fail("Cluster not described", err)
 	}
 	state := stateOf(was)
 	computed := input.Object{"cluster_id": orUnknown(state["id"]), "left_out": state["left_out"]}

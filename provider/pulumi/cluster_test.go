@@ -131,30 +131,47 @@ func TestResumed(t *testing.T) {
 	w.up(w.cluster(small, nil), minengine.Same)
 }
 
-// TestCancelled: Cancel lets the operation at hand end, keeps what was done, and the next run goes on. At the end of a run it does nothing.
+// TestCancelled: Cancel lets the operation at hand end, keeps what was done, and the next run goes on, of a create and of an update. At the end of a run it does nothing.
 func TestCancelled(t *testing.T) {
 	w := newWorld(t, small)
-	var sent atomic.Bool
-	w.OnPoint = func(at, _ string) {
-		if at == "w1" && !sent.Swap(true) {
-			if err := w.Cancel(); err != nil {
-				t.Error(err)
+	cancelled := func(program pulumisdk.RunFunc, texts ...string) {
+		t.Helper()
+		var sent atomic.Bool
+		w.OnPoint = func(at, point string) {
+			if at == "w1" && point == "step" && !sent.Swap(true) {
+				if err := w.Cancel(); err != nil {
+					t.Error(err)
+				}
 			}
 		}
+		w.fails(program, append(texts, "interrupted", "run `pulumi up` again")...)
+		if w.OnPoint = nil; !sent.Load() {
+			t.Fatal("nothing was cancelled")
+		}
+		for name := range w.Machines {
+			o, err := w.Observe(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, i := range o.Record.Items {
+				if i.Pending {
+					t.Errorf("host %s: %s was begun and not ended", name, i.Item.ID())
+				}
+			}
+		}
+		if r := w.State("main"); r == nil || len(r.InitErrors) == 0 {
+			t.Errorf("the state has %+v", r)
+		}
 	}
-	if _, err := w.Up(w.cluster(small, nil)); err == nil || !strings.Contains(err.Error(), "interrupted") {
-		t.Fatalf("%v", err)
-	}
-	w.OnPoint = nil
-	op := minengine.Update
-	if w.State("main") == nil {
-		op = minengine.Create // nothing had been recorded
-	}
-	w.up(w.cluster(small, nil), op)
+	cancelled(w.cluster(small, nil), "Cluster not created")
+	w.up(w.cluster(small, nil), minengine.Update)
 	if err := w.Cancel(); err != nil {
 		t.Fatal(err)
 	}
 	w.up(w.cluster(small, nil), minengine.Same)
+	cancelled(w.cluster(small, maxPods), "Cluster not changed as planned")
+	w.up(w.cluster(small, maxPods), minengine.Update)
+	w.up(w.cluster(small, maxPods), minengine.Same)
 }
 
 // TestDrift shows on `up` what was changed by hand, and mends it.

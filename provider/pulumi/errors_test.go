@@ -119,7 +119,7 @@ func TestSettingsMistakes(t *testing.T) {
 		"another key":   {func(p *trivet.ProviderArgs) { p.Ssh.PrivateKey = pulumisdk.String(newWorld(t, small).ssh.PrivateKey) }, nil, []string{"host cp1", "host w1", "ops"}},
 		"user":          {func(p *trivet.ProviderArgs) { p.Ssh.User = pulumisdk.String("nobody") }, nil, []string{"host cp1", "nobody"}},
 		"no user":       {func(p *trivet.ProviderArgs) { p.Ssh.User = nil }, nil, []string{"user"}},
-		"sudo":          {func(p *trivet.ProviderArgs) { p.Ssh.SudoPassword = pulumisdk.String("wrong") }, nil, []string{"host cp1", "sudo"}},
+		"sudo":          {func(p *trivet.ProviderArgs) { p.Ssh.SudoPassword = pulumisdk.String("not-this-one") }, nil, []string{"host cp1", "sudo", "the password is wrong"}},
 		"no sudo":       {func(p *trivet.ProviderArgs) { p.Ssh.SudoPassword = nil }, nil, []string{"host cp1", "sudo"}},
 		"no known host": {func(p *trivet.ProviderArgs) { p.Ssh.KnownHosts = pulumisdk.String("# none\n") }, nil, []string{"host cp1", "host w1"}},
 		"host key":      {nil, hostOf("w1", func(h *trivet.HostArgs) { h.SshHostKey = pulumisdk.String(w.ssh.HostKey("cp1")) }), []string{"host w1", "HOST KEY CHANGED"}},
@@ -147,14 +147,14 @@ func TestSettingsMistakes(t *testing.T) {
 	}{
 		"nonsense": {pulumisdk.String("nonsense"), []string{"ageIdentity"}},
 		"none":     {nil, []string{"ageIdentity in the provider", "TRIVET_AGE_IDENTITY"}},
-		"another":  {pulumisdk.String(newWorld(t, small).Key.String()), []string{"identity"}},
+		"another":  {pulumisdk.String(newWorld(t, small).Key.String()), []string{"none of the 1 age keys given", "ageRecipients"}},
 	} {
 		_, err := w.Up(func(ctx *pulumisdk.Context) error {
 			_, _, err := w.declareWith(ctx, small, nil, func(p *trivet.ProviderArgs) { p.AgeIdentity = c.identity })
 			return err
 		})
 		t.Logf("%s: %v", name, err)
-		if wantError(t, err, c.want...); strings.Contains(fmt.Sprint(err), "AGE-SECRET-KEY") {
+		if wantError(t, err, c.want...); strings.Contains(fmt.Sprint(err), "AGE-SECRET-KEY-1") {
 			t.Errorf("%s: a secret is told", name)
 		}
 	}

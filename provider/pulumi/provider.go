@@ -234,6 +234,8 @@ type operation struct {
 	urn    resource.URN
 	hide   *strings.Replacer // secrets, in what is said
 	saying progress
+	// inLanguage: a topology in its own language describes what it is about, with that one's names.
+	inLanguage bool
 }
 
 // operate begins an operation; end ends it. seconds bounds it, unless it is zero. Secrets among its properties are not said.
@@ -315,7 +317,11 @@ func (p *Provider) engine() *provider.HostClient {
 
 // fail is an error as the engine shows it.
 func (op *operation) fail(summary string, err error) error {
-	return status.Error(codes.Unknown, op.hide.Replace(summary+": "+err.Error()))
+	text := err.Error()
+	if !op.inLanguage {
+		text = reword(text)
+	}
+	return status.Error(codes.Unknown, op.hide.Replace(summary+": "+text))
 }
 
 // handler handles what the engine asks about one kind of resource.
