@@ -51,6 +51,8 @@ type Options struct {
 	SudoPassword func(ctx context.Context, host string) (string, error)
 	// Passphrase opens an encrypted private key; nil means never.
 	Passphrase func(ctx context.Context, path string) (string, error)
+	// SSHWords name settings in remedies about SSH, where users have others than the topology's.
+	SSHWords sshhost.Words
 	// PrivateKeys are those that are in memory alone, by the name that stands for a path in the topology.
 	PrivateKeys map[string][]byte
 	// GateTimeout bounds each gate, and the wait for a step of an earlier run; 10 minutes when zero.

@@ -59,7 +59,7 @@ func (r *reach) config(h *topology.Host) sshhost.Config {
 		PrivateKeys: paths(s.PrivateKey), Agent: s.Agent, RequireAgent: s.RequireAgent,
 		KnownHosts: paths(s.KnownHosts), HostKey: h.HostKey, Policy: policy(s.HostKeys),
 		SSHConfig: r.configs[s.ConfigFile], ConnectTimeout: s.ConnectTimeout, KeepAlive: s.KeepAlive,
-		NetworkNamespace: e.NetworkNamespace, Helper: e.Helper, Passphrase: e.Passphrase,
+		NetworkNamespace: e.NetworkNamespace, Helper: e.Helper, Passphrase: e.Passphrase, Words: e.SSHWords,
 	}
 	if e.SudoPassword != nil {
 		cfg.SudoPassword = func(ctx context.Context) (string, error) { return e.SudoPassword(ctx, h.Name) }

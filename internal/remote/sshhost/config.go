@@ -86,6 +86,28 @@ type Config struct {
 	Fleeting bool
 	// AnyInit accepts hosts on which systemd does not run.
 	AnyInit bool
+	// Words name settings in remedies.
+	Words Words
+}
+
+// Words are what users call the settings that remedies name. What is empty is as the topology language has it.
+type Words struct {
+	HostKey      string // host_key
+	SudoPassword string // sudo_password_file
+	// KnownHosts is the setting that has the lines of known hosts, where users name no file for them: the file's name tells them nothing then.
+	KnownHosts string
+	// Strict: no unknown key can be learned.
+	Strict bool
+}
+
+func (w Words) hostKey() string { return cmp.Or(w.HostKey, "host_key") }
+
+// place is a line of known hosts.
+func (w Words) place(file string, line int) string {
+	if w.KnownHosts != "" {
+		return fmt.Sprintf("line %d of %s", line, w.KnownHosts)
+	}
+	return fmt.Sprintf("%s:%d", file, line)
 }
 
 const (
@@ -100,6 +122,7 @@ type endpoint struct {
 	passphrase func(ctx context.Context, path string) (string, error)
 	timeout    time.Duration
 	keepAlive  time.Duration
+	words      Words
 }
 
 func (e *endpoint) address() string { return net.JoinHostPort(e.Address, strconv.Itoa(e.Port)) }
@@ -168,7 +191,7 @@ func (c *Config) endpoint(role string, h Hop) (*endpoint, error) {
 	if err := c.SSHConfig.fill(&h); err != nil {
 		return nil, fmt.Errorf("%s %s: %w", role, h.Name, err)
 	}
-	e := &endpoint{Hop: h, role: role, passphrase: c.Passphrase, timeout: c.ConnectTimeout, keepAlive: c.KeepAlive}
+	e := &endpoint{Hop: h, role: role, passphrase: c.Passphrase, timeout: c.ConnectTimeout, keepAlive: c.KeepAlive, words: c.Words}
 	if e.timeout <= 0 {
 		e.timeout = defaultConnectTimeout
 	}

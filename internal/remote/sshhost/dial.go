@@ -230,7 +230,7 @@ func handshakeError(ctx context.Context, e *endpoint, err error) error {
 	switch {
 	case errors.As(err, &negotiation) && strings.Contains(err.Error(), "host key"):
 		return &Error{Kind: ErrHostKey, Target: e.String(), Message: "the server has no host key of the type that is known for it", Err: err,
-			Remedy: "if its keys were changed on purpose, remove the old line from known_hosts or change host_key"}
+			Remedy: "if its keys were changed on purpose, remove the old line from known_hosts or change " + e.words.hostKey()}
 	case errors.As(err, &negotiation):
 		return &Error{Kind: ErrUnsupported, Target: e.String(), Message: "no cryptographic algorithm in common", Err: err, Remedy: "update its SSH server"}
 	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, net.ErrClosed):

@@ -3,6 +3,7 @@ package sshhost
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"crypto/ed25519"
 	"errors"
 	"fmt"
@@ -90,9 +91,11 @@ func noKnownHosts(e *endpoint) error {
 	if len(e.KnownHosts) > 1 {
 		what = "none of the known hosts files " + strings.Join(e.KnownHosts, ", ") + " exists"
 	}
-	return &Error{Kind: ErrHostKey, Target: e.String(), Message: what,
-		Remedy: fmt.Sprintf("make it with `ssh-keyscan -p %d %s >> %s` and compare the keys with `ssh-keygen -lf` on the host's console, or pin the key with host_key, "+
-			"or have unknown keys learned once with host_keys = \"learn\"", e.Port, e.Address, e.KnownHosts[0])}
+	remedy := fmt.Sprintf("make it with `ssh-keyscan -p %d %s >> %s` and compare the keys with `ssh-keygen -lf` on the host's console, or pin the key with %s", e.Port, e.Address, e.KnownHosts[0], e.words.hostKey())
+	if !e.words.Strict {
+		remedy += ", or have unknown keys learned once with host_keys = \"learn\""
+	}
+	return &Error{Kind: ErrHostKey, Target: e.String(), Message: what, Remedy: remedy}
 }
 
 // anyAddress is a remote address for look-ups by name.
@@ -215,18 +218,18 @@ func line(key ssh.PublicKey) string { return strings.TrimSpace(string(ssh.Marsha
 func changed(e *endpoint, key ssh.PublicKey, wrong []knownhosts.KnownKey) error {
 	var known []string
 	for _, w := range wrong {
-		known = append(known, fmt.Sprintf("%s at %s:%d", describe(w.Key), w.Filename, w.Line))
+		known = append(known, describe(w.Key)+" at "+e.words.place(w.Filename, w.Line))
 	}
 	return &Error{Kind: ErrHostKey, Target: e.String(),
 		Message: fmt.Sprintf("HOST KEY CHANGED: the server shows %s, known is %s. Somebody may be listening in, or the host was installed anew",
 			describe(key), strings.Join(known, ", ")),
-		Remedy: "find out which; only if the host was installed anew, remove those lines and pin the new key with host_key"}
+		Remedy: "find out which; only if the host was installed anew, remove those lines and pin the new key with " + e.words.hostKey()}
 }
 
 func unknownKey(e *endpoint, key ssh.PublicKey) error {
 	return &Error{Kind: ErrHostKey, Target: e.String(), Message: "the host key " + describe(key) + " is not known",
-		Remedy: fmt.Sprintf("compare it with `ssh-keygen -lf` on the host's console, then set host_key = %q in the topology or add the line %q to %s",
-			line(key), knownhosts.Line([]string{e.address()}, key), e.KnownHosts[0])}
+		Remedy: fmt.Sprintf("compare it with `ssh-keygen -lf` on the host's console, then set %s = %q for the %s or add the line %q to %s",
+			e.words.hostKey(), line(key), e.role, knownhosts.Line([]string{e.address()}, key), cmp.Or(e.words.KnownHosts, e.KnownHosts[0]))}
 }
 
 // learning keeps two connections from writing at once.
@@ -326,7 +329,7 @@ func pinned(e *endpoint) (*check, error) {
 		}
 		key, _, _, _, err := ssh.ParseAuthorizedKey([]byte(text))
 		if err != nil {
-			return nil, &Error{Kind: ErrHostKey, Target: e.String(), Message: fmt.Sprintf("host_key %q is neither a public key nor a SHA256 fingerprint", text), Err: err}
+			return nil, &Error{Kind: ErrHostKey, Target: e.String(), Message: fmt.Sprintf("%s %q is neither a public key nor a SHA256 fingerprint", e.words.hostKey(), text), Err: err}
 		}
 		prints = append(prints, ssh.FingerprintSHA256(key))
 		types[key.Type()] = true
@@ -336,9 +339,9 @@ func pinned(e *endpoint) (*check, error) {
 			return nil
 		}
 		return &Error{Kind: ErrHostKey, Target: e.String(),
-			Message: fmt.Sprintf("HOST KEY CHANGED: the server shows %s, the topology pins %s. Somebody may be listening in, or the host was installed anew",
+			Message: fmt.Sprintf("HOST KEY CHANGED: the server shows %s, pinned is %s. Somebody may be listening in, or the host was installed anew",
 				describe(key), strings.Join(prints, ", ")),
-			Remedy: "find out which before you change host_key"}
+			Remedy: "find out which before you change " + e.words.hostKey()}
 	}}
 	for _, a := range hostKeyAlgorithms {
 		if types[a.keyType] {

@@ -118,7 +118,7 @@ func TestPinnedKey(t *testing.T) {
 		{"key", string(ssh.MarshalAuthorizedKey(key.PublicKey())), nil},
 		{"fingerprint", ssh.FingerprintSHA256(key.PublicKey()), nil},
 		{"one of two", string(ssh.MarshalAuthorizedKey(other.PublicKey())) + string(ssh.MarshalAuthorizedKey(key.PublicKey())), nil},
-		{"another key", string(ssh.MarshalAuthorizedKey(other.PublicKey())), []string{"HOST KEY CHANGED", "topology pins", ssh.FingerprintSHA256(other.PublicKey())}},
+		{"another key", string(ssh.MarshalAuthorizedKey(other.PublicKey())), []string{"HOST KEY CHANGED", "pinned is", ssh.FingerprintSHA256(other.PublicKey())}},
 		{"another fingerprint", ssh.FingerprintSHA256(other.PublicKey()), []string{"HOST KEY CHANGED"}},
 		{"nonsense", "ssh-ed25519 zzz", []string{"neither a public key nor"}},
 	} {

@@ -299,6 +299,9 @@ var sudoMessages = []struct{ text, message, remedy string }{
 }
 
 func (k *channel) sudoError(message, remedy string) *Error {
+	if name := k.c.e.words.SudoPassword; name != "" {
+		remedy = strings.ReplaceAll(remedy, "sudo_password_file", name)
+	}
 	return &Error{Kind: ErrSudo, Target: k.c.e.String(), Message: fmt.Sprintf("sudo refused for %s: %s", k.c.e.User, message), Remedy: remedy}
 }
 
