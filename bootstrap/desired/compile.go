@@ -93,7 +93,7 @@ func check(in Input) error {
 			add("host %s is a %s machine: Trivet runs Kubernetes on amd64 and arm64", h.Name, f.Architecture)
 		}
 		if h.IsNode() && c.Network.ProxyMode == release.ModeNFTables && KernelBelow(f.Kernel, NFTablesKernel) {
-			add("host %s runs kernel %s, and kube-proxy's nftables mode needs %s: upgrade it, or set proxy_mode = \"iptables\" in the network block (%s)", h.Name, f.Kernel, NFTablesKernel, topology.Place(c.Network.Range))
+			add("host %s runs kernel %s, and kube-proxy's nftables mode needs %s: upgrade it, or set proxy_mode = \"iptables\" in the network block%s", h.Name, f.Kernel, NFTablesKernel, topology.Aside(c.Network.Range))
 		}
 	}
 	switch c.Network.Plugin {

@@ -63,9 +63,9 @@ func (b *builder) link() (hostapi.Interface, bool) {
 		return i, true
 	}
 	if b.host.Interface != "" {
-		b.fail("it has no interface %s (%s): correct interface, or leave it out to have it derived from the address", b.host.Interface, topology.Place(b.host.Range))
+		b.fail("it has no interface %s%s: correct interface, or leave it out to have it derived from the address", b.host.Interface, topology.Aside(b.host.Range))
 	} else {
-		b.fail("none of its interfaces carries %s (%s): correct address, or name the interface with interface = \"…\"", b.host.Address, topology.Place(b.host.AddressRange))
+		b.fail("none of its interfaces carries %s%s: correct address, or name the interface with interface = \"…\"", b.host.Address, topology.Aside(b.host.AddressRange))
 	}
 	return hostapi.Interface{}, false
 }

@@ -2,6 +2,7 @@ package plan_test
 
 import (
 	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -245,9 +246,12 @@ func TestRefusals(t *testing.T) {
 		{"back where etcd cannot go", func(_ *world, in *plan.Input) {
 			in.Target.From, in.Members.Storage, in.Etcd = "1.38.0", "3.8.0", "3.7.3"
 		}, []string{"cannot go back", "etcd 3.8.0", `"1.38.0"`}},
-		{"pod_cidr", func(_ *world, in *plan.Input) { in.Cluster.NodePrefix++ }, []string{"fleet.hcl:", "node_prefix", "cannot change"}},
+		{"what cannot change", func(_ *world, in *plan.Input) {
+			in.Cluster.NodePrefix++
+			in.Current.PodCIDR = netip.MustParsePrefix("10.64.0.0/12")
+		}, []string{"fleet.hcl:", "node_prefix", "pod_cidr", "10.64.0.0/12 and cannot change", "set it back"}},
 		{"issuer", func(_ *world, in *plan.Input) { in.Cluster.API.ServiceAccountIssuer = "https://other" }, []string{"service_account_issuer", "https://other"}},
-		{"dns domain", func(_ *world, in *plan.Input) { in.Cluster.DNS.Domain = "other" }, []string{"dns domain", "other"}},
+		{"dns domain", func(_ *world, in *plan.Input) { in.Cluster.DNS.Domain = "other" }, []string{"dns.domain", "other"}},
 		{"being destroyed", func(_ *world, in *plan.Input) { in.Current.Destroying = true }, []string{`"main" is being destroyed`, "trivet destroy"}},
 		{"renamed", func(w *world, _ *plan.Input) { w.seen["w1"].Record.Host = "w0" }, []string{"fleet.hcl:", "host w1, at 10.11.1.12, is in the cluster as host w0", "put the name back"}},
 		{"host not observed", func(w *world, _ *plan.Input) { delete(w.seen, "w1") }, []string{"host w1 was not observed"}},

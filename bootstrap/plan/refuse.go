@@ -6,9 +6,20 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/hashicorp/hcl/v2"
+
 	"github.com/trivet-dev/trivet/bootstrap/inventory"
 	"github.com/trivet-dev/trivet/bootstrap/topology"
 )
+
+// RefusedError is a change that no running cluster survives, or that Kubernetes does not support.
+type RefusedError struct {
+	Argument string // of the cluster block, that of a block in it after the block's name: dns.domain
+	text     string
+}
+
+// Error implements error.
+func (e *RefusedError) Error() string { return e.text }
 
 // Refuse stops what this version cannot do to a cluster, with the remedy, by its inventory alone: before anything is fetched or compiled.
 func Refuse(c *topology.Cluster, cur *inventory.Inventory) error {
@@ -21,17 +32,28 @@ func Refuse(c *topology.Cluster, cur *inventory.Inventory) error {
 	if err := refuseVersion(c, cur); err != nil {
 		return err
 	}
-	type fixed struct{ name, was, is string }
-	for _, f := range []fixed{
-		{"pod_cidr", cur.PodCIDR.String(), c.PodCIDR.String()},
-		{"node_prefix", fmt.Sprint(cur.NodePrefix), fmt.Sprint(c.NodePrefix)},
-		{"service_cidr", cur.ServiceCIDR.String(), c.ServiceCIDR.String()},
-		{"service_account_issuer", cur.ServiceAccountIssuer, c.API.ServiceAccountIssuer},
-		{"dns domain", cur.Domain, c.DNS.Domain},
+	var errs []error
+	for _, f := range []struct {
+		argument, was, is string
+		at                hcl.Range
+	}{
+		{"pod_cidr", cur.PodCIDR.String(), c.PodCIDR.String(), c.PodCIDRRange},
+		{"node_prefix", fmt.Sprint(cur.NodePrefix), fmt.Sprint(c.NodePrefix), c.Range},
+		{"service_cidr", cur.ServiceCIDR.String(), c.ServiceCIDR.String(), c.ServiceRange},
+		{"dns.domain", cur.Domain, c.DNS.Domain, c.Range},
+		{"api.service_account_issuer", cur.ServiceAccountIssuer, c.API.ServiceAccountIssuer, c.API.Range},
 	} {
-		if f.was != f.is {
-			return fmt.Errorf("%s: %s of cluster %q is %s and cannot change while the cluster lives (the topology says %s)", topology.Place(c.Range), f.name, c.Name, f.was, f.is)
+		if f.at.Filename == "" {
+			f.at = c.Range // the default counts
 		}
+		derived := f.argument == "api.service_account_issuer" && cur.Domain != c.DNS.Domain
+		if f.was != f.is && !derived {
+			errs = append(errs, &RefusedError{f.argument, fmt.Sprintf("%s: %s of cluster %q is %s and cannot change while the cluster lives (the topology says %s): set it back, or destroy the cluster and apply again",
+				topology.Place(f.at), f.argument, c.Name, f.was, f.is)})
+		}
+	}
+	if len(errs) > 0 {
+		return errors.Join(errs...)
 	}
 	if err := refuseElastic(c, cur); err != nil {
 		return err

@@ -20,7 +20,7 @@ func refuseVersion(c *topology.Cluster, cur *inventory.Inventory) error {
 		return nil
 	}
 	fail := func(format string, args ...any) error {
-		return fmt.Errorf("%s: cluster %q runs Kubernetes %s and the topology asks for %s: %s", topology.Place(c.KubernetesRange), c.Name, cur.Kubernetes, c.Kubernetes, fmt.Sprintf(format, args...))
+		return &RefusedError{"kubernetes", fmt.Sprintf("%s: cluster %q runs Kubernetes %s and the topology asks for %s: %s", topology.Place(c.KubernetesRange), c.Name, cur.Kubernetes, c.Kubernetes, fmt.Sprintf(format, args...))}
 	}
 	was, _ := release.ReadVersion(cur.Kubernetes)
 	is, _ := release.ReadVersion(c.Kubernetes)

@@ -28,7 +28,7 @@ func (c *checker) address(h *topology.Host, o *hostapi.Observation) {
 	if h.Interface != "" {
 		message = fmt.Sprintf("it has no interface %s (it has %s)", h.Interface, desired.Few(have))
 	}
-	c.add(CheckAddress, Error, h.Name, message, fmt.Sprintf("correct the address or the interface at %s", topology.Place(h.AddressRange)))
+	c.add(CheckAddress, Error, h.Name, message, "correct the address or the interface"+topology.Aside(h.AddressRange))
 }
 
 // Versions of systemd: 239 is the oldest that a distribution still under maintenance has (RHEL 8), 244 the first that has all of control groups version 2.

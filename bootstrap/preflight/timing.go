@@ -41,7 +41,7 @@ func (c *checker) timing(all []tried) {
 	if !e.TimingSet {
 		return
 	}
-	where := fmt.Sprintf("set heartbeat_interval = %q and election_timeout = %q at %s, or leave both out to have them derived", t.Heartbeat, t.Election, topology.Place(e.Range))
+	where := fmt.Sprintf("set heartbeat_interval = %q and election_timeout = %q%s, or leave both out to have them derived", t.Heartbeat, t.Election, topology.Aside(e.Range))
 	if e.HeartbeatInterval < t.RTT/2 {
 		pair(Warning, fmt.Sprintf("heartbeat_interval is %s, and a round trip takes %s: half of that is the least", e.HeartbeatInterval, short(t.RTT)), where)
 	}

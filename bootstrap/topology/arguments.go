@@ -139,7 +139,7 @@ func (b *block) oneOf(name, otherwise string) string {
 	case !ok:
 		return otherwise
 	case !slices.Contains(words, s):
-		b.errorf(name, "Unknown "+strings.ReplaceAll(name, "_", " "), "%s is not one of %s.%s", shown, list(words, "and"), suggest(s, words))
+		b.errorf(name, "Unknown "+strings.ReplaceAll(name, "_", " "), "%s is not one of %s.%s", shown, list(words, "and"), Suggest(s, words))
 		return otherwise
 	}
 	return s

@@ -57,7 +57,7 @@ func (d *decoder) acceptedLosses(c *Cluster, at *clusterPlaces, losses []Loss) m
 		}
 		switch {
 		case !slices.Contains(names, a.v):
-			d.errorf(a.rng, c.Etcd.Range, "Unknown site or region", "Cluster %s has no site or region %s.%s", c.Name, show(a.v), suggest(a.v, names))
+			d.errorf(a.rng, c.Etcd.Range, "Unknown site or region", "Cluster %s has no site or region %s.%s", c.Name, show(a.v), Suggest(a.v, names))
 		case !stops:
 			d.warnf(a.rng, c.Etcd.Range, "Nothing to accept", "The loss of %s does not stop etcd. Remove it from accept_loss.", show(a.v))
 		default:

@@ -100,7 +100,7 @@ func (t *blockType) unknownBlock(diag *hcl.Diagnostic, name string) []string {
 	}
 	near := nearest(name, t.blockNames())
 	diag.Summary = "Unknown block"
-	diag.Detail = fmt.Sprintf("%s cannot hold a block %s.%s%s", t.called(), show(name), suggest(name, t.blockNames()), t.insteadOf(name, near, "block"))
+	diag.Detail = fmt.Sprintf("%s cannot hold a block %s.%s%s", t.called(), show(name), Suggest(name, t.blockNames()), t.insteadOf(name, near, "block"))
 	return near
 }
 
@@ -120,7 +120,7 @@ func (t *blockType) unknownArgument(diag *hcl.Diagnostic, name string) []string 
 	}
 	near := nearest(name, t.attrNames())
 	diag.Summary = "Unknown argument"
-	diag.Detail = fmt.Sprintf("%s has no argument %s.%s%s", t.called(), show(name), suggest(name, t.attrNames()), t.insteadOf(name, near, "argument"))
+	diag.Detail = fmt.Sprintf("%s has no argument %s.%s%s", t.called(), show(name), Suggest(name, t.attrNames()), t.insteadOf(name, near, "argument"))
 	return near
 }
 

@@ -89,7 +89,7 @@ func (d *decoder) decodeClusterSites(b *block, c *Cluster, t *Topology, at *clus
 			if d.sitesMissing && len(nearest(s.v, names)) == 0 {
 				continue // a consequence, most likely
 			}
-			d.errorf(s.rng, b.rng, "Unknown site", "No site block is named %s.%s", show(s.v), suggest(s.v, names))
+			d.errorf(s.rng, b.rng, "Unknown site", "No site block is named %s.%s", show(s.v), Suggest(s.v, names))
 			continue
 		}
 		if slices.Contains(c.Sites, site) {

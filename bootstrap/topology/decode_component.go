@@ -26,7 +26,7 @@ func (d *decoder) decodeComponents(b *block, c *Cluster, at *clusterPlaces) []Co
 	known := slices.Sorted(maps.Keys(componentRoles))
 	for _, child := range b.children("component") {
 		if componentRoles[child.label] == nil {
-			d.errorf(child.labelAt, child.rng, "Unknown component", "%s is not one of %s.%s", show(child.label), list(known, "and"), suggest(child.label, known))
+			d.errorf(child.labelAt, child.rng, "Unknown component", "%s is not one of %s.%s", show(child.label), list(known, "and"), Suggest(child.label, known))
 			continue
 		}
 		comp, ok := d.decodeComponent(child)
@@ -192,7 +192,7 @@ func (d *decoder) decodeComponent(b *block) (Component, bool) {
 		case !ok:
 			return comp, false
 		case !slices.Contains(words, s):
-			b.errorf("role", "Wrong role", "%s: %s runs on hosts with the role %s.%s", shown, b.label, list(words, "or"), suggest(s, words))
+			b.errorf("role", "Wrong role", "%s: %s runs on hosts with the role %s.%s", shown, b.label, list(words, "or"), Suggest(s, words))
 			return comp, false
 		}
 		comp.Role = Role(s)

@@ -135,7 +135,7 @@ func (d *decoder) decodeArtifacts(fleet *block) Artifacts {
 		a.Source = b.path("source")
 	default:
 		b.errorf("source", "Wrong artifact source",
-			"%s is not \"auto\", \"upstream\" or \"source\", nor a folder with a slash in its name, nor an address.%s", shown, suggest(s, append(words, "./"+s)))
+			"%s is not \"auto\", \"upstream\" or \"source\", nor a folder with a slash in its name, nor an address.%s", shown, Suggest(s, append(words, "./"+s)))
 	}
 	return a
 }

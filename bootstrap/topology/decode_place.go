@@ -230,7 +230,7 @@ func (d *decoder) decodeRoles(b *block) (out []Role, known bool) {
 		switch {
 		case !slices.Contains(words, r.v):
 			known = false
-			d.errorf(r.rng, b.rng, "Unknown role", "%s is not one of %s.%s", show(r.v), list(words, "and"), suggest(r.v, words))
+			d.errorf(r.rng, b.rng, "Unknown role", "%s is not one of %s.%s", show(r.v), list(words, "and"), Suggest(r.v, words))
 		case slices.Contains(out, Role(r.v)):
 			d.errorf(r.rng, b.rng, "Duplicate role", "%s is in the list twice. Remove one.", show(r.v))
 		default:

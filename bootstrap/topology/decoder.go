@@ -168,7 +168,7 @@ func (d *decoder) settleSuggestions(diags hcl.Diagnostics) {
 			}
 		}
 		maps.DeleteFunc(names, func(_ string, wanted bool) bool { return !wanted })
-		hint := suggest(m[2], slices.Sorted(maps.Keys(names)))
+		hint := Suggest(m[2], slices.Sorted(maps.Keys(names)))
 		if m[1] == "variable" && m[2] == "each" {
 			hint = " In a dynamic block the element is called like the blocks, for example host.key and host.value, unless iterator gives it another name."
 		} else if hint == "" && m[1] == "variable" {

@@ -160,6 +160,9 @@ func (d *decoder) variableValue(v *variable, given map[string]givenValue) cty.Va
 		}
 		detail := fmt.Sprintf("The variable has no default. Give it a value with --var %s%s=%s%s, a variable file or %s%s.",
 			quote, v.name, strings.Trim(exampleOf(v.typ), `"`), quote, EnvPrefix, v.name)
+		if in := d.opts.VariablesIn; in != "" {
+			detail = fmt.Sprintf("The variable has no default. Give it a value in %s.", in)
+		}
 		if v.description != "" {
 			detail += fmt.Sprintf(" It is described as: %s", sentence(v.description))
 		}
@@ -309,7 +312,7 @@ func (d *decoder) eval(expr hcl.Expression, context hcl.Range) (cty.Value, bool)
 		step, ok := traversal[1].(hcl.TraverseAttr)
 		if names, ours := d.known[root]; ok && ours && !slices.Contains(names, step.Name) {
 			kind := map[string]string{"var": "variable", "local": "local value"}[root]
-			d.errorf(traversal.SourceRange(), context, "Unknown "+kind, "No %s is named %s.%s", kind, show(step.Name), cmp.Or(suggest(step.Name, names), howToDeclare(root, step.Name)))
+			d.errorf(traversal.SourceRange(), context, "Unknown "+kind, "No %s is named %s.%s", kind, show(step.Name), cmp.Or(Suggest(step.Name, names), howToDeclare(root, step.Name)))
 			declared = false
 		}
 	}

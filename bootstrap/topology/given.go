@@ -83,10 +83,14 @@ func (d *decoder) givenValues(declared map[string]*variable) map[string]givenVal
 		v, ok := declared[name]
 		if !ok {
 			d.diags = append(d.diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Unknown variable",
-				Detail: fmt.Sprintf("A value is given for %s, but no variable block declares it.%s", show(name), suggest(name, names))})
+				Detail: fmt.Sprintf("A value is given for %s, but no variable block declares it.%s", show(name), Suggest(name, names))})
 			continue
 		}
-		d.rawValue(given, v, d.opts.Variables[name], "value given with --var", "--var '"+name+"=%s'")
+		origin, form := "value given with --var", "--var '"+name+"=%s'"
+		if in := d.opts.VariablesIn; in != "" {
+			origin, form = "value in "+in, name+" = %s, as a text"
+		}
+		d.rawValue(given, v, d.opts.Variables[name], origin, form)
 	}
 	return given
 }
@@ -140,7 +144,7 @@ func (d *decoder) variableFile(given map[string]givenValue, declared map[string]
 	d.diags = append(d.diags, diags...)
 	for _, attr := range inOrder(attrs) {
 		if _, ok := declared[attr.Name]; !ok {
-			d.errorf(attr.NameRange, attr.Range, "Unknown variable", "No variable block declares %s.%s", show(attr.Name), suggest(attr.Name, names))
+			d.errorf(attr.NameRange, attr.Range, "Unknown variable", "No variable block declares %s.%s", show(attr.Name), Suggest(attr.Name, names))
 			continue
 		}
 		val, ok := d.literal(attr)

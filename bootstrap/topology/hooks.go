@@ -87,7 +87,7 @@ func wordsOf[T ~string](b *block, name, kind string, known []T) []T {
 	for _, w := range listed {
 		switch {
 		case !slices.Contains(known, T(w.v)):
-			b.d.errorf(w.rng, b.rng, "Unknown "+kind, "%s is not one of %s.%s", show(w.v), list(texts(known), "and"), suggest(w.v, texts(known)))
+			b.d.errorf(w.rng, b.rng, "Unknown "+kind, "%s is not one of %s.%s", show(w.v), list(texts(known), "and"), Suggest(w.v, texts(known)))
 		case slices.Contains(out, T(w.v)):
 			b.d.errorf(w.rng, b.rng, "Duplicate "+kind, "%s is in the list twice. Remove one.", show(w.v))
 		default:

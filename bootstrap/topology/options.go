@@ -5,6 +5,8 @@ package topology
 type Options struct {
 	// Variables holds values of input variables as written after -var name=, read by the type of the variable.
 	Variables map[string]string
+	// VariablesIn is where users give them, for remedies, when that is no command line.
+	VariablesIn string
 	// VariableFiles are paths of files with one `name = value` a line, in rising order of precedence. They are read through
 	// ReadFile. Single values given in Variables win over them.
 	VariableFiles []string

@@ -58,8 +58,8 @@ func nearest(given string, words []string) []string {
 	return best
 }
 
-// suggest returns ` Did you mean "x"?` for the nearest of the words, or nothing when none is near.
-func suggest(given string, words []string) string {
+// Suggest returns ` Did you mean "x"?` for the nearest of the words, or nothing when none is near.
+func Suggest(given string, words []string) string {
 	if near := nearest(given, words); len(near) > 0 {
 		return fmt.Sprintf(" Did you mean %q?", near[0])
 	}
@@ -89,6 +89,14 @@ func Count(n int, noun string) string {
 // Place writes where something stands in the topology, as file and line, for messages that are no diagnostics or are about something else.
 func Place(r hcl.Range) string {
 	return fmt.Sprintf("%s:%d", r.Filename, r.Start.Line)
+}
+
+// Aside writes a place in parentheses, with a space before them. It writes nothing for what stands nowhere, as a worker that joined without a topology.
+func Aside(r hcl.Range) string {
+	if r.Filename == "" {
+		return ""
+	}
+	return " (" + Place(r) + ")"
 }
 
 // parseDuration reads Go durations with two longer units: "30d" and "10y" (of 365 days), also mixed: "1d12h".
