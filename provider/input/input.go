@@ -3,6 +3,7 @@
 package input
 
 import (
+	"bytes"
 	"cmp"
 	"maps"
 	"math/big"
@@ -18,11 +19,33 @@ import (
 	"github.com/trivet-dev/trivet/bootstrap/topology"
 )
 
-// Unknown is a value that is not known yet. It may stand for every value but a whole map of sites, racks or hosts, and where a host stands.
+// Unknown is a value that is not known yet. Where it stands for a whole map of sites, racks or hosts, for where a host stands or for which roles it plays, there is no
+// topology yet.
 type Unknown struct{}
 
 // Object is a set of attributes by name, or a map by key. Values are nil, which is as good as none, string, bool, int64, float64, *big.Float, []any, Object or Unknown.
 type Object = map[string]any
+
+// HasUnknown reports whether something in a value is not known yet.
+func HasUnknown(v any) bool {
+	switch v := v.(type) {
+	case Unknown:
+		return true
+	case Object:
+		for _, x := range v {
+			if HasUnknown(x) {
+				return true
+			}
+		}
+	case []any:
+		for _, x := range v {
+			if HasUnknown(x) {
+				return true
+			}
+		}
+	}
+	return false
+}
 
 // FileName is the name of the written topology in positions. It is no file's.
 const FileName = "(attributes)"
@@ -80,6 +103,9 @@ type place struct {
 	path           Path
 }
 
+// fleetName is the fleet's, which no attribute gives.
+const fleetName = "fleet"
+
 // Defaults of where a host stands.
 const (
 	DefaultRoom = "1"
@@ -88,13 +114,13 @@ const (
 
 // Write writes the topology of one cluster. The attributes are those of the language's cluster block, its blocks being objects, or maps by label, with these besides:
 //
-//   - name, the cluster's and the fleet's;
+//   - name, the cluster's;
 //   - sites, by name: region, and what a site block has; bastion is one object;
 //   - racks, by "site/room/rack": what a rack block has; taints is a list;
 //   - hosts, by name: site, room, rack, and what a host block has, ssh_host_key being its host_key; taints is a list;
 //   - components, a list of objects: name, and what a component block has.
 //
-// ok is false where too much is unknown to write anything: which hosts there are, or where they stand.
+// ok is false where too much is unknown to write anything: which hosts there are, where they stand, or what they do.
 func Write(attributes Object) (text *Text, ok bool) {
 	w := &writer{}
 	if !w.places(attributes) {
@@ -125,23 +151,50 @@ func (t *Text) Path(rng hcl.Range) Path {
 	return t.places[best].path
 }
 
-var positions = regexp.MustCompile(regexp.QuoteMeta(FileName) + `:(\d+)`)
+// positions are as topology.Place has them, with the line alone, and as hcl.Range has them, with columns.
+var positions = regexp.MustCompile(regexp.QuoteMeta(FileName) + `:(\d+)(?:,\d+(?:-\d+(?:,\d+)?)?)?`)
 
 // Reword replaces positions in a message by the attributes that stand there.
 func (t *Text) Reword(message string) string {
 	return positions.ReplaceAllStringFunc(message, func(at string) string {
-		line, _ := strconv.Atoi(positions.FindStringSubmatch(at)[1])
-		best := -1
-		for i, p := range t.places {
-			if p.line == line && (best < 0 || len(p.path) > len(t.places[best].path)) {
-				best = i
-			}
+		if p := t.First(at); len(p) > 0 {
+			return p.String()
 		}
-		if best < 0 {
-			return "the configuration"
-		}
-		return t.places[best].path.String()
+		return "the configuration"
 	})
+}
+
+// File is the topology as the command reads it from a file, with how SSH logs in where that is known.
+func (t *Text) File(user string, port int) []byte {
+	ssh := hclwrite.NewEmptyFile()
+	body := ssh.Body().AppendNewBlock("fleet", []string{fleetName}).Body().AppendNewBlock("ssh", nil).Body()
+	if user != "" {
+		body.SetAttributeValue("user", cty.StringVal(user))
+	}
+	if port != 0 {
+		body.SetAttributeValue("port", cty.NumberIntVal(int64(port)))
+	}
+	_, rest, _ := bytes.Cut(t.Source, []byte("}\n")) // the fleet's block stands first, and is empty
+	return hclwrite.Format(append(ssh.Bytes(), rest...))
+}
+
+// First is the attribute that stands at the first position in a message. It is empty where there is none.
+func (t *Text) First(message string) Path {
+	m := positions.FindStringSubmatch(message)
+	if m == nil {
+		return nil
+	}
+	line, _ := strconv.Atoi(m[1])
+	best := -1
+	for i, p := range t.places {
+		if p.line == line && (best < 0 || len(p.path) > len(t.places[best].path)) {
+			best = i
+		}
+	}
+	if best < 0 {
+		return nil
+	}
+	return t.places[best].path
 }
 
 // writer writes the text, one value a line, and notes what stands where.
@@ -203,7 +256,7 @@ func (w *writer) places(attributes Object) bool {
 	}
 	for _, name := range slices.Sorted(maps.Keys(hosts)) {
 		o, known := object(hosts[name])
-		if !known {
+		if _, unknown := o["surge"].(Unknown); unknown || !known || HasUnknown(o["roles"]) {
 			return false
 		}
 		var at [3]string
@@ -264,7 +317,8 @@ func object(v any) (o Object, known bool) {
 func (w *writer) write(attributes Object) {
 	top := Path{}
 	name, _ := attributes["name"].(string)
-	w.block("fleet", &name, top.Attribute("name"), func() {})
+	fleet := fleetName
+	w.block("fleet", &fleet, top, func() {})
 	sites, _ := object(attributes["sites"])
 	for _, r := range w.regions {
 		w.block("region", &r.name, r.at, func() {
@@ -273,7 +327,7 @@ func (w *writer) write(attributes Object) {
 			}
 		})
 	}
-	w.block("cluster", &name, top.Attribute("name"), func() {
+	w.named("cluster", name, top, top.Attribute("name"), func() {
 		if len(sites) > 0 {
 			var names []any
 			for _, n := range slices.Sorted(maps.Keys(sites)) {
@@ -360,6 +414,9 @@ func (w *writer) components(v any, path Path) {
 		rest := maps.Clone(o)
 		delete(rest, "name")
 		name, _ := o["name"].(string)
+		if HasUnknown(c) && name == "" {
+			continue // nobody knows yet whose settings these are
+		}
 		w.block("component", &name, path.At(i), func() { w.body(topology.Describe("cluster", "component"), rest, path.At(i)) })
 	}
 }
@@ -417,6 +474,13 @@ func (w *writer) block(typ string, label *string, path Path, content func()) {
 	w.indent--
 	w.put("}\n")
 	w.written = append(w.written, place{from, len(w.buf), line + 1, path})
+}
+
+// named is a block whose label is an attribute of its own.
+func (w *writer) named(typ, label string, path, labelPath Path, content func()) {
+	from := len(w.buf) + 2*w.indent + len(typ) + 1
+	w.block(typ, &label, path, content)
+	w.written = append(w.written, place{from: from, to: from + len(quote(label)), path: labelPath})
 }
 
 func (w *writer) argument(name string, v any, path Path) {

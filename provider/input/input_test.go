@@ -1,6 +1,7 @@
 package input_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -145,11 +146,76 @@ func TestUnknown(t *testing.T) {
 		func(o input.Object) { o["hosts"] = input.Unknown{} },
 		func(o input.Object) { o["sites"].(input.Object)["bj1"].(input.Object)["region"] = input.Unknown{} },
 		func(o input.Object) { o["hosts"].(input.Object)["sh1-w1"].(input.Object)["site"] = input.Unknown{} },
+		func(o input.Object) {
+			o["hosts"].(input.Object)["sh1-w1"].(input.Object)["roles"] = []any{input.Unknown{}}
+		},
+		func(o input.Object) { o["hosts"].(input.Object)["sh1-w1"].(input.Object)["surge"] = input.Unknown{} },
 	} {
 		o := whole()
 		change(o)
 		if text, ok := input.Write(o); ok {
 			t.Errorf("something is written:\n%s", text.Source)
 		}
+	}
+}
+
+// TestMisplaced tells what the language has no words for, at its attribute.
+func TestMisplaced(t *testing.T) {
+	host := func(o input.Object, name string) input.Object { return o["hosts"].(input.Object)[name].(input.Object) }
+	for name, c := range map[string]struct {
+		change func(input.Object)
+		want   string // "" for nothing
+	}{
+		"nothing":       {func(input.Object) {}, ""},
+		"unknown site":  {func(o input.Object) { host(o, "sh1-w1")["site"] = "sh2" }, `hosts["sh1-w1"].site: Unknown site. There is no site "sh2": sites has "bj1", "sh1". Did you mean "sh1"?`},
+		"no site":       {func(o input.Object) { delete(host(o, "sh1-w1"), "site") }, `hosts["sh1-w1"]: Missing site.`},
+		"not known yet": {func(o input.Object) { host(o, "sh1-w1")["site"] = input.Unknown{} }, ""},
+		"host unknown":  {func(o input.Object) { o["hosts"].(input.Object)["sh1-w1"] = input.Unknown{} }, ""},
+		"no sites":      {func(o input.Object) { o["sites"] = input.Object{} }, `sites: Missing sites.`},
+		"no region":     {func(o input.Object) { delete(o["sites"].(input.Object)["bj1"].(input.Object), "region") }, `sites["bj1"]: Missing region.`},
+		"rack's key":    {func(o input.Object) { o["racks"] = input.Object{"bj1": input.Object{}} }, `racks["bj1"]: Wrong key of a rack. "bj1" is not SITE/ROOM/RACK, such as "bj1/1/a".`},
+		"rack's site":   {func(o input.Object) { o["racks"] = input.Object{"bj9/1/a": input.Object{}} }, `racks["bj9/1/a"]: Unknown site.`},
+		"components":    {func(o input.Object) { o["components"] = input.Object{"kubelet": input.Object{}} }, `components: Wrong components.`},
+		"component":     {func(o input.Object) { o["components"] = []any{"kubelet"} }, `components[0]: Wrong component.`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := whole()
+			c.change(o)
+			var got []string
+			for _, p := range input.Misplaced(o) {
+				got = append(got, p.Path.String()+": "+p.Summary+". "+p.Detail)
+			}
+			if all := strings.Join(got, "\n"); !strings.HasPrefix(all, c.want) || len(got) > 1 || c.want == "" && all != "" {
+				t.Errorf("want %q, got:\n%s", c.want, all)
+			}
+		})
+	}
+}
+
+// TestReword has attributes in place of lines, be they with columns or without.
+func TestReword(t *testing.T) {
+	o := whole()
+	o["hosts"].(input.Object)["sh1-w1"].(input.Object)["product_line"] = "search"
+	text, ok := input.Write(o)
+	if !ok {
+		t.Fatal("not written")
+	}
+	top, _ := text.Parse(options())
+	if top == nil {
+		t.Fatal("not read")
+	}
+	c := top.Clusters[0]
+	h := c.Hosts[slices.IndexFunc(c.Hosts, func(h *topology.Host) bool { return h.Name == "bj1-w1" })]
+	for from, want := range map[string]string{
+		"at " + topology.Place(h.AddressRange) + ", or elsewhere":             `at hosts["bj1-w1"].address, or elsewhere`,
+		h.AddressRange.String() + ": wrong":                                   `hosts["bj1-w1"].address: wrong`,
+		topology.Place(c.KubernetesRange) + " and " + topology.Place(c.Range): "kubernetes and the configuration",
+	} {
+		if got := text.Reword(from); got != want {
+			t.Errorf("%q is told as %q, want %q", from, got, want)
+		}
+	}
+	if p := text.First("see " + h.AddressRange.String()); p.String() != `hosts["bj1-w1"].address` {
+		t.Errorf("the first place is %s", p)
 	}
 }

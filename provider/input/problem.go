@@ -24,8 +24,12 @@ func (t *Text) Problems(found hcl.Diagnostics) []Problem {
 		own := *d
 		own.Detail = t.Reword(d.Detail)
 		var at Path
-		if d.Subject != nil {
+		switch {
+		case d.Subject == nil:
+		case d.Subject.Filename == FileName:
 			at = t.Path(*d.Subject)
+		default: // other files are those of manifests
+			at, own.Detail = Path{}.Attribute("manifests"), fmt.Sprintf("%s: %s", d.Subject, own.Detail)
 		}
 		out = append(out, Problem{at, &own})
 	}
