@@ -17,14 +17,6 @@ import (
 	"github.com/trivet-dev/trivet/internal/remote"
 )
 
-// ForeignError says that a control plane has the inventory of another cluster.
-type ForeignError struct{ Host, Cluster, ID, Mine string }
-
-// Error implements error.
-func (e *ForeignError) Error() string {
-	return fmt.Sprintf("host %s belongs to cluster %q (%s), not to %q: destroy that cluster first, or take the host out of this topology", e.Host, e.Cluster, e.ID, e.Mine)
-}
-
 // Hosts reads every host, at most parallel at once. A host that fails has an entry in failed and none in seen.
 func Hosts(ctx context.Context, hosts map[string]remote.Host, req hostapi.ObserveRequest, parallel int) (seen map[string]*hostapi.Observation, failed map[string]error) {
 	seen, failed = map[string]*hostapi.Observation{}, map[string]error{}

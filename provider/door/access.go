@@ -98,7 +98,7 @@ func (c *Client) InventoryAt(ctx context.Context, name, address string) (*invent
 	var foreign *observe.ForeignError
 	switch {
 	case errors.As(err, &foreign):
-		return nil, fmt.Errorf("the host at %s is a control plane of cluster %q, not of %q", address, foreign.Cluster, name)
+		return nil, fmt.Errorf("the host at %s is a control plane of cluster %q, not of %q: import that one, or name the address of another host", address, foreign.Cluster, name)
 	case err != nil:
 		return nil, err
 	case inv == nil:

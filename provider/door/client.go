@@ -17,6 +17,7 @@ import (
 	"github.com/trivet-dev/trivet/bootstrap/supply"
 	"github.com/trivet-dev/trivet/bootstrap/topology"
 	"github.com/trivet-dev/trivet/internal/artifact"
+	"github.com/trivet-dev/trivet/internal/remote/sshhost"
 	"github.com/trivet-dev/trivet/provider/input"
 )
 
@@ -67,6 +68,7 @@ type Log interface {
 type Session struct {
 	*bootstrap.Engine
 	Supply    *supply.Locked
+	fleet     *Fleet
 	words     input.Words
 	temporary []string
 }
@@ -79,6 +81,9 @@ func (s *Session) Close() {
 	}
 }
 
+// Destroy gives the cluster's hosts back.
+func (s *Session) Destroy(ctx context.Context) error { return s.fleet.tell(s.Engine.Destroy(ctx)) }
+
 // Connect connects to the hosts of a fleet. The lock pins what artifacts are sent.
 func (c *Client) Connect(ctx context.Context, f *Fleet, lock Pins, more ...func(*bootstrap.Options)) (*Session, error) {
 	if err := supply.AnyHelper(); err != nil && c.Adapt == nil {
@@ -86,12 +91,15 @@ func (c *Client) Connect(ctx context.Context, f *Fleet, lock Pins, more ...func(
 	}
 	artifacts, err := supply.New(supply.Options{Source: c.Artifacts, Progress: func(e artifact.Event) { c.Log.Fetched(ctx, e) }})
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s of the %s: %w", c.Words.Name("artifacts"), c.Words.Provider, err)
 	}
-	s := &Session{words: c.Words}
+	s := &Session{words: c.Words, fleet: f}
 	o := bootstrap.Options{
 		Topology: f.Topology, Cluster: f.Cluster.Name, Helper: supply.Helper, Artifacts: artifacts, Identities: c.Identities,
-		PrivateKeys: map[string][]byte{PrivateKeyName: []byte(c.PrivateKey)}, Events: func(e event.Event) { c.Log.Happened(ctx, e) },
+		PrivateKeys: map[string][]byte{PrivateKeyName: []byte(c.PrivateKey)}, SSHWords: c.sshWords(), Events: func(e event.Event) {
+			e.Message = f.reword(e.Message)
+			c.Log.Happened(ctx, e)
+		},
 	}
 	if c.SudoPassword != "" {
 		o.SudoPassword = func(context.Context, string) (string, error) { return c.SudoPassword, nil }
@@ -116,9 +124,18 @@ func (c *Client) Connect(ctx context.Context, f *Fleet, lock Pins, more ...func(
 		for _, f := range s.temporary {
 			_ = os.Remove(f)
 		}
-		return nil, err
+		return nil, s.fleet.tell(err)
 	}
 	return s, nil
+}
+
+// sshWords are what the provider calls settings of SSH.
+func (c *Client) sshWords() sshhost.Words {
+	w := sshhost.Words{HostKey: c.Words.Name("ssh_host_key"), SudoPassword: c.Words.Name("sudo_password"), Strict: true}
+	if c.KnownHosts != "" {
+		w.KnownHosts = c.Words.Name("known_hosts") + " of the " + c.Words.Provider
+	}
+	return w
 }
 
 // knownIn has host keys looked up in a file.
@@ -133,10 +150,15 @@ func knownIn(t *topology.Topology, file string) {
 
 // writeTemporary writes what is public into a file.
 func writeTemporary(text string) (string, error) {
-	f, err := os.CreateTemp("", "trivet-known-hosts-*")
+	return write("trivet-known-hosts-*", []byte(strings.TrimRight(text, "\n")+"\n"))
+}
+
+// write writes a temporary file.
+func write(pattern string, content []byte) (string, error) {
+	f, err := os.CreateTemp("", pattern)
 	if err != nil {
 		return "", err
 	}
-	_, err = f.WriteString(strings.TrimRight(text, "\n") + "\n")
+	_, err = f.Write(content)
 	return f.Name(), errors.Join(err, f.Close())
 }

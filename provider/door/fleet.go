@@ -5,6 +5,8 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 
@@ -18,11 +20,12 @@ import (
 type Fleet struct {
 	Topology *topology.Topology // nil where too much is unknown, or wrong
 	Cluster  *topology.Cluster
+	text     *input.Text // what was written for its attributes; nil where a topology in its own language describes it, or nothing does
 }
 
 // options are those of the language.
 func (c *Client) options() topology.Options {
-	o := topology.Options{Releases: release.Known, CheckSettings: release.CheckComponent, CheckManifests: kube.CheckManifests, ReadFile: os.ReadFile, Glob: filepath.Glob}
+	o := topology.Options{VariablesIn: "variables", Releases: release.Known, CheckSettings: release.CheckComponent, CheckManifests: kube.CheckManifests, ReadFile: os.ReadFile, Glob: filepath.Glob}
 	if c != nil {
 		o.SSH = &c.SSH
 	}
@@ -53,24 +56,30 @@ func (c *Client) Fleet(attributes input.Object) (*Fleet, []input.Problem) {
 			missing = append(missing, input.Mistake(k, "Missing "+k, "A cluster is described by kubernetes, age_recipients, sites and hosts, or by a topology in its own language."))
 		}
 	}
+	if attributes["variables"] != nil {
+		missing = append(missing, input.Mistake("variables", "Variables of nothing", "variables are those of topology, which is not given. Remove them, or describe the cluster by a topology."))
+	}
 	if len(missing) > 0 {
 		return &Fleet{}, missing
+	}
+	if problems := input.Misplaced(rest); len(problems) > 0 {
+		return &Fleet{}, problems // the language has no words for those
 	}
 	text, ok := input.Write(rest)
 	if !ok {
 		return &Fleet{}, nil
 	}
 	top, found := text.Parse(c.options())
-	problems := text.Problems(found)
+	problems := text.Problems(inFolder(found))
 	if top == nil {
 		return &Fleet{}, problems
 	}
-	return &Fleet{Topology: top, Cluster: top.Clusters[0]}, problems
+	return &Fleet{Topology: top, Cluster: top.Clusters[0], text: text}, problems
 }
 
 func (c *Client) fleetOfText(attributes input.Object, name string) (*Fleet, []input.Problem) {
 	var problems []input.Problem
-	for _, k := range []string{"sites", "racks", "hosts", "kubernetes", "age_recipients", "components"} {
+	for _, k := range slices.Sorted(maps.Keys(Without(attributes, append(languageAttributes, "name")...))) {
 		if attributes[k] != nil {
 			problems = append(problems, input.Mistake(k, "Described twice", fmt.Sprintf("topology describes the cluster, so that %s has no place beside it. Remove one of the two.", k)))
 		}
@@ -85,7 +94,12 @@ func (c *Client) fleetOfText(attributes input.Object, name string) (*Fleet, []in
 		given[k], _ = v.(string)
 	}
 	top, found := c.Parse(source, given)
-	problems = append(problems, input.ProblemsAt(input.Path{}.Attribute("topology"), found)...)
+	for _, p := range input.ProblemsAt(input.Path{}.Attribute("topology"), inFolder(found)) {
+		if p.Subject == nil && p.Context == nil && len(given) > 0 {
+			p.Path = input.Path{}.Attribute("variables") // a value that no variable has
+		}
+		problems = append(problems, p)
+	}
 	if top == nil {
 		return &Fleet{}, problems
 	}
@@ -96,31 +110,24 @@ func (c *Client) fleetOfText(attributes input.Object, name string) (*Fleet, []in
 	return &Fleet{Topology: top, Cluster: cluster}, problems
 }
 
-// HasUnknown reports whether something in a value is not known yet.
-func HasUnknown(v any) bool {
-	switch v := v.(type) {
-	case input.Unknown:
-		return true
-	case input.Object:
-		for _, x := range v {
-			if HasUnknown(x) {
-				return true
-			}
-		}
-	case []any:
-		for _, x := range v {
-			if HasUnknown(x) {
-				return true
-			}
-		}
+// inFolder has messages name the folder in which paths begin: a topology of a provider is in none of its own.
+func inFolder(found hcl.Diagnostics) hcl.Diagnostics {
+	for _, d := range found {
+		d.Detail = strings.ReplaceAll(d.Detail, "the topology's folder", "the working folder")
 	}
-	return false
+	return found
 }
+
+// HasUnknown reports whether something in a value is not known yet.
+func HasUnknown(v any) bool { return input.HasUnknown(v) }
+
+// topologyFile is the name of a topology in its own language in positions. It is no file's.
+const topologyFile = "topology"
 
 // Parse reads a topology in its own language.
 func (c *Client) Parse(source string, variables map[string]string) (*topology.Topology, hcl.Diagnostics) {
 	o := c.options()
 	o.Variables = variables
-	top, _, diags := topology.Parse(map[string][]byte{"topology": []byte(source)}, o)
+	top, _, diags := topology.Parse(map[string][]byte{topologyFile: []byte(source)}, o)
 	return top, diags
 }

@@ -11,7 +11,7 @@ import (
 )
 
 // RefuseMembers refuses to take away more than one etcd member at once, or to move more than one, before a machine is touched: machines may be gone before the cluster's resource is
-// updated, and a quorum that is lost with them cannot be brought back by the rest. A member whose address is not known yet counts as one that moves. Bringing a cluster back from a
+// updated, and a quorum that is lost with them cannot be brought back by the rest. A member whose address or host key is not known yet counts as one that moves. Bringing a cluster back from a
 // snapshot, for which the name restore is reserved, will be the exception.
 func RefuseMembers(f *Fleet, config input.Object, prior map[string]Node, w input.Words) []input.Problem {
 	members := map[string]Node{}
@@ -76,6 +76,8 @@ func refuseGone(members map[string]Node, config input.Object, w input.Words, now
 			gone = append(gone, name+" gets an address that is not known yet, so perhaps another machine")
 		case address != was.Address:
 			gone = append(gone, fmt.Sprintf("%s moves from %s to %s", name, was.Address, address))
+		case IsUnknown(config, "hosts", name, "ssh_host_key"):
+			gone = append(gone, name+" gets an SSH host key that is not known yet, so perhaps another machine")
 		}
 	}
 	if len(gone) < 2 {

@@ -214,7 +214,7 @@ func SeenNodes(f *Fleet, s *bootstrap.Status, inv *inventory.Inventory, prior ma
 			}
 		}
 		if slices.Contains(rec.Roles, string(topology.RoleControlPlane)) {
-			n.Drift = slices.Concat(n.Drift, rotationsDue(s), ownDrift(s))
+			n.Drift = slices.Concat(n.Drift, rotationsDue(f, s), ownDrift(s))
 		}
 		if rec.Has(topology.RoleControlPlane) && !inv.Settings.Usable() {
 			n.Drift = append(n.Drift, "inventory: the settings that workers are joined by are not recorded, or by another version of the provider")
@@ -241,11 +241,11 @@ func DriftOf(h *bootstrap.HostStatus) []string {
 }
 
 // rotationsDue names the replacements of authorities and keys that do not rest, or rest no longer: the next apply goes on with them.
-func rotationsDue(s *bootstrap.Status) []string {
+func rotationsDue(f *Fleet, s *bootstrap.Status) []string {
 	var out []string
 	for _, r := range s.Rotations {
 		if r.Until.IsZero() && (r.Stage != inventory.StageSettled || r.Asked > r.Generation) {
-			out = append(out, "rotation: "+r.Text)
+			out = append(out, "rotation: "+f.reword(r.Text))
 		}
 	}
 	return out

@@ -38,7 +38,26 @@ func (c *Client) Reachable(e *Session, o input.Object) error {
 	if err == nil || c.PolicyUnreachable(o) == input.UnreachableForget && len(e.Hosts()) > 0 {
 		return nil
 	}
-	return fmt.Errorf("hosts that do not answer, so that nothing was done:\n%w\n\nTo go on without them, set unreachable = \"forget\" in the %s", err, c.Words.Provider)
+	err = fmt.Errorf("hosts that do not answer, so that nothing was done:\n%w\n\nTo go on without them, set unreachable = \"forget\" in the %s", err, c.Words.Provider)
+	return &told{err.Error(), e.silent(), err}
+}
+
+// silent is the attribute that describes the hosts that do not answer.
+func (s *Session) silent() input.Path {
+	if s.fleet.text == nil {
+		return input.Path{}.Attribute("topology")
+	}
+	at, answer := input.Path{}.Attribute("hosts"), s.Hosts()
+	var names []string
+	for _, h := range s.fleet.Cluster.Hosts {
+		if answer[h.Name] == nil {
+			names = append(names, h.Name)
+		}
+	}
+	if len(names) == 1 {
+		at = at.Key(names[0])
+	}
+	return at
 }
 
 // Converge plans and applies, and names the hosts that were left out. They are an error unless they may be.
@@ -59,7 +78,7 @@ func Converge(ctx context.Context, e *Session, unreachable string) (left []strin
 	if err != nil && ctx.Err() != nil {
 		err = fmt.Errorf("it was interrupted: operations that were under way have been ended, and no further ones were begun: %w", err)
 	}
-	return nil, err
+	return nil, e.fleet.tell(err)
 }
 
 // RecordOf is a digest of what must not have changed between a plan and its apply.

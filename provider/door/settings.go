@@ -1,13 +1,19 @@
 package door
 
 import (
+	"bytes"
 	"cmp"
+	"errors"
 	"fmt"
 	"math/big"
 	"os"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+
+	"golang.org/x/crypto/ssh"
+	"golang.org/x/crypto/ssh/knownhosts"
 
 	"github.com/trivet-dev/trivet/bootstrap/identity"
 	"github.com/trivet-dev/trivet/bootstrap/topology"
@@ -36,8 +42,8 @@ func (c *Client) Configure(given input.Object) []input.Problem {
 		c.Unknown = "ssh"
 	}
 	c.SSH.User = s.text("ssh.user")
-	c.PrivateKey = s.text("ssh.private_key")
-	c.KnownHosts = s.text("ssh.known_hosts")
+	c.PrivateKey = s.privateKey()
+	c.KnownHosts = s.knownHosts()
 	c.SudoPassword = s.text("ssh.sudo_password")
 	c.Artifacts = cmp.Or(s.text("artifacts"), "auto")
 	c.OnDestroy = s.word("on_destroy", input.OnDestroyWords)
@@ -101,7 +107,7 @@ func (s *settings) number(name string, least, most int64) int64 {
 		given = true
 	}
 	if given && (n < least || n > most) {
-		s.wrong(name, "Wrong "+name, fmt.Sprintf("It must be a whole number from %d to %d, in the %s or in the environment variable %s.", least, most, s.client.Words.Provider, Environment[name]))
+		s.wrong(name, "Wrong "+name, fmt.Sprintf("It must be a whole number from %d to %d. %s", least, most, s.stands(name)))
 		return 0
 	}
 	return n
@@ -142,10 +148,60 @@ func (s *settings) flag(name string) (on, given bool) {
 func (s *settings) word(name string, words []string) string {
 	value := s.text(name)
 	if value != "" && !slices.Contains(words, value) {
-		s.wrong(name, "Wrong "+name, fmt.Sprintf("%q is not one of %s.", value, strings.Join(words, " and ")))
+		s.wrong(name, "Wrong "+name, fmt.Sprintf("%q is not one of %s. %s", value, strings.Join(words, " and "), s.stands(name)))
 		return ""
 	}
 	return value
+}
+
+// stands says where a setting is given.
+func (s *settings) stands(name string) string {
+	if s.value(name) == nil {
+		return "It is in the environment variable " + Environment[name] + "."
+	}
+	return "It is in the " + s.client.Words.Provider + "."
+}
+
+// privateKey reads the private key. What is wrong with it would otherwise be told for each host.
+func (s *settings) privateKey() string {
+	const name = "ssh.private_key"
+	text := s.text(name)
+	if text == "" {
+		return ""
+	}
+	var encrypted *ssh.PassphraseMissingError
+	switch _, err := ssh.ParseRawPrivateKey([]byte(text)); {
+	case errors.As(err, &encrypted):
+		s.wrong(name, "Private key is encrypted", fmt.Sprintf("Nobody can be asked for its passphrase. Add it to an SSH agent and leave it out here, or give one without a passphrase. %s", s.stands(name)))
+	case err != nil:
+		s.wrong(name, "Not a private key", fmt.Sprintf("It has to be the text of the private key itself, as ssh-keygen writes it: neither the name of its file nor its public half. %s", s.stands(name)))
+	}
+	return text
+}
+
+// ofLine is what is wrong in a line of a known_hosts file, whose name says nothing.
+var ofLine = regexp.MustCompile(`:(\d+): (.*)$`)
+
+// knownHosts reads the lines of known hosts.
+func (s *settings) knownHosts() string {
+	const name = "ssh.known_hosts"
+	text := s.text(name)
+	if text == "" {
+		return ""
+	}
+	file, err := writeTemporary(text)
+	if err == nil {
+		_, err = knownhosts.New(file)
+		_ = os.Remove(file)
+	}
+	if err != nil {
+		what := err.Error()
+		if m := ofLine.FindStringSubmatch(what); m != nil {
+			what = fmt.Sprintf("line %s: %s", m[1], m[2])
+		}
+		s.wrong(name, "Wrong "+name, fmt.Sprintf("It has to be the text of a known_hosts file, not the file's name: %s. %s", what, s.stands(name)))
+	}
+	return text
 }
 
 // identity reads the age identity. One that is not known yet is as good as none: only what issues certificates needs it, and says so.
@@ -153,6 +209,9 @@ func (s *settings) identity() string {
 	const name = "age_identity"
 	if v := s.value(name); v != nil {
 		text, _ := v.(string)
+		if _, err := identity.ParseIdentities(strings.NewReader(text)); text != "" && err != nil {
+			s.wrong(name, "Wrong "+name, fmt.Sprintf("It has to be the text of the identity itself, not the name of its file: %v.", err))
+		}
 		return text
 	}
 	file := os.Getenv(Environment[name])
@@ -166,6 +225,10 @@ func (s *settings) identity() string {
 	b, err := os.ReadFile(file)
 	if err != nil {
 		s.wrong(name, "age identity not readable", fmt.Sprintf("The environment variable %s names a file that cannot be read: %v.", Environment[name], err))
+		return ""
+	}
+	if _, err := identity.ParseIdentities(bytes.NewReader(b)); err != nil {
+		s.wrong(name, "Wrong "+name, fmt.Sprintf("The environment variable %s names %s: %v.", Environment[name], file, err))
 	}
 	return string(b)
 }

@@ -105,12 +105,17 @@ func (r *clusterResource) ModifyPlan(ctx context.Context, req resource.ModifyPla
 		state = input.Object{}
 	}
 	prior := door.NodesOf(state["nodes"])
+	was, _ := privateOf(ctx, req.Private)
+	if len(state) == 0 {
+		was = private{} // of a cluster that is replaced
+	}
 	resp.Diagnostics.Append(problemDiagnostics(door.RefuseMembers(f, config, prior, words))...)
 	if f.Cluster == nil {
 		planLock(ctx, config, true, &resp.Plan, &resp.Diagnostics)
 		planAccess(ctx, state, &resp.Plan, &resp.Diagnostics)
 		return // nodes and control planes stay unknown
 	}
+	resp.Diagnostics.Append(problemDiagnostics(was.Settled.Refuse(f, config))...)
 	nodes := door.PlannedNodes(f, config, prior)
 	set(ctx, &resp.Plan, &resp.Diagnostics, "nodes", nodesValue(nodes, true))
 	objects := types.MapUnknown(types.ObjectType{AttrTypes: objectTypes})
@@ -150,7 +155,7 @@ func (r *clusterResource) Create(ctx context.Context, req resource.CreateRequest
 	fail := func(summary string, err error) {
 		resp.State.RemoveResource(ctx)
 		if !locked(summary, err, lock.Given, &resp.Diagnostics) {
-			resp.Diagnostics.AddError(summary, err.Error())
+			tell(&resp.Diagnostics, summary, err, "")
 		}
 	}
 	if err != nil {
@@ -189,7 +194,7 @@ func (r *clusterResource) Create(ctx context.Context, req resource.CreateRequest
 	}
 	left, err := door.Converge(ctx, e, r.client.PolicyUnreachable(planned))
 	if err != nil {
-		fail("Cluster not created", fmt.Errorf("%w\n\n%s", err, leftover(context.WithoutCancel(ctx), e, f)))
+		fail("Cluster not created", fmt.Errorf("%w\n\n%s", err, r.leftover(context.WithoutCancel(ctx), e, f, planned)))
 		return
 	}
 	resp.State.Raw = req.Plan.Raw
@@ -199,7 +204,7 @@ func (r *clusterResource) Create(ctx context.Context, req resource.CreateRequest
 }
 
 // leftover names what a failed create left on hosts.
-func leftover(ctx context.Context, e *door.Session, f *door.Fleet) string {
+func (r *clusterResource) leftover(ctx context.Context, e *door.Session, f *door.Fleet, planned input.Object) string {
 	goOn := "Nothing is in the state. What was done is recorded on the hosts: run `terraform apply` again to go on from there."
 	s, err := e.Status(ctx)
 	if err != nil {
@@ -214,8 +219,11 @@ func leftover(ctx context.Context, e *door.Session, f *door.Fleet) string {
 	if len(names) == 0 {
 		return "Nothing is in the state, and no host keeps anything: run `terraform apply` again."
 	}
-	return fmt.Sprintf("%s To give the hosts back instead, put the topology (`normalised` of the data source trivet_topology, or your own text) into a file and run `trivet destroy -f FILE`. Hosts that have something of cluster %q: %s.",
-		goOn, f.Cluster.Name, strings.Join(names, ", "))
+	how := "`trivet destroy -f FILE` with the topology in a file"
+	if file, err := r.client.File(f, planned); err == nil && file != "" {
+		how = "`trivet destroy -f " + file + "`"
+	}
+	return fmt.Sprintf("%s To give the hosts back instead, run %s. Hosts that have something of cluster %q: %s.", goOn, how, f.Cluster.Name, strings.Join(names, ", "))
 }
 
 // private is what the provider keeps beside the state.
@@ -224,6 +232,8 @@ type private struct {
 	Record string `json:"record"`
 	// Left are hosts that an apply left out. Once they answer, a plan shows them.
 	Left []string `json:"left,omitempty"`
+	// Settled is what cannot change, and the release: a plan is held against it. It is nil where nobody has seen it.
+	Settled *door.Settled `json:"settled,omitempty"`
 }
 
 func (p private) marshal() []byte {
@@ -295,7 +305,7 @@ func unread(ctx context.Context, f *door.Fleet, attributes input.Object, prior m
 	for name, v := range map[string]any{"id": textOrNull(id), "nodes": nodesValue(nodes, false), "objects": objectsValue(promisedObjects(f, attributes)), "access": connectionValue(access)} {
 		diags.Append(state.SetAttribute(ctx, path.Root(name), v)...)
 	}
-	diags.Append(p.SetKey(ctx, privateKey, private{"", left}.marshal())...)
+	diags.Append(p.SetKey(ctx, privateKey, private{Left: left}.marshal())...)
 }
 
 // write writes what a cluster is into the state and beside it.
@@ -303,7 +313,7 @@ func write(ctx context.Context, f *door.Fleet, inv *inventory.Inventory, nodes m
 	for name, v := range map[string]any{"id": inv.ClusterID, "nodes": nodesValue(nodes, false), "objects": objectsValue(objects), "access": connectionValue(door.AccessTo(f, inv.ClusterID, nil))} {
 		diags.Append(state.SetAttribute(ctx, path.Root(name), v)...)
 	}
-	diags.Append(p.SetKey(ctx, privateKey, private{door.RecordOf(inv), left}.marshal())...)
+	diags.Append(p.SetKey(ctx, privateKey, private{door.RecordOf(inv), left, door.SettledOf(inv)}.marshal())...)
 }
 
 func setIdentity(ctx context.Context, id *tfsdk.ResourceIdentity, f *door.Fleet, diags *diag.Diagnostics) {
@@ -411,19 +421,19 @@ func (r *clusterResource) Update(ctx context.Context, req resource.UpdateRequest
 	}
 	end, err := r.client.Turn(ctx, f.Cluster.Name)
 	if err != nil {
-		resp.Diagnostics.AddError("Cluster not changed", err.Error())
+		tell(&resp.Diagnostics, "Cluster not changed", err, "")
 		return
 	}
 	defer end()
 	e, err := r.client.Connect(ctx, f, lock)
 	if err != nil {
-		resp.Diagnostics.AddError("Cluster not changed", err.Error())
+		tell(&resp.Diagnostics, "Cluster not changed", err, "")
 		return
 	}
 	defer e.Close()
 	if err := r.client.Reachable(e, planned); err != nil {
 		resp.State.Raw = req.State.Raw
-		resp.Diagnostics.AddError("Cluster not changed", err.Error())
+		tell(&resp.Diagnostics, "Cluster not changed", err, "")
 		return
 	}
 	if err := fresh(ctx, e, req.Private); err != nil {
@@ -437,7 +447,7 @@ func (r *clusterResource) Update(ctx context.Context, req resource.UpdateRequest
 	}
 	if err != nil {
 		if !locked("Cluster not changed", err, lock.Given, &resp.Diagnostics) {
-			resp.Diagnostics.AddError("Cluster not changed as planned", err.Error()+"\n\nWhat was done is recorded on the hosts and in the state: run `terraform apply` again to go on.")
+			tell(&resp.Diagnostics, "Cluster not changed as planned", err, "\n\nWhat was done is recorded on the hosts and in the state: run `terraform apply` again to go on.")
 		}
 		resp.State.Raw = req.State.Raw
 		was, _ := privateOf(ctx, req.Private)
@@ -480,13 +490,13 @@ func (r *clusterResource) Delete(ctx context.Context, req resource.DeleteRequest
 	forget := r.client.PolicyUnreachable(state) == input.UnreachableForget
 	end, err := r.client.Turn(ctx, f.Cluster.Name)
 	if err != nil {
-		resp.Diagnostics.AddError("Cluster not destroyed", err.Error())
+		tell(&resp.Diagnostics, "Cluster not destroyed", err, "")
 		return
 	}
 	defer end()
 	e, err := r.client.Connect(ctx, f, door.NoPins(), func(o *bootstrap.Options) { o.ForgetUnreachable = forget })
 	if err != nil {
-		resp.Diagnostics.AddError("Cluster not destroyed", err.Error())
+		tell(&resp.Diagnostics, "Cluster not destroyed", err, "")
 		return
 	}
 	defer e.Close()
@@ -500,7 +510,7 @@ func (r *clusterResource) Delete(ctx context.Context, req resource.DeleteRequest
 		resp.Diagnostics.AddWarning("Hosts are left as they are", "These hosts do not answer. What is on them stays, and they must not come back as they are: install them anew.\n"+err.Error())
 	}
 	if err := e.Destroy(ctx); err != nil {
-		resp.Diagnostics.AddError("Cluster not destroyed", err.Error()+"\n\nTo destroy it without hosts that do not answer, and leave those as they are, set unreachable = \"forget\" in the provider block.")
+		tell(&resp.Diagnostics, "Cluster not destroyed", err, "\n\nTo destroy it without hosts that do not answer, and leave those as they are, set unreachable = \"forget\" in the provider block.")
 	}
 }
 

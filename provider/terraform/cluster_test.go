@@ -164,10 +164,15 @@ func TestLife(t *testing.T) {
 func TestMistakes(t *testing.T) {
 	w := newWorld(t, small)
 	for name, c := range map[string]struct{ config, want string }{
-		"address":   {strings.Replace(w.config(small, ""), `"10.11.1.12"`, `"10.128.0.7"`, 1), `(?s)Overlapping ranges.*\sat\s+hosts\["w1"\]\.address`},
-		"role":      {strings.Replace(w.config(small, ""), `["worker"]`, `["wrker"]`, 1), `(?s)Unknown role.*hosts\["w1"\]\.roles\[0\]`},
-		"component": {w.config(small, `components = [{ name = "kubelet", settings = { maxPodz = 42 } }]`), `(?s)components.*maxPodz`},
-		"release":   {strings.Replace(w.config(small, ""), "1.37.2", "1.2.3", 1), `(?s)kubernetes +=.*1\.2\.3`},
+		"address":    {strings.Replace(w.config(small, ""), `"10.11.1.12"`, `"10.128.0.7"`, 1), `(?s)Overlapping ranges.*\sat\s+hosts\["w1"\]\.address`},
+		"role":       {strings.Replace(w.config(small, ""), `["worker"]`, `["wrker"]`, 1), `(?s)Unknown role.*hosts\["w1"\]\.roles\[0\]`},
+		"component":  {w.config(small, `components = [{ name = "kubelet", settings = { maxPodz = 42 } }]`), `(?s)components.*maxPodz`},
+		"site":       {strings.Replace(w.config(small, ""), `"10.11.1.12", site = "s1"`, `"10.11.1.12", site = "s9"`, 1), `(?s)Unknown site\s.*w1 = \{ address.*hosts\["w1"\]\.site: There is no site "s9".*Did you mean\s+"s1"`},
+		"rack":       {w.config(small, `racks = { "s1" = { cidr = "10.11.1.0/24" } }`), `(?s)Wrong key of a rack.*racks = \{.*racks\["s1"\]: "s1" is not SITE/ROOM/RACK`},
+		"components": {w.config(small, `components = { kubelet = { maxPods = 42 } }`), `(?s)Wrong components.*components = \{.*a list of objects`},
+		"nested":     {w.config(small, `upgrade = { per = "rck" }`), `(?s)Unknown per.*\d: upgrade = \{ per.*upgrade\.per`},
+		"manifest":   {w.config(small, `manifests = ["testdata/state/*.json"]`), `(?s)Wrong manifest.*manifests = \[.*schema\.json:\d`},
+		"release":    {strings.Replace(w.config(small, ""), "1.37.2", "1.2.3", 1), `(?s)kubernetes +=.*1\.2\.3`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w.run(t, resource.TestStep{Config: c.config, PlanOnly: true, ExpectError: regexp.MustCompile(c.want)})
@@ -315,6 +320,11 @@ func TestUnknownHosts(t *testing.T) {
 				"resource \"terraform_data\" \"site\" { input = \"s1\" }\n",
 			ConfigPlanChecks: resource.ConfigPlanChecks{PostApplyPostRefresh: []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()}},
 		},
+		resource.TestStep{
+			Config: strings.Replace(known, `w1 = { address = "10.11.1.12", site = "s1", roles = ["worker"] }`, "w1 = terraform_data.w1.output", 1) +
+				"resource \"terraform_data\" \"w1\" { input = { address = \"10.11.1.12\", site = \"s1\", roles = [\"worker\"] } }\n",
+			ConfigPlanChecks: resource.ConfigPlanChecks{PostApplyPostRefresh: []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()}},
+		},
 		resource.TestStep{Config: described, PlanOnly: true, ExpectError: regexp.MustCompile(`(?s)Too many etcd members.*variables +=.*is not known\s+yet`)},
 	)
 }
@@ -406,7 +416,7 @@ func TestResumed(t *testing.T) {
 		resource.TestStep{
 			PreConfig:   func() { w.fleet.FailGate(plan.GateNodes, errors.New("planted")) },
 			Config:      w.config(small, ""),
-			ExpectError: regexp.MustCompile(`(?s)Cluster not created.*planted.*run\s+.terraform\s+apply.\s+again\s+to\s+go\s+on.*cp1,\s+w1`),
+			ExpectError: regexp.MustCompile(`(?s)Cluster not created.*planted.*run\s+.terraform\s+apply.\s+again\s+to\s+go\s+on.*trivet\s+destroy\s+-f\s+\S+trivet-main-.*cp1,\s+w1`),
 		},
 		resource.TestStep{
 			PreConfig: func() { w.fleet.FailGate(plan.GateNodes, nil) },
@@ -437,6 +447,14 @@ func TestExists(t *testing.T) {
 		resource.TestStep{Config: w.config(small, ""), ExpectError: regexp.MustCompile(`(?s)Cluster exists already.*terraform\s+import.*adopt = true`)},
 		resource.TestStep{Config: w.config(small, ""), ResourceName: main, ImportState: true, ImportStateId: "main@10.11.1.11", ImportStatePersist: true},
 		resource.TestStep{Config: w.config(small, ""), ConfigPlanChecks: resource.ConfigPlanChecks{PostApplyPostRefresh: []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()}}},
+		resource.TestStep{Config: w.configWith(small, "", `on_destroy = "forget"`), Destroy: true},
+		resource.TestStep{
+			Config: w.config(small, "adopt = true"),
+			ConfigPlanChecks: resource.ConfigPlanChecks{
+				PreApply:             []plancheck.PlanCheck{plancheck.ExpectResourceAction(main, plancheck.ResourceActionCreate)},
+				PostApplyPostRefresh: []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()},
+			},
+		},
 	)
 }
 
@@ -477,6 +495,14 @@ func TestProtected(t *testing.T) {
 	)
 }
 
+// loss of the only etcd member.
+func loss(of string, region bool) knownvalue.Check {
+	return knownvalue.ObjectExact(map[string]knownvalue.Check{
+		"cluster": knownvalue.StringExact("main"), "lost": knownvalue.StringExact(of), "region": knownvalue.Bool(region),
+		"etcd_members": knownvalue.Int64Exact(1), "etcd_members_left": knownvalue.Int64Exact(0), "quorum": knownvalue.Bool(false),
+	})
+}
+
 // TestTopology describes the cluster in the topology's own language.
 func TestTopology(t *testing.T) {
 	w := newWorld(t, small)
@@ -508,6 +534,8 @@ data "trivet_topology" "main" {
 			ConfigPlanChecks: resource.ConfigPlanChecks{PostApplyPostRefresh: []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()}},
 			ConfigStateChecks: []statecheck.StateCheck{
 				statecheck.ExpectKnownValue("data.trivet_topology.main", at("hosts"), knownvalue.ListExact([]knownvalue.Check{knownvalue.StringExact("cp1"), knownvalue.StringExact("w1")})),
+				statecheck.ExpectKnownValue("data.trivet_topology.main", at("normalised"), knownvalue.StringRegexp(regexp.MustCompile(`(?m)^cluster "main" \{$`))),
+				statecheck.ExpectKnownValue("data.trivet_topology.main", at("losses"), knownvalue.ListExact([]knownvalue.Check{loss("s1", false), loss("r", true)})),
 			},
 		},
 	)

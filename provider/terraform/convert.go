@@ -95,12 +95,9 @@ var dynamicAttributes = map[string]bool{"components": true}
 func problemDiagnostics(problems []input.Problem) diag.Diagnostics {
 	var out diag.Diagnostics
 	for _, p := range problems {
-		at, detail := p.Path, p.Detail
-		if len(at) > 1 {
-			detail = at.String() + ": " + detail // Terraform shows no place inside of an attribute
-		}
-		if len(at) > 1 && dynamicAttributes[at[0].Name] {
-			at = at[:1]
+		at, detail := shown(p.Path), p.Detail
+		if len(p.Path) > 1 {
+			detail = p.Path.String() + ": " + detail
 		}
 		switch {
 		case p.Severity == hcl.DiagError && len(at) == 0:
@@ -114,6 +111,28 @@ func problemDiagnostics(problems []input.Problem) diag.Diagnostics {
 		}
 	}
 	return out
+}
+
+// tell tells an error of the engine at the attribute that it names first, if it names one.
+func tell(diags *diag.Diagnostics, summary string, err error, more string) {
+	if at := shown(door.At(err)); len(at) > 0 {
+		diags.AddAttributeError(attributePath(at), summary, err.Error()+more)
+		return
+	}
+	diags.AddError(summary, err.Error()+more)
+}
+
+// shown is as much of a path as Terraform finds in a file: an attribute of the top, or an element of it. Of a longer one it shows the first line of the resource alone.
+func shown(at input.Path) input.Path {
+	switch {
+	case len(at) > 1 && dynamicAttributes[at[0].Name]:
+		return at[:1]
+	case len(at) > 1 && (at[1].Key || at[1].Name == ""):
+		return at[:2]
+	case len(at) > 1:
+		return at[:1]
+	}
+	return at
 }
 
 // fleet reads what a resource describes, by its attributes.

@@ -30,6 +30,12 @@ func (w *world) direct(t *testing.T, adapt func(*bootstrap.Options)) *direct {
 // directAt has so many hosts be at work at a time.
 func (w *world) directAt(t *testing.T, parallel int, adapt func(*bootstrap.Options)) *direct {
 	t.Helper()
+	return w.configured(t, map[string]any{"ssh": map[string]any{"user": "ops", "parallel": parallel}, "age_identity": w.fleet.Key.String()}, adapt)
+}
+
+// configured configures a provider with these settings.
+func (w *world) configured(t *testing.T, settings map[string]any, adapt func(*bootstrap.Options)) *direct {
+	t.Helper()
 	server := providerserver.NewProtocol6(terraform.New("test", adapt)())()
 	schemas, err := server.GetProviderSchema(t.Context(), &tfprotov6.GetProviderSchemaRequest{})
 	if err != nil {
@@ -41,7 +47,7 @@ func (w *world) directAt(t *testing.T, parallel int, adapt func(*bootstrap.Optio
 			d.types[name] = s.ValueType()
 		}
 	}
-	config := dynamic(t, schemas.Provider.ValueType(), map[string]any{"ssh": map[string]any{"user": "ops", "parallel": parallel}, "age_identity": w.fleet.Key.String()})
+	config := dynamic(t, schemas.Provider.ValueType(), settings)
 	resp, err := server.ConfigureProvider(t.Context(), &tfprotov6.ConfigureProviderRequest{Config: config, TerraformVersion: "1.11.4"})
 	if err := errors.Join(err, failed(resp.Diagnostics)); err != nil {
 		t.Fatal(err)

@@ -146,9 +146,6 @@ func (d *factsData) Schema(_ context.Context, _ datasource.SchemaRequest, resp *
 	}
 }
 
-// hostName is what messages call the host.
-const hostName = "host"
-
 // Read implements datasource.DataSource.
 func (d *factsData) Read(ctx context.Context, req datasource.ReadRequest, resp *datasource.ReadResponse) {
 	var m factsModel
@@ -183,7 +180,7 @@ func (d *factsData) fleet(ctx context.Context, m *factsModel, diags *diag.Diagno
 			diags.AddAttributeError(path.Root("roles").AtListIndex(i), "Unknown role", fmt.Sprintf("%q is not one of %s.", r, strings.Join(inventory.Roles(all), ", ")))
 		}
 	}
-	e := door.Endpoint{Host: hostName, Address: cmp.Or(m.SSHAddress.ValueString(), m.Address.ValueString()), Port: int(m.Port.ValueInt64()), User: m.User.ValueString(), HostKey: m.HostKey.ValueString()}
+	e := door.Endpoint{Host: m.Address.ValueString(), Address: cmp.Or(m.SSHAddress.ValueString(), m.Address.ValueString()), Port: int(m.Port.ValueInt64()), User: m.User.ValueString(), HostKey: m.HostKey.ValueString()}
 	e.Bastion = m.Bastion.hop(d.client.SSH)
 	f := d.client.ControlPlanes("host facts", []door.Endpoint{e})
 	f.Cluster.Network = topology.Network{Plugin: release.PluginFlannel, ProxyMode: release.ModeNFTables}
@@ -205,7 +202,8 @@ func (d *factsData) read(ctx context.Context, f *door.Fleet, m *factsModel) erro
 	if err := e.Unreachable(); err != nil {
 		return err
 	}
-	conn := e.Hosts()[hostName]
+	name := f.Cluster.Hosts[0].Name
+	conn := e.Hosts()[name]
 	o, err := conn.Observe(ctx, hostapi.ObserveRequest{})
 	if err != nil {
 		return err
@@ -219,7 +217,7 @@ func (d *factsData) read(ctx context.Context, f *door.Fleet, m *factsModel) erro
 		return err
 	}
 	if m.HostKey.IsNull() {
-		m.HostKey = textOrNull(e.HostKey(hostName))
+		m.HostKey = textOrNull(e.HostKey(name))
 	}
 	m.fill(o, p, report)
 	return nil

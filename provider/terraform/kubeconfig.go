@@ -152,6 +152,10 @@ func (k *kubeconfig) Open(ctx context.Context, req ephemeral.OpenRequest, resp *
 		resp.Diagnostics.AddError("Provider not configured", "The provider block is not known yet, so that no control plane can be asked.")
 		return
 	}
+	if len(conn.Endpoints) == 0 {
+		resp.Diagnostics.AddAttributeError(path.Root("cluster"), "Wrong cluster", "The access names no control plane. Give the access of a trivet_cluster.")
+		return
+	}
 	user := m.User.ValueString()
 	if user == "" {
 		user = "terraform"

@@ -1,6 +1,8 @@
 package terraform
 
 import (
+	"slices"
+
 	"github.com/hashicorp/terraform-plugin-framework/attr"
 	provider "github.com/hashicorp/terraform-plugin-framework/provider/schema"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
@@ -52,7 +54,7 @@ func attributeOf(a input.Attribute) schema.Attribute {
 		return schema.ListAttribute{Required: a.Required, Optional: optional, Computed: a.Computed, ElementType: typeOf(*a.Of), MarkdownDescription: text}
 	case input.KindMap:
 		if a.Of.Kind == input.KindFields {
-			return schema.MapNestedAttribute{Optional: optional, Computed: a.Computed, MarkdownDescription: text, NestedObject: schema.NestedAttributeObject{Attributes: schemaOf(a.Of.Attributes)}}
+			return schema.MapNestedAttribute{Optional: optional, Computed: a.Computed, MarkdownDescription: text, NestedObject: schema.NestedAttributeObject{Attributes: schemaOf(elementOf(a.Of.Attributes))}}
 		}
 		return schema.MapAttribute{Required: a.Required, Optional: optional, Computed: a.Computed, ElementType: typeOf(*a.Of), MarkdownDescription: text}
 	case input.KindFields:
@@ -73,6 +75,18 @@ func attributeOf(a input.Attribute) schema.Attribute {
 	}
 	if a.Replaces {
 		out.PlanModifiers = append([]planmodifier.String{stringplanmodifier.RequiresReplace()}, out.PlanModifiers...)
+	}
+	return out
+}
+
+// elementOf are the attributes of an element of a map. None is required by the schema: the framework finds those missing of an element that is not known yet as a whole. The language asks for
+// them.
+func elementOf(attributes []input.Attribute) []input.Attribute {
+	out := slices.Clone(attributes)
+	for i := range out {
+		if a := &out[i]; a.Required {
+			a.Required, a.Meaning = false, a.Meaning+" It has to be given."
+		}
 	}
 	return out
 }

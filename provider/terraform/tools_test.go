@@ -4,14 +4,30 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"os"
 	"os/exec"
 	"reflect"
 	"slices"
+	"testing"
 
 	"github.com/hashicorp/terraform-plugin-testing/plancheck"
 
 	"github.com/trivet-dev/trivet/bootstrap/topology"
 )
+
+// TestMain keeps what providers leave for their users out of the system's folder for temporary files.
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "tf")
+	if err == nil {
+		err = os.Setenv("TMPDIR", dir)
+	}
+	if err != nil {
+		panic(err)
+	}
+	code := m.Run()
+	_ = os.RemoveAll(dir)
+	os.Exit(code)
+}
 
 type topologyHost = topology.Host
 
