@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -130,3 +131,16 @@ func TestWithoutValues(t *testing.T) {
 }
 
 var anyResource = schema.GroupResource{Group: "apps", Resource: "deployments"}
+
+func TestPodNotReady(t *testing.T) {
+	ready := corev1.PodStatus{Phase: corev1.PodRunning, Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}}
+	waiting := corev1.PodStatus{Phase: corev1.PodPending, ContainerStatuses: []corev1.ContainerStatus{{Name: "web", State: corev1.ContainerState{
+		Waiting: &corev1.ContainerStateWaiting{Reason: "ErrImageNeverPull", Message: "no image"}}}}}
+	evicted := corev1.PodStatus{Phase: corev1.PodFailed, Reason: "Evicted", Message: "Pod was rejected: The node had condition: [DiskPressure]. "}
+	for want, status := range map[string]corev1.PodStatus{"": ready, "container web: ErrImageNeverPull: no image": waiting,
+		"Evicted: Pod was rejected: The node had condition: [DiskPressure].": evicted, "NodeLost": {Phase: corev1.PodUnknown, Reason: "NodeLost"}} {
+		if got := PodNotReady(&corev1.Pod{Status: status}); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}

@@ -250,6 +250,9 @@ func PodNotReady(pod *corev1.Pod) string {
 	if pod.DeletionTimestamp != nil {
 		return "it is being deleted"
 	}
+	if pod.Status.Reason != "" { // it was evicted, say, or its node is lost
+		return strings.TrimSuffix(strings.TrimSpace(pod.Status.Reason+": "+pod.Status.Message), ":")
+	}
 	why := "phase " + string(pod.Status.Phase)
 	for _, status := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses) {
 		switch {
