@@ -195,6 +195,33 @@ func (c *conform) Check(ctx context.Context, req *pulumirpc.CheckRequest) (*pulu
 	return got, err
 }
 
+// Diff implements pulumirpc.ResourceProviderServer. Each path is one of Pulumi's, and leads into what the schema has.
+func (c *conform) Diff(ctx context.Context, req *pulumirpc.DiffRequest) (*pulumirpc.DiffResponse, error) {
+	got, err := c.ResourceProviderServer.Diff(ctx, req)
+	r := c.s.Resources[typeOf(req.GetUrn())]
+	for path, d := range got.GetDetailedDiff() {
+		parsed, wrong := resource.ParsePropertyPath(path)
+		if wrong != nil || len(parsed) == 0 {
+			c.t.Errorf("Diff: %q is no path: %v", path, wrong)
+			continue
+		}
+		have := r.Properties
+		if d.GetInputDiff() {
+			have = r.InputProperties
+		}
+		top, _ := parsed[0].(string)
+		if _, ok := have[top]; !ok || !slices.Contains(got.GetDiffs(), top) {
+			c.t.Errorf("Diff: %s leads to no property of %s, or is not in %q", path, typeOf(req.GetUrn()), got.GetDiffs())
+		}
+	}
+	for _, name := range append(slices.Clone(got.GetDiffs()), got.GetReplaces()...) {
+		if _, ok := r.Properties[name]; !ok {
+			c.t.Errorf("Diff: %s has no property %s", typeOf(req.GetUrn()), name)
+		}
+	}
+	return got, err
+}
+
 // Create implements pulumirpc.ResourceProviderServer.
 func (c *conform) Create(ctx context.Context, req *pulumirpc.CreateRequest) (*pulumirpc.CreateResponse, error) {
 	got, err := c.ResourceProviderServer.Create(ctx, req)

@@ -6,14 +6,17 @@ import (
 	"strings"
 	"testing"
 
+	"filippo.io/age"
 	pulumisdk "github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
+	"github.com/trivet-dev/trivet/provider/door/doortest"
 	"github.com/trivet-dev/trivet/provider/pulumi/minengine"
 	"github.com/trivet-dev/trivet/provider/pulumi/sdk/go/trivet"
 )
 
 // TestMistakes tells what is wrong at the property, with what to do, before a host is contacted.
 func TestMistakes(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, small)
 	text := w.topology(small)
 	for name, c := range map[string]struct {
@@ -72,6 +75,7 @@ func TestMistakes(t *testing.T) {
 
 // TestUntyped: programs in other languages may send anything. What it should be is told at the path.
 func TestUntyped(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, small)
 	w.settings()
 	for name, c := range map[string]struct {
@@ -107,7 +111,13 @@ func TestUntyped(t *testing.T) {
 
 // TestSettingsMistakes tells what is wrong in the provider's settings: at once where that can be seen, and by the host where it comes to be seen.
 func TestSettingsMistakes(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, small)
+	anotherKey, _ := doortest.Key(t)
+	anotherIdentity, err := age.GenerateX25519Identity()
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, c := range map[string]struct {
 		change  func(*trivet.ProviderArgs)
 		cluster func(*trivet.ClusterArgs)
@@ -116,7 +126,7 @@ func TestSettingsMistakes(t *testing.T) {
 		"port":          {func(p *trivet.ProviderArgs) { p.Ssh.Port = pulumisdk.Int(99999) }, nil, []string{"ssh.port: ", "65535"}},
 		"unreachable":   {func(p *trivet.ProviderArgs) { p.Unreachable = pulumisdk.String("maybe") }, nil, []string{"unreachable: ", "forget"}},
 		"key":           {func(p *trivet.ProviderArgs) { p.Ssh.PrivateKey = pulumisdk.String("nonsense") }, nil, []string{"privateKey"}},
-		"another key":   {func(p *trivet.ProviderArgs) { p.Ssh.PrivateKey = pulumisdk.String(newWorld(t, small).ssh.PrivateKey) }, nil, []string{"host cp1", "host w1", "ops"}},
+		"another key":   {func(p *trivet.ProviderArgs) { p.Ssh.PrivateKey = pulumisdk.String(anotherKey) }, nil, []string{"host cp1", "host w1", "ops"}},
 		"user":          {func(p *trivet.ProviderArgs) { p.Ssh.User = pulumisdk.String("nobody") }, nil, []string{"host cp1", "nobody"}},
 		"no user":       {func(p *trivet.ProviderArgs) { p.Ssh.User = nil }, nil, []string{"user"}},
 		"sudo":          {func(p *trivet.ProviderArgs) { p.Ssh.SudoPassword = pulumisdk.String("not-this-one") }, nil, []string{"host cp1", "sudo", "the password is wrong"}},
@@ -147,7 +157,7 @@ func TestSettingsMistakes(t *testing.T) {
 	}{
 		"nonsense": {pulumisdk.String("nonsense"), []string{"ageIdentity"}},
 		"none":     {nil, []string{"ageIdentity in the provider", "TRIVET_AGE_IDENTITY"}},
-		"another":  {pulumisdk.String(newWorld(t, small).Key.String()), []string{"none of the 1 age keys given", "ageRecipients"}},
+		"another":  {pulumisdk.String(anotherIdentity.String()), []string{"none of the 1 age keys given", "ageRecipients"}},
 	} {
 		_, err := w.Up(func(ctx *pulumisdk.Context) error {
 			_, _, err := w.declareWith(ctx, small, nil, func(p *trivet.ProviderArgs) { p.AgeIdentity = c.identity })
@@ -162,6 +172,7 @@ func TestSettingsMistakes(t *testing.T) {
 
 // TestWorkerMistakes tells what is wrong at the property, or at the worker where only the cluster knows.
 func TestWorkerMistakes(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, small)
 	w.spares(2)
 	w.up(w.cluster(small, nil), minengine.Create)

@@ -58,6 +58,7 @@ func (w *world) fleet(args *trivet.FleetArgs) pulumisdk.RunFunc {
 
 // TestFleet makes the cluster of a fleet of what stands where, with outputs by site and by cluster.
 func TestFleet(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, small)
 	w.settings()
 	args := w.laid(small)
@@ -103,6 +104,7 @@ func TestFleet(t *testing.T) {
 
 // TestFleetOfUnknown previews a fleet of which an address is another resource's output: every host of it is shown, and the cluster comes up once the address is known.
 func TestFleetOfUnknown(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, small)
 	w.settings()
 	address := func(ctx *pulumisdk.Context) (pulumisdk.StringInput, error) {
@@ -144,6 +146,7 @@ func TestFleetOfUnknown(t *testing.T) {
 
 // TestFleetOfTwo lays two clusters over a fleet. What holds of all of them, the fleet says, and a cluster otherwise for itself.
 func TestFleetOfTwo(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, ofOne)
 	w.settings()
 	args := w.laid(two)
@@ -168,6 +171,7 @@ func TestFleetOfTwo(t *testing.T) {
 
 // TestFleetOfTopology makes one cluster of each cluster block of a topology in its own language.
 func TestFleetOfTopology(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, small)
 	w.settings()
 	text := "variable \"release\" {\n  type = string\n}\n" + strings.Replace(w.topology(small), `"1.37.2"`, "var.release", 1)
@@ -200,6 +204,7 @@ func TestFleetOfTopology(t *testing.T) {
 
 // TestFleetMistakes tells what is wrong at the property, all of it at once.
 func TestFleetMistakes(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, ofOne)
 	w.settings()
 	text := w.topology(two)

@@ -45,6 +45,7 @@ func (w *world) accessOf(id string) *trivet.Access {
 
 // TestClusterStatus asks for a status by the access of a cluster, which may be known only once the cluster is there, and by a topology.
 func TestClusterStatus(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, small)
 	byAccess := func(ctx *pulumisdk.Context, c *trivet.Cluster, p pulumisdk.InvokeOption) (pulumisdk.Input, error) {
 		status := trivet.GetClusterStatusOutput(ctx, trivet.GetClusterStatusOutputArgs{Cluster: c.Access}, p)
@@ -134,6 +135,7 @@ func toText(v any) string {
 
 // TestKubeconfig gives the kubeconfig of the cluster to a program that has its access alone, byte for byte.
 func TestKubeconfig(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, small)
 	got := w.must(func(ctx *pulumisdk.Context, c *trivet.Cluster, p pulumisdk.InvokeOption) (pulumisdk.Input, error) {
 		config := trivet.GetKubeconfigOutput(ctx, trivet.GetKubeconfigOutputArgs{Cluster: c.Access}, p)

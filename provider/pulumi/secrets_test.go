@@ -86,6 +86,7 @@ func (w *world) search(secrets map[string]string) (marked int) {
 // TestSecretsStayOut goes through a whole life, failures included, and looks for the secrets of the provider and of the cluster in every message that crossed a connection either way, and in
 // the state, wherever nothing marks them as secrets.
 func TestSecretsStayOut(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, small)
 	names := w.spares(1)
 	program := func(change func(*trivet.ClusterArgs)) pulumisdk.RunFunc {
@@ -160,6 +161,7 @@ func TestSecretsStayOut(t *testing.T) {
 
 // TestSecretsInConfiguration: what the configuration of a stack gives to the default provider is marked by the provider, whoever wrote it.
 func TestSecretsInConfiguration(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, small)
 	w.settings()
 	c := func(ctx *pulumisdk.Context) error {

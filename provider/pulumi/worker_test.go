@@ -58,6 +58,7 @@ func (w *world) elastic(want ...string) {
 
 // TestWorkers joins workers to the cluster of the same program, changes them, has one leave, and all of them before the cluster goes. None of it is a matter of the cluster's.
 func TestWorkers(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, small)
 	names := w.spares(3)
 	pool := func(name string) func(*trivet.WorkerArgs) {
@@ -108,6 +109,7 @@ func TestWorkers(t *testing.T) {
 
 // TestWorkerResumed: a join that stopped before the cluster had recorded anything is a create again; one that stopped later is in the state, and gone on with.
 func TestWorkerResumed(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, small)
 	names := w.spares(2)
 	program := w.withWorkers(names, nil, nil, nil)
@@ -145,6 +147,7 @@ func TestWorkerResumed(t *testing.T) {
 
 // TestWorkerMended: a refresh finds drift and another machine, which a run shows and mends.
 func TestWorkerMended(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, small)
 	names := w.spares(2)
 	program := w.withWorkers(names, nil, nil, nil)
@@ -182,6 +185,7 @@ func TestWorkerMended(t *testing.T) {
 
 // TestWorkerGone: the state of a worker that does not answer is kept, the cluster is changed without it, and it is taken out through the others where that is allowed.
 func TestWorkerGone(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, small)
 	names := w.spares(2)
 	w.up(w.withWorkers(names, nil, nil, nil), minengine.Create)
@@ -204,6 +208,7 @@ func TestWorkerGone(t *testing.T) {
 
 // TestWorkerUpgraded: an upgrade of the cluster takes its workers along, which leaves nothing to do for them.
 func TestWorkerUpgraded(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, small)
 	names := w.spares(1)
 	release := func(v string) pulumisdk.RunFunc {
@@ -239,6 +244,7 @@ func (w *world) join(name string) {
 
 // TestWorkerImported takes over a worker that somebody joined by other means: as `pulumi import` does, and as a program does that says so. It keeps the cluster from being destroyed.
 func TestWorkerImported(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, small)
 	names := w.spares(1)
 	w.up(w.cluster(small, nil), minengine.Create)
@@ -292,6 +298,7 @@ func TestWorkerImported(t *testing.T) {
 
 // TestWorkerReplaced: another name is another worker. On the same machine it comes once the first has gone, on another one before that goes. What is forgotten stays in the cluster.
 func TestWorkerReplaced(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, small)
 	w.spares(2)
 	program := func(name, machine string, change func(*trivet.WorkerArgs)) pulumisdk.RunFunc {

@@ -48,6 +48,23 @@ var helperContent = []byte("stands for the helper")
 // Listen lets an SSH server listen for each machine of a fleet, on an address of the loopback interface of its own.
 func Listen(t testing.TB, h *Hosts) *SSH {
 	t.Helper()
+	key, authorized := Key(t)
+	s := &SSH{PrivateKey: key, t: t, hosts: h, authorized: authorized, helper: filepath.Join(t.TempDir(), "helper"), servers: map[string]*server{}}
+	s.write(s.helper)
+	t.Cleanup(func() {
+		for name := range s.servers {
+			s.Stop(name)
+		}
+	})
+	for _, host := range h.Cluster.Hosts { // in their order
+		s.Start(host.Name)
+	}
+	return s
+}
+
+// Key makes a key of somebody who logs in: its private half in PEM, and its public one.
+func Key(t testing.TB) (string, ssh.PublicKey) {
+	t.Helper()
 	public, private, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -60,17 +77,7 @@ func Listen(t testing.TB, h *Hosts) *SSH {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &SSH{PrivateKey: string(pem.EncodeToMemory(block)), t: t, hosts: h, authorized: authorized, helper: filepath.Join(t.TempDir(), "helper"), servers: map[string]*server{}}
-	s.write(s.helper)
-	t.Cleanup(func() {
-		for name := range s.servers {
-			s.Stop(name)
-		}
-	})
-	for _, host := range h.Cluster.Hosts { // in their order
-		s.Start(host.Name)
-	}
-	return s
+	return string(pem.EncodeToMemory(block)), authorized
 }
 
 func (s *SSH) write(path string) {
