@@ -22,6 +22,7 @@ trap clean EXIT
 $trivet mirror --with kubectl > /dev/null
 labup=1
 $trivet lab up -f $topology
+$trivet -f $topology --lab kubectl -- version --client > /dev/null 2>&1 || true # has kubectl where it can be run, though there is no cluster
 
 # field NAME: of how the lab is reached.
 field() { sed -n "s/^ *\"$1\": *\"\(.*\)\",\{0,1\}$/\1/p" /var/lib/trivet-lab/meridian/access.json; }
@@ -32,8 +33,16 @@ TRIVET_AGE_IDENTITY=$(field age_identity)
 export TRIVET_SSH_USER TRIVET_SSH_PRIVATE_KEY TRIVET_SSH_KNOWN_HOSTS TRIVET_AGE_IDENTITY TRIVET_HELPER_DIR="$PWD/bin"
 recipient=$(sed -n 's/^# public key: //p' "$TRIVET_AGE_IDENTITY")
 
+# What is looked at once the cluster is there: pods that use it, its nodes by the kubeconfig that the program gives, and the state, in which no secret may be.
+cat > "$work/verify" <<END
+set -eu
+$trivet verify --lab -f $topology
+$(ls ~/.cache/trivet/bin/kubectl-* | tail -n 1) --kubeconfig "$work/kubeconfig" get nodes
+if grep -rlE "PRIVATE KEY|AGE-SECRET-KEY" "$work/state"; then echo "a secret is in the state" >&2; exit 1; fi
+END
+
 # A pulumi on the PATH keeps the state in a folder, and finds the provider on the PATH.
 go build -trimpath -o "$work/demo" ./examples/pulumi/demo
 mkdir "$work/state"
-PULUMI_BACKEND_URL="file://$work/state" PULUMI_CONFIG_PASSPHRASE=demo PULUMI_SKIP_UPDATE_CHECK=1 PATH="$PWD/bin:$PATH" VERIFY="$trivet verify --lab -f $topology" \
+PULUMI_BACKEND_URL="file://$work/state" PULUMI_CONFIG_PASSPHRASE=demo PULUMI_SKIP_UPDATE_CHECK=1 PATH="$PWD/bin:$PATH" KUBECONFIG_OUT="$work/kubeconfig" VERIFY="sh $work/verify" \
   nsenter --net="$(field network_namespace)" "$work/demo" "$recipient"

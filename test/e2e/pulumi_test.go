@@ -25,7 +25,7 @@ func TestPulumi(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	for _, want := range []string{"hosts", "destroy"} {
+	for _, want := range []string{"== up, once more", "== verify", "bj1-cp1", "Ready", "== destroy"} {
 		if !strings.Contains(string(out), want) {
 			t.Errorf("it does not say %q:\n%s", want, out)
 		}
