@@ -32,7 +32,7 @@ type storeWriter struct {
 		io.Writer
 		Sum([]byte) []byte
 	}
-	n int64
+	n, written int64 // bytes that came, and those of them that were written out
 }
 
 func (h *Host) newBlob(b hostapi.Blob) (*storeWriter, error) {
@@ -61,8 +61,16 @@ func (w *storeWriter) Write(p []byte) (int, error) {
 	n, err := w.f.Write(p)
 	w.sum.Write(p[:n])
 	w.n += int64(n)
+	if w.n-w.written >= writeBehind && !w.h.NoSync {
+		writeOut(w.f, w.written, w.n)
+		w.written = w.n
+	}
 	return n, err
 }
+
+// writeBehind is how much of a blob may wait for the disk. A hundred megabytes that are written all at once at the end keep the disk from etcd on the same host for seconds, in which it
+// stores nothing, and may lose its leader.
+const writeBehind = 4 << 20
 
 // commit checks the digest and gives the blob its name.
 func (w *storeWriter) commit() error {

@@ -26,5 +26,6 @@ func noExec(string) bool                                     { return false }
 func copyLabel(from, to string)                              {}
 func processStart(int) (string, error)                       { return "", errors.ErrUnsupported }
 func terminate(int) error                                    { return errors.ErrUnsupported }
+func writeOut(*os.File, int64, int64)                        {}
 
 const openNoFollow = 0

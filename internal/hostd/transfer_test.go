@@ -143,6 +143,14 @@ func TestReceive(t *testing.T) {
 	if err := m.Host().Receive(t.Context(), &hostapi.Receive{Path: stage("good"), Blob: blob}); err != nil {
 		t.Fatal(err)
 	}
+	large := strings.Repeat("0123456789abcdef", 9<<20/16) // is written out on the way
+	digest := hostapi.Digest([]byte(large))
+	if err := m.Host().Receive(t.Context(), &hostapi.Receive{Path: stage(large), Blob: hostapi.Blob{SHA256: digest, Size: int64(len(large))}}); err != nil {
+		t.Fatal(err)
+	}
+	if b, err := os.ReadFile(m.Path("/opt/trivet/store/sha256/" + digest)); err != nil || string(b) != large {
+		t.Errorf("of %d bytes %d came: %v", len(large), len(b), err)
+	}
 	left := filepath.Join(m.Path("/opt/trivet/store/sha256"), ".incoming-left")
 	must(t, os.WriteFile(left, []byte("half"), 0o600))
 	run(t, m, hostapi.Operation{Prune: true})
