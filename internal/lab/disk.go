@@ -192,8 +192,8 @@ func overlayOptions(base, disk string) string {
 		",workdir=" + overlayEscapes.Replace(filepath.Join(disk, "work"))
 }
 
-// checkStateDir refuses a file system that cannot hold a host's disk.
-func checkStateDir(dir string) error {
+// checkStateDir refuses a file system that cannot hold a host's disk, and warns of one that is nearly full.
+func checkStateDir(dir string, warn func(string)) error {
 	var st unix.Statfs_t
 	if err := unix.Statfs(dir, &st); err != nil {
 		return fmt.Errorf("state folder %s: %w", dir, err)
@@ -201,5 +201,21 @@ func checkStateDir(dir string) error {
 	if st.Type == unix.OVERLAYFS_SUPER_MAGIC {
 		return fmt.Errorf("state folder %s lies on an overlay, which cannot hold the disk of a host: choose a folder on a real file system", dir)
 	}
+	if full := roomFor(dir, st); full != "" {
+		warn(full)
+	}
 	return nil
+}
+
+// evictsBelow is the part of a disk that has to be free, or kubelets take pods off their nodes: 15 %, and some room for what a lab writes
+// (imagefs.available, https://kubernetes.io/docs/concepts/scheduling-eviction/node-pressure-eviction).
+const evictsBelow = 0.18
+
+// roomFor tells of a disk that is too full for kubelets, "" where it is not. All hosts of a lab have it in common.
+func roomFor(dir string, st unix.Statfs_t) string {
+	free := float64(st.Bavail) / float64(max(st.Blocks, 1))
+	if free >= evictsBelow {
+		return ""
+	}
+	return fmt.Sprintf("warning: %.0f %% of the disk below %s are free: where that falls to 15 %%, kubelets evict pods (DiskPressure); make room", free*100, dir)
 }

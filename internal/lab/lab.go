@@ -83,7 +83,7 @@ func Up(ctx context.Context, spec Spec, o Options) (*Lab, error) {
 	if err := os.MkdirAll(o.StateDir, 0o755); err != nil {
 		return nil, err
 	}
-	if err := checkStateDir(o.StateDir); err != nil {
+	if err := checkStateDir(o.StateDir, o.Progress); err != nil {
 		return nil, err
 	}
 	l := &Lab{name: spec.Name, dir: filepath.Join(o.StateDir, spec.Name), options: o}

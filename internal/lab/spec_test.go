@@ -1,11 +1,13 @@
 package lab
 
 import (
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 )
 
 func at(name, address string) Host {
@@ -166,5 +168,13 @@ func TestNames(t *testing.T) {
 	mac := hardwareAddress("demo", "a")
 	if mac[0]&1 != 0 || mac[0]&2 == 0 || mac.String() == hardwareAddress("demo", "b").String() {
 		t.Errorf("hardware address %s", mac)
+	}
+}
+
+func TestRoomFor(t *testing.T) {
+	for free, warns := range map[uint64]bool{100: false, 18: false, 17: true, 0: true} {
+		if got := roomFor("/var/lib/lab", unix.Statfs_t{Blocks: 100, Bavail: free}); (got != "") != warns || warns && !strings.Contains(got, fmt.Sprintf("%d %% of the disk", free)) {
+			t.Errorf("with %d of 100 blocks free: %q", free, got)
+		}
 	}
 }
