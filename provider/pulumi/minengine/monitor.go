@@ -219,6 +219,7 @@ func (e *Engine) explicit(urn resource.URN, inputs *structpb.Struct) (*pulumirpc
 	e.mu.Lock()
 	if old := e.providers[string(urn)]; old != nil {
 		old.close()
+		delete(e.providers, string(urn))
 	}
 	e.mu.Unlock() // a provider says something while it is configured
 	if _, err := e.start(string(urn), inputs); err != nil {
