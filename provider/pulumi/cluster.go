@@ -252,7 +252,8 @@ func (op *operation) planned(news, was resource.PropertyMap) (resource.PropertyM
 	}
 	// The authority in the kubeconfig is another one only after a rotation.
 	computed["kubeconfig"] = input.Unknown{}
-	if state["kubeconfig"] != nil && reflect.DeepEqual(access, state["access"]) && reflect.DeepEqual(o["rotation"], state["rotation"]) {
+	had, _ := state["access"].(input.Object) // without what is none
+	if state["kubeconfig"] != nil && !door.HasUnknown(access) && door.AccessJSON(access) == door.AccessJSON(had) && reflect.DeepEqual(o["rotation"], state["rotation"]) {
 		computed["kubeconfig"] = state["kubeconfig"]
 	}
 	op.count(nodes)

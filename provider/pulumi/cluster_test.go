@@ -50,6 +50,17 @@ func TestLife(t *testing.T) {
 	}
 	w.up(program, minengine.Same)
 	changed := w.cluster(small, maxPods)
+	if err := w.Preview(changed); err != nil {
+		t.Fatal(err)
+	}
+	// What it makes of the kubeconfig is planned as well: one that is unknown has all that is in the cluster replaced.
+	planned, err := plugin.UnmarshalProperties(w.Planned("main"), plugin.MarshalOptions{KeepUnknowns: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := planned["kubeconfig"]; !got.IsString() || got.StringValue() != config {
+		t.Errorf("a preview of a change has the kubeconfig %v", got)
+	}
 	w.up(changed, minengine.Update, "components", `nodes["w1"].configuration`)
 	w.up(changed, minengine.Same)
 	outputs, err = w.State("main").Properties()
