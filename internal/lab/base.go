@@ -1,3 +1,5 @@
+//go:build linux
+
 package lab
 
 import (
@@ -39,9 +41,6 @@ var maskedUnits = []string{
 // createUser makes the non-root user that operators log in as. "*" is no password at all,
 // where "!" would be a locked account.
 const createUser = `chroot "$1" useradd --create-home --uid 1000 --user-group --shell /bin/bash --password '*' ` + User
-
-// User is whom operators log in as: not root, but with sudo for everything.
-const User = "ops"
 
 const userID = 1000
 
