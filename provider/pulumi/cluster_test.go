@@ -70,12 +70,7 @@ func TestLife(t *testing.T) {
 	if outputs["kubeconfig"].StringValue() != config {
 		t.Error("the kubeconfig is another one after a change")
 	}
-	if err := w.Destroy(); err != nil {
-		t.Fatal(err)
-	}
-	if n := w.managed(); n > 0 {
-		t.Errorf("after it was destroyed, %d hosts keep something", n)
-	}
+	w.destroyed()
 }
 
 // TestUnknown previews machines that do not exist yet: every host is counted, and the state that is planned has each of them.

@@ -94,12 +94,7 @@ func TestFleet(t *testing.T) {
 	if node := string(w.Fleet.Objects()["Node/w1"]); !strings.Contains(node, `"of":"rack"`) || !strings.Contains(node, `"search"`) || !strings.Contains(node, `"NoSchedule"`) {
 		t.Errorf("node: %s", node)
 	}
-	if err := w.Destroy(); err != nil {
-		t.Fatal(err)
-	}
-	if n := w.managed(); n > 0 {
-		t.Errorf("after it was destroyed, %d hosts keep something", n)
-	}
+	w.destroyed()
 }
 
 // TestFleetOfUnknown previews a fleet of which an address is another resource's output: every host of it is shown, and the cluster comes up once the address is known.
@@ -194,12 +189,7 @@ func TestFleetOfTopology(t *testing.T) {
 	args.Variables = pulumisdk.StringMap{"release": pulumisdk.String("1.37.2")}
 	w.changes(w.fleet(args), "fleet-main", minengine.Update, `variables["release"]`, `nodes["w1"].kubernetes`)
 	w.changes(w.fleet(args), "fleet-main", minengine.Same)
-	if err := w.Destroy(); err != nil {
-		t.Fatal(err)
-	}
-	if n := w.managed(); n > 0 {
-		t.Errorf("after it was destroyed, %d hosts keep something", n)
-	}
+	w.destroyed()
 }
 
 // TestFleetMistakes tells what is wrong at the property, all of it at once.

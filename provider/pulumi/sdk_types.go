@@ -34,20 +34,21 @@ func (s *sdk) typed(t input.Type, f form) string {
 	return t.Label
 }
 
+// scalar is Pulumi's name of a plain kind, which goes before Input and Output.
+func scalar(k input.Kind, always bool) string {
+	name := map[input.Kind]string{input.KindText: "pulumi.String", input.KindNumber: "pulumi.Int", input.KindFlag: "pulumi.Bool"}[k]
+	if !always {
+		name += "Ptr"
+	}
+	return name
+}
+
 // leaf is the type of an input. name is that of the property.
 func (s *sdk) leaf(t input.Type, always bool, name string) string {
 	s.note(t, name)
-	ptr := "Ptr"
-	if always {
-		ptr = ""
-	}
 	switch t.Kind {
-	case input.KindText:
-		return "pulumi.String" + ptr + "Input"
-	case input.KindNumber:
-		return "pulumi.Int" + ptr + "Input"
-	case input.KindFlag:
-		return "pulumi.Bool" + ptr + "Input"
+	case input.KindText, input.KindNumber, input.KindFlag:
+		return scalar(t.Kind, always) + "Input"
 	case input.KindFields:
 		if always {
 			return s.typed(t, asInput) + "Input"
@@ -76,17 +77,9 @@ func (s *sdk) output(t input.Type, always bool, name string) string {
 	if name != "" {
 		s.note(t, name)
 	}
-	ptr := "Ptr"
-	if always {
-		ptr = ""
-	}
 	switch t.Kind {
-	case input.KindText:
-		return "pulumi.String" + ptr + "Output"
-	case input.KindNumber:
-		return "pulumi.Int" + ptr + "Output"
-	case input.KindFlag:
-		return "pulumi.Bool" + ptr + "Output"
+	case input.KindText, input.KindNumber, input.KindFlag:
+		return scalar(t.Kind, always) + "Output"
 	case input.KindFields:
 		if always {
 			return s.typed(t, asValue) + "Output"

@@ -334,3 +334,14 @@ func (w *world) inventory() *inventory.Inventory {
 	}
 	return inv
 }
+
+// destroyed destroys all there is, after which no host keeps anything.
+func (w *world) destroyed() {
+	w.t.Helper()
+	if err := w.Destroy(); err != nil {
+		w.t.Fatal(err)
+	}
+	if n := w.managed(); n > 0 {
+		w.t.Errorf("after it was destroyed, %d hosts keep something", n)
+	}
+}

@@ -131,6 +131,14 @@ func (f *fleet) renewed() {
 	f.unchanged()
 }
 
+// haveHook gives every host a program for hooks that does nothing.
+func (f *fleet) haveHook() {
+	f.t.Helper()
+	for _, h := range f.hosts {
+		f.on(h.name, "sh", "-ec", "printf '#!/bin/sh\\nexit 0\\n' >/usr/local/sbin/hook; chmod 755 /usr/local/sbin/hook")
+	}
+}
+
 // used: what is left of an operator's day, under the eyes of clients.
 func (f *fleet) used() {
 	applied := func() {
@@ -140,9 +148,7 @@ func (f *fleet) used() {
 		p.allow(bounds{0, 2 * time.Second}, bounds{0, 2 * time.Second})
 		f.unchanged()
 	}
-	for _, h := range f.hosts {
-		f.on(h.name, "sh", "-ec", "printf '#!/bin/sh\nexit 0\n' >/usr/local/sbin/hook; chmod 755 /usr/local/sbin/hook")
-	}
+	f.haveHook()
 	more := maxPods(101) + "  hook \"around\" {\n    before  = [\"change\"]\n    after   = [\"change\"]\n    command = [\"/usr/local/sbin/hook\"]\n  }\n"
 	f.write(cluster(f.hosts, more))
 	f.must("apply", "--yes")
@@ -203,9 +209,7 @@ func (f *fleet) drainTimesOut() {
 func TestOperationsInterrupted(t *testing.T) {
 	inFull(t)
 	f := newFleet(t, "e2e-killed")
-	for _, h := range f.hosts {
-		f.on(h.name, "sh", "-ec", "printf '#!/bin/sh\\nexit 0\\n' >/usr/local/sbin/hook; chmod 755 /usr/local/sbin/hook")
-	}
+	f.haveHook()
 	const (
 		settings = `
   component "kube-apiserver" {

@@ -223,10 +223,7 @@ func TestTerraformUpgrade(t *testing.T) {
 	f.terraform(0, "apply", "-auto-approve")
 	everybody := &fleet{f.operator, all}
 	everybody.runs(oldRelease)
-	for _, h := range all {
-		f.stock(h.name)
-	}
-	f.openShopOf(goods)
+	f.openShopBefore("cp1", "cp2", "cp3", "w1", "spot-1", "spot-2")
 
 	f.kubernetes = newRelease.kubernetes
 	f.configuration(hosts...)
