@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Brings up the example program of three centres in a lab on this machine, finds nothing left to do, looks at the cluster, and gives the hosts back: with the real pulumi and a backend of files
-# where pulumi is on the PATH, and with the stand-in of the tests where it is not. `make demo-pulumi` runs it.
+# Brings up the example program of three centres in a lab on this machine, finds nothing left to do, looks at the cluster, mends drift, goes on with a change that a host stopped, and gives the
+# hosts back: with the real pulumi and a backend of files where pulumi is on the PATH, and with the stand-in of the tests where it is not. `make demo-pulumi` runs it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 trivet="$PWD/bin/trivet"
@@ -41,8 +41,12 @@ $(ls ~/.cache/trivet/bin/kubectl-* | tail -n 1) --kubeconfig "$work/kubeconfig" 
 if grep -rlE "PRIVATE KEY|AGE-SECRET-KEY" "$work/state"; then echo "a secret is in the state" >&2; exit 1; fi
 END
 
+on="$trivet lab exec -f $topology"
+
 # A pulumi on the PATH keeps the state in a folder, and finds the provider on the PATH.
 go build -trimpath -o "$work/demo" ./examples/pulumi/demo
 mkdir "$work/state"
 PULUMI_BACKEND_URL="file://$work/state" PULUMI_CONFIG_PASSPHRASE=demo PULUMI_SKIP_UPDATE_CHECK=1 PATH="$PWD/bin:$PATH" KUBECONFIG_OUT="$work/kubeconfig" VERIFY="sh $work/verify" \
+  DRIFT="$on bj1-w1 -- rm /etc/trivet/haproxy.cfg" \
+  BREAK="$on sh1-w1 -- sh -c 'mount --bind /etc/kubernetes /etc/kubernetes && mount -o remount,ro,bind /etc/kubernetes'" MEND="$on sh1-w1 -- umount /etc/kubernetes" \
   nsenter --net="$(field network_namespace)" "$work/demo" "$recipient"

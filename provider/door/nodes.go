@@ -214,7 +214,7 @@ func SeenNodes(f *Fleet, s *bootstrap.Status, inv *inventory.Inventory, prior ma
 			}
 		}
 		if slices.Contains(rec.Roles, string(topology.RoleControlPlane)) {
-			n.Drift = slices.Concat(n.Drift, rotationsDue(f, s), ownDrift(s))
+			n.Drift = slices.Concat(n.Drift, bringUpDue(s), rotationsDue(f, s), ownDrift(s))
 		}
 		if rec.Has(topology.RoleControlPlane) && !inv.Settings.Usable() {
 			n.Drift = append(n.Drift, "inventory: the settings that workers are joined by are not recorded, or by another version of the provider")
@@ -238,6 +238,14 @@ func DriftOf(h *bootstrap.HostStatus) []string {
 		out = append(out, "not set up")
 	}
 	return out
+}
+
+// bringUpDue says that the next apply goes on with the first bring-up: all may be in place by now, but nobody has seen it work.
+func bringUpDue(s *bootstrap.Status) []string {
+	if !s.BringingUp {
+		return nil
+	}
+	return []string{"cluster: its first bring-up has not come to its end"}
 }
 
 // rotationsDue names the replacements of authorities and keys that do not rest, or rest no longer: the next apply goes on with them.

@@ -62,7 +62,9 @@ func (s *Session) silent() input.Path {
 
 // Converge plans and applies, and names the hosts that were left out. They are an error unless they may be.
 func Converge(ctx context.Context, e *Session, unreachable string) (left []string, err error) {
+	begun := false
 	_, err = e.Converge(ctx, func(p *plan.Plan, _ bool) error {
+		begun = true
 		if p.Empty() {
 			return e.Settle(ctx, p)
 		}
@@ -78,7 +80,21 @@ func Converge(ctx context.Context, e *Session, unreachable string) (left []strin
 	if err != nil && ctx.Err() != nil {
 		err = fmt.Errorf("it was interrupted: operations that were under way have been ended, and no further ones were begun: %w", err)
 	}
-	return nil, e.fleet.tell(err)
+	if err = e.fleet.tell(err); err != nil && !begun {
+		err = notBegun{err}
+	}
+	return nil, err
+}
+
+// notBegun is the error of a change of which no plan could be made.
+type notBegun struct{ error }
+
+func (e notBegun) Unwrap() error { return e.error }
+
+// Begun says of an error of Converge whether hosts may have been changed before.
+func Begun(err error) bool {
+	var n notBegun
+	return !errors.As(err, &n)
 }
 
 // RecordOf is a digest of what must not have changed between a plan and its apply.

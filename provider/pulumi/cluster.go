@@ -140,7 +140,7 @@ func (cluster) diff(op *operation, was, old, news resource.PropertyMap) (*pulumi
 	if refused := op.told(door.RefuseMembers(f, o, door.NodesOf(state["nodes"]), words)); len(refused) > 0 {
 		return nil, op.fail("Cluster would not be changed", fmt.Errorf("%s: %s", refused[0].property, refused[0].reason))
 	}
-	if f.Cluster != nil {
+	if d.goesOn(was); f.Cluster != nil {
 		d.planned(f, o, state)
 	}
 	return d.response(nil), nil
@@ -315,6 +315,9 @@ func (c cluster) create(op *operation, news resource.PropertyMap, preview bool) 
 			inv.Cluster, inv.ClusterID, clusterToken, inv.Cluster))
 	}
 	left, err := door.Converge(op, e, op.client.PolicyUnreachable(o))
+	if err != nil && !door.Begun(err) {
+		return "", nil, op.stopped(summary, err, lock, false)
+	}
 	if err != nil {
 		state := c.begun(op, e, f, news, nil)
 		return f.Cluster.Name, state, op.stopped(summary, err, lock, state != nil)
@@ -377,15 +380,20 @@ func (cluster) begun(op *operation, e *door.Session, f *door.Fleet, news, was re
 	if err == nil {
 		begun = true
 		computed["cluster_id"], computed["access"] = inv.ClusterID, door.AccessTo(f, inv.ClusterID, nil)
-		computed["nodes"] = door.NodesIn(door.SeenNodes(f, s, inv, door.NodesOf(state["nodes"])), false)
+		prior := door.NodesOf(state["nodes"])
+		computed["nodes"] = door.NodesIn(unproven(door.SeenNodes(f, s, inv, prior), prior), false)
 		computed["objects"] = door.ObjectsIn(door.SeenObjects(f.Cluster, s, door.ObjectsOf(state["objects"])))
 	} else if s, err := e.Status(ctx); err == nil {
-		begun = begun || slices.ContainsFunc(s.Hosts, func(h bootstrap.HostStatus) bool { return h.Managed })
+		begun = begun || anyManaged(s)
 	}
 	if !begun {
 		return nil
 	}
 	return outputs(news, clusterAttributes(), computed)
+}
+
+func anyManaged(s *bootstrap.Status) bool {
+	return slices.ContainsFunc(s.Hosts, func(h bootstrap.HostStatus) bool { return h.Managed })
 }
 
 func orEmpty(v any) any {
@@ -457,6 +465,13 @@ func (c cluster) read(op *operation, id string, inputs, was resource.PropertyMap
 		if err := e.Unreachable(); err != nil {
 			return keep(fmt.Errorf("the control planes that answer know of no cluster, and others do not answer:\n%w", err))
 		}
+		if isUnfinished(was) { // as one that came to no inventory: hosts may have something of it all the same
+			if s, err := e.Status(op); err != nil {
+				return keep(err)
+			} else if anyManaged(s) {
+				return id, inputs, was, nil
+			}
+		}
 		return "", nil, nil, nil // every control plane answers, and none has a cluster
 	}
 	s, err := e.Status(op)
@@ -467,7 +482,11 @@ func (c cluster) read(op *operation, id string, inputs, was resource.PropertyMap
 		op.warn("Hosts do not answer. What the state has of them is kept:\n%v", err)
 	}
 	state := stateOf(was)
-	nodes := door.SeenNodes(f, s, inv, door.NodesOf(state["nodes"]))
+	prior := door.NodesOf(state["nodes"])
+	nodes := door.SeenNodes(f, s, inv, prior)
+	if isUnfinished(was) {
+		nodes = unproven(nodes, prior)
+	}
 	computed := input.Object{"left_out": leftOut(door.Behind(door.Texts(state["left_out"]), nodes, s))}
 	maps.Copy(computed, seen(f, inv, nodes, door.SeenObjects(f.Cluster, s, door.ObjectsOf(state["objects"]))))
 	out := maps.Clone(was)
@@ -550,6 +569,9 @@ func (c cluster) update(op *operation, id string, was, old, news resource.Proper
 	if text := op.client.LeftWorkers(e, left); text != "" {
 		op.warn("%s", text)
 	}
+	if err != nil && !door.Begun(err) {
+		return nil, op.stopped(summary, err, lock, false)
+	}
 	if err != nil {
 		after := c.begun(op, e, f, news, was)
 		if !lock.Given {
@@ -564,7 +586,7 @@ func (c cluster) update(op *operation, id string, was, old, news resource.Proper
 func (cluster) keeps(op *operation, was, old, news resource.PropertyMap) bool {
 	d := differences{}
 	d.fields(given(clusterAttributes()), old, news, nil)
-	if len(d) == 0 || !d.only(kept...) {
+	if len(d) == 0 || !d.only(kept...) || isUnfinished(was) {
 		return false
 	}
 	o, f, err := op.described(news)

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
@@ -126,20 +125,80 @@ func TestUnknown(t *testing.T) {
 	w.did("main", minengine.Update, "topology")
 }
 
-// TestResumed goes on with a create that did not come to its end.
+// TestResumed goes on with a create, and with a change, that did not come to its end: also where all is in place and only nobody has seen it work, where a refresh comes between, and where
+// the next run would change nothing but what the provider keeps to.
 func TestResumed(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, small)
-	w.FailGate(plan.GateNodes, errors.New("planted"))
-	if _, err := w.Up(w.cluster(small, nil)); err == nil || !strings.Contains(err.Error(), "planted") || !strings.Contains(err.Error(), "pulumi up") {
-		t.Fatalf("%v", err)
+	stopped := func(change func(*trivet.ClusterArgs), texts ...string) {
+		t.Helper()
+		w.FailGate(plan.GateNodes, errors.New("planted"))
+		w.fails(w.cluster(small, change), append(texts, "planted", "pulumi up")...)
+		w.FailGate(plan.GateNodes, nil)
+		for _, look := range []func() error{w.Refresh, w.Refresh, func() error { return w.Preview(w.cluster(small, change)) }} {
+			if err := look(); err != nil {
+				t.Fatal(err)
+			}
+			if r := w.State("main"); r == nil || len(r.InitErrors) == 0 || !strings.Contains(fmt.Sprint(w.properties("main")["unfinished"]), "planted") {
+				t.Fatalf("the state has %+v", r)
+			}
+			if !w.said("unhealthy state:\n* Cluster not c") || w.said("unhealthy state:\n* Cluster not changed") != (change != nil) {
+				t.Errorf("it says %v", w.Messages)
+			}
+		}
+		w.did("main", minengine.Update, "unfinished") // by the preview
 	}
-	if r := w.State("main"); r == nil || len(r.InitErrors) == 0 {
-		t.Fatalf("the state has %+v", r)
+	stopped(nil, "Cluster not created")
+	w.up(w.cluster(small, nil), minengine.Update, "unfinished", `nodes["cp1"].drift`)
+	if why, ok := w.properties("main")["unfinished"]; ok {
+		t.Errorf("it is unfinished since %v", why)
 	}
-	w.FailGate(plan.GateNodes, nil)
-	w.up(w.cluster(small, nil), minengine.Update)
 	w.up(w.cluster(small, nil), minengine.Same)
+
+	stopped(maxPods, "Cluster not changed as planned")
+	policy := func(a *trivet.ClusterArgs) {
+		maxPods(a)
+		a.OnDestroy = trivet.OnDestroyForget
+	}
+	w.up(w.cluster(small, policy), minengine.Update, "unfinished", "onDestroy", `nodes["w1"].configuration`)
+	for _, name := range []string{"cp1", "w1"} {
+		if b, err := os.ReadFile(w.Machines[name].Path("/etc/kubernetes/kubelet.yaml")); err != nil || !strings.Contains(string(b), "maxPods: 42") {
+			t.Errorf("host %s did not get the change: %v\n%s", name, err, b)
+		}
+	}
+	w.up(w.cluster(small, policy), minengine.Same)
+}
+
+// TestBegun: a create that left something on hosts, and nothing that tells of a cluster, stays in the state, for it to be given back.
+func TestBegun(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, small)
+	begin := func() {
+		t.Helper()
+		w.cancels("stepped", w.cluster(small, nil), "Cluster not created")
+		w.reimage("cp1")
+		if err := w.Refresh(); err != nil {
+			t.Fatal(err)
+		}
+		if r := w.State("main"); r == nil || len(r.InitErrors) == 0 || w.managed() != 1 {
+			t.Fatalf("%d hosts have something, and the state has %+v", w.managed(), r)
+		}
+	}
+	begin()
+	w.destroyed()
+
+	// The engine refuses to go on with a cluster of which it has the key no more. Nothing is begun by that, and the state says what was.
+	begin()
+	w.fails(w.cluster(small, nil), "Cluster not changed", "host w1", "no control plane has the inventory of it", "trivet destroy")
+	if why := w.properties("main")["unfinished"].StringValue(); !strings.Contains(why, "interrupted") {
+		t.Errorf("it is unfinished since %v", why)
+	}
+	w.destroyed()
+
+	// Where no host has anything, there is nothing to go on with.
+	begin()
+	w.reimage("w1")
+	w.up(w.cluster(small, nil), minengine.Create)
 }
 
 // TestCancelled: Cancel lets the operation at hand end, keeps what was done, and the next run goes on, of a create and of an update. At the end of a run it does nothing.
@@ -148,18 +207,7 @@ func TestCancelled(t *testing.T) {
 	w := newWorld(t, small)
 	cancelled := func(program pulumisdk.RunFunc, texts ...string) {
 		t.Helper()
-		var sent atomic.Bool
-		w.OnPoint = func(at, point string) {
-			if at == "w1" && point == "step" && !sent.Swap(true) {
-				if err := w.Cancel(); err != nil {
-					t.Error(err)
-				}
-			}
-		}
-		w.fails(program, append(texts, "interrupted", "run `pulumi up` again")...)
-		if w.OnPoint = nil; !sent.Load() {
-			t.Fatal("nothing was cancelled")
-		}
+		w.cancels("step", program, texts...)
 		for name := range w.Machines {
 			o, err := w.Observe(name)
 			if err != nil {

@@ -19,6 +19,13 @@ func (d differences) note(at input.Path, kind pulumirpc.PropertyDiff_Kind, given
 	d[pathOf(at)] = &pulumirpc.PropertyDiff{Kind: kind, InputDiff: given}
 }
 
+// goesOn notes that a change is to be gone on with.
+func (d differences) goesOn(state resource.PropertyMap) {
+	if isUnfinished(state) {
+		d.note(input.Path{}.Attribute(unfinished), pulumirpc.PropertyDiff_DELETE, false)
+	}
+}
+
 // fields compares what users gave.
 func (d differences) fields(attributes []input.Attribute, old, now resource.PropertyMap, at input.Path) {
 	for _, a := range attributes {

@@ -72,6 +72,7 @@ func clusterAttributes() []input.Attribute {
 	return append(out,
 		input.Attribute{Name: "kubeconfig", Computed: true, Always: true, Meaning: "A kubeconfig without a secret, the same for as long as the cluster has its control planes and its authority: the API through `trivet tunnel` on port 16443 of this machine, and certificates of a short life by `trivet credential`."},
 		input.Attribute{Name: "left_out", Type: input.Type{Kind: input.KindList, Of: &input.Type{Kind: input.KindText}}, Computed: true, Meaning: "Hosts that the last change left out, since they did not answer. Once they do, a preview shows them."},
+		unfinishedAttribute(),
 	)
 }
 
@@ -97,7 +98,7 @@ func workerAttributes() []input.Attribute {
 		}
 		out = append(out, a)
 	}
-	return out
+	return append(out, unfinishedAttribute())
 }
 
 // given are the attributes that users may give.

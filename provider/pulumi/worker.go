@@ -72,7 +72,7 @@ func (worker) diff(_ *operation, was, old, news resource.PropertyMap) (*pulumirp
 		d["cluster"] = &pulumirpc.PropertyDiff{Kind: pulumirpc.PropertyDiff_UPDATE_REPLACE, InputDiff: true}
 		replaced = append(replaced, "cluster")
 	}
-	if len(door.Texts(state["drift"])) > 0 {
+	if d.goesOn(was); len(door.Texts(state["drift"])) > 0 {
 		d.note(input.Path{}.Attribute("drift"), pulumirpc.PropertyDiff_UPDATE, false)
 	}
 	out := d.response(replaced)
@@ -143,7 +143,7 @@ func (c worker) create(op *operation, news resource.PropertyMap, preview bool) (
 	ask.Worker.New = true
 	got := op.client.Join(op, ask)
 	if got.Err != nil && got.Recorded {
-		id, state := c.begun(got, ask, news)
+		id, state := c.begun(got, ask, news, nil)
 		return id, state, op.refused(summary, got.Err, id != "")
 	}
 	if got.Err != nil {
@@ -152,8 +152,8 @@ func (c worker) create(op *operation, news resource.PropertyMap, preview bool) (
 	return c.joined(op, got.Inventory, ask, news)
 }
 
-// begun is the state of a worker that the cluster has recorded and that is not set up yet; nil where it has not.
-func (worker) begun(got door.WorkerAnswer, ask door.WorkerAsk, news resource.PropertyMap) (string, resource.PropertyMap) {
+// begun is the state of a worker that the cluster has recorded and that is not set up to the end; nil where it has not. drift is what it had before.
+func (worker) begun(got door.WorkerAnswer, ask door.WorkerAsk, news resource.PropertyMap, drift []string) (string, resource.PropertyMap) {
 	if got.Inventory == nil || got.Inventory.ClusterID != ask.ID {
 		return "", nil
 	}
@@ -161,7 +161,7 @@ func (worker) begun(got door.WorkerAnswer, ask door.WorkerAsk, news resource.Pro
 	if rec == nil || rec.Elastic == nil {
 		return "", nil
 	}
-	return ask.ID + "/" + ask.Worker.Name, outputs(news, workerAttributes(), computedWorker(got.Inventory, rec, []any{"not set up"}))
+	return ask.ID + "/" + ask.Worker.Name, outputs(news, workerAttributes(), computedWorker(got.Inventory, rec, door.AnyOf(drift)))
 }
 
 // refused tells why a worker was not set up.
@@ -253,7 +253,7 @@ func (c worker) update(op *operation, id string, was, _, news resource.PropertyM
 		return c.planned(news, was), nil
 	}
 	state, now := workerState(was), workerState(news)
-	if !door.Resets(now, state) {
+	if !door.Resets(now, state) && !isUnfinished(was) {
 		computed := input.Object{"machine_id": state["machine_id"], "pod_cidr": state["pod_cidr"], "drift": []any{}, "cluster": state["cluster"]}
 		return outputs(news, workerAttributes(), computed), nil // how the machine is to be treated one day
 	}
@@ -264,7 +264,7 @@ func (c worker) update(op *operation, id string, was, _, news resource.PropertyM
 	}
 	got := op.client.Join(op, ask)
 	if got.Err != nil {
-		_, after := c.begun(got, ask, news)
+		_, after := c.begun(got, ask, news, door.Texts(state["drift"]))
 		return after, op.refused(summary, got.Err, after != nil)
 	}
 	_, after, err := c.joined(op, got.Inventory, ask, news)

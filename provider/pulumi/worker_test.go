@@ -126,12 +126,12 @@ func TestWorkerResumed(t *testing.T) {
 	if r == nil || len(r.InitErrors) == 0 || !strings.HasSuffix(r.ID, "/spot-2") {
 		t.Fatalf("the state has %+v", r)
 	}
-	if drift := w.properties("spot-2")["drift"]; toText(drift.Mappable()) != "not set up" {
-		t.Errorf("its drift is %v", drift)
+	if why := w.properties("spot-2")["unfinished"]; !why.IsString() || !strings.Contains(why.StringValue(), "planted failure") {
+		t.Errorf("it is unfinished since %v", why)
 	}
 	w.elastic(names...)
 	w.FailGate(plan.GateNodes, nil)
-	w.changes(program, "spot-2", minengine.Update, "drift")
+	w.changes(program, "spot-2", minengine.Update, "unfinished")
 	w.did("spot-1", minengine.Same)
 	w.changes(program, "spot-2", minengine.Same)
 
@@ -141,7 +141,7 @@ func TestWorkerResumed(t *testing.T) {
 	w.fails(label, "Worker not changed", "spot-2")
 	w.did("spot-1", minengine.Update)
 	w.ssh.Start("spot-2")
-	w.changes(label, "spot-2", minengine.Update, "drift") // what it was given is in the state
+	w.changes(label, "spot-2", minengine.Update, "unfinished") // what it was given is in the state
 	w.changes(label, "spot-2", minengine.Same)
 }
 
@@ -165,10 +165,7 @@ func TestWorkerMended(t *testing.T) {
 	w.changes(program, "spot-1", minengine.Same)
 
 	was := w.properties("spot-2")["machineId"].StringValue()
-	if err := w.Reimage("spot-2"); err != nil {
-		t.Fatal(err)
-	}
-	w.ssh.Start("spot-2")
+	w.reimage("spot-2")
 	if err := w.Preview(program); err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
@@ -159,6 +160,15 @@ func (w *world) spare(name, address string) {
 	w.ssh.Start(name)
 }
 
+// reimage installs a machine anew.
+func (w *world) reimage(name string) {
+	w.t.Helper()
+	if err := w.Reimage(name); err != nil {
+		w.t.Fatal(err)
+	}
+	w.ssh.Start(name)
+}
+
 // spot declares an elastic worker on a spare machine.
 func (w *world) spot(ctx *pulumisdk.Context, c *trivet.Cluster, name string, change func(*trivet.WorkerArgs), opts ...pulumisdk.ResourceOption) error {
 	return w.spotAs(ctx, c, name, name, change, opts...)
@@ -197,6 +207,23 @@ func (w *world) fails(program pulumisdk.RunFunc, texts ...string) {
 	w.t.Helper()
 	_, err := w.Up(program)
 	wantError(w.t, err, texts...)
+}
+
+// cancels runs a program, and cancels what it does when the worker w1 has come to a point.
+func (w *world) cancels(point string, program pulumisdk.RunFunc, texts ...string) {
+	w.t.Helper()
+	var sent atomic.Bool
+	w.OnPoint = func(at, came string) {
+		if at == "w1" && came == point && !sent.Swap(true) {
+			if err := w.Cancel(); err != nil {
+				w.t.Error(err)
+			}
+		}
+	}
+	w.fails(program, append(texts, "interrupted", "run `pulumi up` again")...)
+	if w.OnPoint = nil; !sent.Load() {
+		w.t.Fatal("nothing was cancelled")
+	}
 }
 
 func wantError(t *testing.T, err error, texts ...string) {

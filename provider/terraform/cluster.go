@@ -447,7 +447,11 @@ func (r *clusterResource) Update(ctx context.Context, req resource.UpdateRequest
 	}
 	if err != nil {
 		if !locked("Cluster not changed", err, lock.Given, &resp.Diagnostics) {
-			tell(&resp.Diagnostics, "Cluster not changed as planned", err, "\n\nWhat was done is recorded on the hosts and in the state: run `terraform apply` again to go on.")
+			summary, then := "Cluster not changed", ""
+			if door.Begun(err) {
+				summary, then = "Cluster not changed as planned", "\n\nWhat was done is recorded on the hosts and in the state: run `terraform apply` again to go on."
+			}
+			tell(&resp.Diagnostics, summary, err, then)
 		}
 		resp.State.Raw = req.State.Raw
 		was, _ := privateOf(ctx, req.Private)

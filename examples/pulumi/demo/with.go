@@ -9,6 +9,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optdestroy"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optpreview"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
 
 	"github.com/trivet-dev/trivet/examples/pulumi/two-places-three-centres/centres"
 )
@@ -33,23 +34,26 @@ func (s real) preview(ctx context.Context) error {
 	return err
 }
 
-func (s real) up(ctx context.Context) (any, string, error) {
+func (s real) up(ctx context.Context) (result, error) {
 	res, err := s.Up(ctx, optup.ProgressStreams(os.Stdout))
 	if err != nil {
-		return nil, "", err
+		return result{}, err
 	}
-	kubeconfig, _ := res.Outputs["kubeconfig"].Value.(string)
-	return res.Outputs["workers"].Value, kubeconfig, nil
-}
-
-func (s real) complete(ctx context.Context) error {
-	_, err := s.Up(ctx, optup.ProgressStreams(os.Stdout), optup.ExpectNoChanges())
-	return err
+	out := result{workers: res.Outputs["workers"].Value}
+	out.kubeconfig, _ = res.Outputs["kubeconfig"].Value.(string)
+	for op := range *res.Summary.ResourceChanges {
+		out.changed = out.changed || op != string(apitype.OpSame)
+	}
+	return out, nil
 }
 
 func (s real) destroy(ctx context.Context) error {
 	_, err := s.Destroy(ctx, optdestroy.ProgressStreams(os.Stdout), optdestroy.Remove())
 	return err
+}
+
+func (s real) set(ctx context.Context, name, value string) error {
+	return s.SetConfig(ctx, name, auto.ConfigValue{Value: value})
 }
 
 func (s real) close() {}

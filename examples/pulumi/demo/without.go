@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/auto"
 	host "github.com/pulumi/pulumi/sdk/v3/go/pulumi/provider"
@@ -35,28 +37,34 @@ func withoutPulumi(ctx context.Context, settings auto.ConfigMap) (stack, error) 
 	return standIn{e}, nil
 }
 
-func (s standIn) preview(context.Context) error { return s.Preview(centres.Program) }
-
-func (s standIn) up(context.Context) (any, string, error) {
-	out, err := s.Up(centres.Program)
-	if err != nil {
-		return nil, "", err
+func (s standIn) preview(context.Context) error {
+	err := s.Preview(centres.Program)
+	for _, x := range s.Steps {
+		fmt.Printf("    %s %s %v\n", x.Op, x.URN.Name(), slices.Sorted(maps.Keys(x.Diff)))
 	}
-	return out["workers"].Mappable(), out["kubeconfig"].StringValue(), nil
+	return err
 }
 
-func (s standIn) complete(context.Context) error {
-	if _, err := s.Up(centres.Program); err != nil {
-		return err
+func (s standIn) up(context.Context) (result, error) {
+	res, err := s.Up(centres.Program)
+	if err != nil {
+		return result{}, err
 	}
+	out := result{workers: res["workers"].Mappable(), kubeconfig: res["kubeconfig"].StringValue()}
 	for _, x := range s.Steps {
 		if x.Op != minengine.Same && x.Op != minengine.Read {
-			return fmt.Errorf("there was something left to do: %s %s, %v", x.Op, x.URN, x.Diff)
+			fmt.Printf("    %s %s %v\n", x.Op, x.URN.Name(), slices.Sorted(maps.Keys(x.Diff)))
+			out.changed = true
 		}
 	}
-	return nil
+	return out, nil
 }
 
 func (s standIn) destroy(context.Context) error { return s.Destroy() }
+
+func (s standIn) set(_ context.Context, name, value string) error {
+	s.Settings[name] = value
+	return nil
+}
 
 func (s standIn) close() { s.Close() }

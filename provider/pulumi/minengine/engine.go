@@ -61,7 +61,7 @@ type Resource struct {
 	Inputs, Outputs *structpb.Struct
 	// InitErrors say why it was not created or changed to the end: the next run updates it, whether it differs or not.
 	InitErrors []string
-	// Refresh says that it is read before it is updated.
+	// Refresh says that it is read before anything is done.
 	Refresh  bool
 	provider string // URN of an explicit provider
 }
@@ -250,6 +250,17 @@ func (e *Engine) Up(program pulumi.RunFunc) (resource.PropertyMap, error) {
 func (e *Engine) runs(program pulumi.RunFunc, preview bool) error {
 	e.run = &run{preview: preview, seen: map[resource.URN]bool{}}
 	e.begin()
+	if preview { // what it reads is not kept
+		kept := e.state
+		e.state = nil
+		for _, r := range kept {
+			e.state = append(e.state, new(*r))
+		}
+		defer func() { e.state = kept }()
+	}
+	if err := e.reread(); err != nil {
+		return err
+	}
 	settings := map[string]string{}
 	for k, v := range e.Settings {
 		settings[project+":"+k] = v
@@ -278,8 +289,13 @@ func (e *Engine) runs(program pulumi.RunFunc, preview bool) error {
 	return nil
 }
 
-// begin forgets what the run before said.
-func (e *Engine) begin() { e.Steps, e.Messages = nil, nil }
+// begin forgets what the run before said, and ends its providers: each run has its own.
+func (e *Engine) begin() {
+	for _, p := range e.providers {
+		p.close()
+	}
+	e.Steps, e.Messages, e.providers = nil, nil, map[string]*served{}
+}
 
 // failed joins the errors of steps.
 func (e *Engine) failed() error {
@@ -315,6 +331,27 @@ func (e *Engine) Refresh() error {
 }
 
 func (e *Engine) refresh(r *Resource) error {
+	if err := e.again(r); err != nil {
+		return err
+	}
+	return e.note(Step{Op: Read, URN: r.URN})
+}
+
+// reread reads what asked for it. Pulumi's engine does so before it runs a program, and before it destroys.
+func (e *Engine) reread() error {
+	for _, r := range slices.Clone(e.state) {
+		if !r.Refresh {
+			continue
+		}
+		if err := e.again(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// again reads a resource of the state.
+func (e *Engine) again(r *Resource) error {
 	p, err := e.providerOf(r.provider)
 	if err != nil {
 		return err
@@ -328,7 +365,7 @@ func (e *Engine) refresh(r *Resource) error {
 	default:
 		*r = *now
 	}
-	return e.note(Step{Op: Read, URN: r.URN})
+	return nil
 }
 
 // Import reads a resource that no program has declared yet.
@@ -348,6 +385,9 @@ func (e *Engine) Import(typ, name, id string) error {
 // Destroy deletes every resource.
 func (e *Engine) Destroy() error {
 	e.begin()
+	if err := e.reread(); err != nil {
+		return err
+	}
 	for _, r := range slices.Backward(slices.Clone(e.state)) {
 		if err := e.remove(r, false); err != nil {
 			return err

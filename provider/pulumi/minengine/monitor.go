@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource/plugin"
@@ -67,14 +68,17 @@ func (e *Engine) SignalAndWaitForShutdown(context.Context, *emptypb.Empty) (*emp
 
 // Log implements pulumirpc.EngineServer.
 func (e *Engine) Log(_ context.Context, req *pulumirpc.LogRequest) (*emptypb.Empty, error) {
-	m := Message{req.GetSeverity(), req.GetUrn(), req.GetMessage(), req.GetEphemeral()}
+	e.heard(Message{req.GetSeverity(), req.GetUrn(), req.GetMessage(), req.GetEphemeral()})
+	return &emptypb.Empty{}, nil
+}
+
+func (e *Engine) heard(m Message) {
 	e.said.Lock()
 	e.Messages = append(e.Messages, m)
 	e.said.Unlock()
 	if e.Watch != nil {
 		e.Watch(m)
 	}
-	return &emptypb.Empty{}, nil
 }
 
 // GetRootResource implements pulumirpc.EngineServer.
@@ -273,9 +277,6 @@ func (e *Engine) custom(ctx context.Context, urn resource.URN, provider, importe
 		if err == nil && was == nil {
 			err = e.note(Step{Op: Import, URN: urn, Err: fmt.Errorf("there is no %s %s", urn.Type(), imported)})
 		}
-	case was != nil && was.Refresh && len(was.InitErrors) == 0:
-		imported = ""
-		was, err = e.read(ctx, p, was)
 	default:
 		imported = ""
 	}
@@ -311,17 +312,24 @@ func (e *Engine) custom(ctx context.Context, urn resource.URN, provider, importe
 	return e.changed(Step{Op: Update, URN: urn, Diff: diff.GetDetailedDiff(), Err: err}, r)
 }
 
-// read is a resource as it is now; nil where it is no more.
+// read is a resource as it is now; nil where it is no more. That it is not changed to the end is for the answer to say: what was known of that is forgotten.
 func (e *Engine) read(ctx context.Context, p *served, r *Resource) (*Resource, error) {
 	got, err := p.Read(ctx, &pulumirpc.ReadRequest{Id: r.ID, Urn: string(r.URN), Inputs: r.Inputs, Properties: r.Outputs})
-	if err != nil {
+	now := *r
+	if half := partly(err); half != nil {
+		got = &pulumirpc.ReadResponse{Id: half.GetId(), Inputs: half.GetInputs(), Properties: half.GetProperties(), RefreshBeforeUpdate: half.GetRefreshBeforeUpdate()}
+		e.heard(Message{pulumirpc.LogSeverity_WARNING, string(r.URN), "Refreshed resource is in an unhealthy state:\n* " + strings.Join(half.GetReasons(), "\n* "), false})
+		now.InitErrors = half.GetReasons()
+	} else if now.InitErrors = nil; err != nil {
 		return nil, e.note(Step{Op: Read, URN: r.URN, Err: err})
 	}
 	if got.GetId() == "" {
 		return nil, nil
 	}
-	now := *r
-	now.ID, now.Inputs, now.Outputs, now.Refresh = got.GetId(), got.GetInputs(), got.GetProperties(), got.GetRefreshBeforeUpdate()
+	now.ID, now.Outputs, now.Refresh = got.GetId(), got.GetProperties(), got.GetRefreshBeforeUpdate()
+	if got.GetInputs() != nil {
+		now.Inputs = got.GetInputs()
+	}
 	return &now, nil
 }
 

@@ -27,6 +27,8 @@ type Args struct {
 	Recipients pulumi.StringArray
 	// Workers are how many machines each site has for work. Control planes are one a site.
 	Workers map[string]int
+	// MaxPods is how many pods a node may have; 0 leaves it to the kubelet.
+	MaxPods int
 	// Protected keeps the cluster from being destroyed.
 	Protected bool
 }
@@ -72,6 +74,10 @@ func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOpt
 		}
 		regions[x.region].Sites[x.name] = x.site(args.Workers[x.name])
 	}
+	var components []trivet.ComponentArgs
+	if args.MaxPods > 0 {
+		components = append(components, trivet.ComponentArgs{Name: trivet.ComponentNameKubelet, Settings: pulumi.Map{"maxPods": pulumi.Int(args.MaxPods)}})
+	}
 	fleet, err := trivet.NewFleet(ctx, name, &trivet.FleetArgs{
 		DeletionProtection: pulumi.Bool(args.Protected),
 		Regions:            regions,
@@ -79,7 +85,8 @@ func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOpt
 			Kubernetes:    pulumi.String(args.Kubernetes),
 			AgeRecipients: args.Recipients,
 			// Two of the three members stand in Beijing: the loss of the whole region stops writes until the cluster is recovered from Shanghai.
-			Etcd: &trivet.EtcdArgs{AcceptLoss: pulumi.StringArray{pulumi.String("beijing")}},
+			Etcd:       &trivet.EtcdArgs{AcceptLoss: pulumi.StringArray{pulumi.String("beijing")}},
+			Components: components,
 		}},
 	}, pulumi.Parent(c))
 	if err != nil {
@@ -103,6 +110,7 @@ func New(ctx *pulumi.Context, name string, args Args, opts ...pulumi.ResourceOpt
 // Program declares the centres as the stack's configuration says:
 //
 //	pulumi config set --path 'recipients[0]' age1…
+//	pulumi config set maxPods 42
 //	pulumi config set protected false   # to destroy it
 func Program(ctx *pulumi.Context) error {
 	settings := config.New(ctx, "")
@@ -114,7 +122,9 @@ func Program(ctx *pulumi.Context) error {
 	if p, err := settings.TryBool("protected"); err == nil {
 		protected = p
 	}
-	c, err := New(ctx, "meridian", Args{Kubernetes: "1.37.2", Recipients: pulumi.ToStringArray(recipients), Workers: map[string]int{"bj1": 1, "sh1": 1}, Protected: protected})
+	c, err := New(ctx, "meridian", Args{
+		Kubernetes: "1.37.2", Recipients: pulumi.ToStringArray(recipients), Workers: map[string]int{"bj1": 1, "sh1": 1}, MaxPods: settings.GetInt("maxPods"), Protected: protected,
+	})
 	if err != nil {
 		return err
 	}

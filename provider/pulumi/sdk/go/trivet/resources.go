@@ -73,6 +73,8 @@ type Cluster struct {
 	Sites SiteMapOutput `pulumi:"sites"`
 	// The topology [in its own language](https://github.com/trivet-dev/trivet/blob/main/docs/topology.md), in place of `sites`, `racks`, `hosts` and all that describes the cluster: the text of a file. It has a cluster block of the resource's name. How hosts are reached comes from the provider.
 	Topology pulumi.StringPtrOutput `pulumi:"topology"`
+	// Why the last change did not come to its end, and nothing where it did. The next `pulumi up` goes on, whether anything else differs or not.
+	Unfinished pulumi.StringPtrOutput `pulumi:"unfinished"`
 	// What a create, an update or a destroy does about hosts that do not answer. `fail`: it fails, before anything is changed. `forget`: it does without them; a later apply brings those up to date that answer again, and those that a destroy has left out must be installed anew. `unreachable` of the provider goes before it. Default: `fail`.
 	Unreachable pulumi.StringOutput `pulumi:"unreachable"`
 	// How changes that take nodes away for a while go through the cluster: new releases, and settings of what runs on nodes. Control planes change one at a time, whatever this says.
@@ -214,6 +216,8 @@ type Worker struct {
 	SshHostKey pulumi.StringPtrOutput `pulumi:"sshHostKey"`
 	// A taint of the nodes, kept as it is written here. A host's taint replaces its rack's with the same key and effect.
 	Taints TaintArrayOutput `pulumi:"taints"`
+	// Why the last change did not come to its end, and nothing where it did. The next `pulumi up` goes on, whether anything else differs or not.
+	Unfinished pulumi.StringPtrOutput `pulumi:"unfinished"`
 	// What to do about a machine that does not answer when it is to leave. `fail`: the destroy fails. `forget`: the cluster goes on without it, and what is on it stays. Default: `fail`. The provider can override it.
 	Unreachable pulumi.StringOutput `pulumi:"unreachable"`
 	// The user to log in as. Default: the site's, else the provider's.
