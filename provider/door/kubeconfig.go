@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"k8s.io/client-go/tools/clientcmd"
@@ -35,6 +36,25 @@ func Kubeconfig(access input.Object, inv *inventory.Inventory) string {
 		panic("provider: " + err.Error()) // plain data
 	}
 	return string(b)
+}
+
+// NewAuthority says whether an apply may change by which authority the API is known, from what a state has and what is described: a rotation is asked for, or is to be gone on with.
+func NewAuthority(config, state input.Object) bool {
+	const name = "kubernetes_ca"
+	if IsUnknown(config, "rotation", name) || rotationOf(config, name) != rotationOf(state, name) {
+		return true
+	}
+	for _, n := range NodesOf(state["nodes"]) {
+		if slices.ContainsFunc(n.Drift, func(d string) bool { return strings.HasPrefix(d, rotationDrift+name+" ") }) {
+			return true
+		}
+	}
+	return false
+}
+
+func rotationOf(o input.Object, name string) any {
+	r, _ := o["rotation"].(input.Object)
+	return r[name]
 }
 
 // AccessJSON writes how a cluster is reached as one line, the same for the same access.

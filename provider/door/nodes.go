@@ -248,12 +248,15 @@ func bringUpDue(s *bootstrap.Status) []string {
 	return []string{"cluster: its first bring-up has not come to its end"}
 }
 
+// rotationDrift begins the drift of a rotation; the name of what is replaced follows.
+const rotationDrift = "rotation: "
+
 // rotationsDue names the replacements of authorities and keys that do not rest, or rest no longer: the next apply goes on with them.
 func rotationsDue(f *Fleet, s *bootstrap.Status) []string {
 	var out []string
 	for _, r := range s.Rotations {
 		if r.Until.IsZero() && (r.Stage != inventory.StageSettled || r.Asked > r.Generation) {
-			out = append(out, "rotation: "+f.reword(r.Text))
+			out = append(out, rotationDrift+f.reword(r.Text))
 		}
 	}
 	return out

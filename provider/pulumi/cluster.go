@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -250,10 +249,10 @@ func (op *operation) planned(news, was resource.PropertyMap) (resource.PropertyM
 			computed["lock"] = input.Unknown{}
 		}
 	}
-	// The authority in the kubeconfig is another one only after a rotation.
+	// A rotation alone changes the authority in the kubeconfig.
 	computed["kubeconfig"] = input.Unknown{}
 	had, _ := state["access"].(input.Object) // without what is none
-	if state["kubeconfig"] != nil && !door.HasUnknown(access) && door.AccessJSON(access) == door.AccessJSON(had) && reflect.DeepEqual(o["rotation"], state["rotation"]) {
+	if state["kubeconfig"] != nil && !door.HasUnknown(access) && door.AccessJSON(access) == door.AccessJSON(had) && !door.NewAuthority(o, state) {
 		computed["kubeconfig"] = state["kubeconfig"]
 	}
 	op.count(nodes)

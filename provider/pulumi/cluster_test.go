@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource/plugin"
@@ -70,6 +71,63 @@ func TestLife(t *testing.T) {
 		t.Error("the kubeconfig is another one after a change")
 	}
 	w.destroyed()
+}
+
+// TestKubeconfigOfChanges: what a preview says of the kubeconfig is what comes of it, the same text over an upgrade and renewals, and unknown where an authority is replaced.
+func TestKubeconfigOfChanges(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, small)
+	const day = 24 * time.Hour
+	release := func(release string, rotation *trivet.RotationArgs) pulumisdk.RunFunc {
+		return w.cluster(small, func(a *trivet.ClusterArgs) { a.Kubernetes, a.Rotation = pulumisdk.String(release), rotation })
+	}
+	authority, key := &trivet.RotationArgs{KubernetesCa: pulumisdk.Int(2)}, &trivet.RotationArgs{KubernetesCa: pulumisdk.Int(2), EncryptionKey: pulumisdk.Int(2)}
+	had, changes := "", 0
+	for _, c := range []struct {
+		what    string
+		later   time.Duration
+		program pulumisdk.RunFunc
+		known   bool
+		paths   []string
+	}{
+		{"create", 0, release("1.36.3", nil), false, nil},
+		{"upgrade", 0, release("1.37.2", nil), true, []string{"kubernetes"}},
+		{"renewal", 340 * day, release("1.37.2", nil), true, []string{`nodes["w1"].drift`}},
+		{"rotation", 340 * day, release("1.37.2", authority), false, []string{"rotation"}},
+		{"its second stage", 342 * day, release("1.37.2", authority), false, []string{`nodes["cp1"].drift`}},
+		{"its last stage", 344 * day, release("1.37.2", authority), false, []string{`nodes["cp1"].drift`}},
+		{"renewal after it", 680 * day, release("1.37.2", authority), true, []string{`nodes["w1"].drift`}},
+		{"rotation of a key", 680 * day, release("1.37.2", key), true, []string{`rotation.encryptionKey`}},
+	} {
+		w.Later = c.later
+		if err := w.Preview(c.program); err != nil {
+			t.Fatal(err)
+		}
+		planned, err := plugin.UnmarshalProperties(w.Planned("main"), plugin.MarshalOptions{KeepUnknowns: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		said := planned["kubeconfig"]
+		if said.IsString() != c.known || !c.known && !said.IsComputed() {
+			t.Errorf("%s: a preview has the kubeconfig %v", c.what, said)
+		}
+		op := minengine.Update
+		if had == "" {
+			op = minengine.Create
+		}
+		w.up(c.program, op, c.paths...)
+		now := w.properties("main")["kubeconfig"].StringValue()
+		if c.known && (now != said.StringValue() || now != had) {
+			t.Errorf("%s: the kubeconfig is another one", c.what)
+		}
+		if now != had {
+			changes++
+		}
+		had = now
+	}
+	if changes < 3 {
+		t.Errorf("the kubeconfig changed %d times: by no rotation", changes)
+	}
 }
 
 // TestUnknown previews machines that do not exist yet: every host is counted, and the state that is planned has each of them.

@@ -56,39 +56,33 @@ func newFleet(ctx *pulumisdk.Context, client *door.Client, typ, name string, arg
 	if err := ctx.RegisterComponentResource(typ, name, f, options); err != nil {
 		return nil, err
 	}
-	outputs, perSite := map[string]any{}, []any{}
-	for _, n := range slices.Sorted(maps.Keys(clusters)) {
+	names := slices.Sorted(maps.Keys(clusters))
+	made, nodes := []any{}, []any{sites}
+	for _, n := range names {
 		a := clusters[n]
 		a.Name = pulumisdk.String(n)
 		c, err := trivet.NewCluster(ctx, name+"-"+n, a, pulumisdk.Parent(f))
 		if err != nil {
 			return nil, err
 		}
-		outputs[n] = pulumisdk.All(c.ClusterId, c.Access, c.Kubeconfig, c.Lock).ApplyT(func(all []any) trivet.ClusterResult {
+		made = append(made, pulumisdk.All(c.ClusterId, c.Access, c.Kubeconfig, c.Lock).ApplyT(func(all []any) trivet.ClusterResult {
 			return trivet.ClusterResult{ClusterId: all[0].(string), Access: all[1].(trivet.Access), Kubeconfig: all[2].(string), Lock: all[3].(string)}
-		})
-		for _, s := range sites[n] {
-			perSite = append(perSite, pulumisdk.All(s.purpose, n, c.Nodes).ApplyT(func(all []any) namedSite { return s.result(all) }))
-		}
+		}))
+		nodes = append(nodes, c.Nodes)
 	}
-	byName := []any{}
-	names := slices.Sorted(maps.Keys(outputs))
-	for _, n := range names {
-		byName = append(byName, outputs[n])
-	}
-	f.Clusters, _ = pulumisdk.All(byName...).ApplyT(func(all []any) map[string]trivet.ClusterResult {
+	f.Clusters, _ = pulumisdk.All(made...).ApplyT(func(all []any) map[string]trivet.ClusterResult {
 		out := map[string]trivet.ClusterResult{}
 		for i, n := range names {
 			out[n], _ = all[i].(trivet.ClusterResult)
 		}
 		return out
 	}).(trivet.ClusterResultMapOutput)
-	f.Sites, _ = pulumisdk.All(perSite...).ApplyT(func(all []any) map[string]trivet.SiteResult {
+	f.Sites, _ = pulumisdk.All(nodes...).ApplyT(func(all []any) map[string]trivet.SiteResult {
 		out := map[string]trivet.SiteResult{}
-		for _, x := range all {
-			if s, ok := x.(namedSite); ok {
-				out[s.name] = s.SiteResult
-			}
+		sites, _ := all[0].([]placed)
+		for _, s := range sites {
+			nodes, _ := all[1+slices.Index(names, s.cluster)].(map[string]trivet.Node)
+			out[s.name] = s.result(nodes)
 		}
 		return out
 	}).(trivet.SiteResultMapOutput)
@@ -97,24 +91,14 @@ func newFleet(ctx *pulumisdk.Context, client *door.Client, typ, name string, arg
 
 // placed is a site of a cluster.
 type placed struct {
-	name    string
-	region  string
-	purpose pulumisdk.StringPtrOutput
-	hosts   []string
-}
-
-// namedSite is what a site gives.
-type namedSite struct {
-	name string
-	trivet.SiteResult
+	cluster, name, region string
+	purpose               *string
+	hosts                 []string
 }
 
 // result is what a site gives once its cluster is there.
-func (s placed) result(all []any) namedSite {
-	out := namedSite{s.name, trivet.SiteResult{Region: s.region, Hosts: map[string]string{}}}
-	out.Purpose, _ = all[0].(*string)
-	out.Cluster, _ = all[1].(string)
-	nodes, _ := all[2].(map[string]trivet.Node)
+func (s placed) result(nodes map[string]trivet.Node) trivet.SiteResult {
+	out := trivet.SiteResult{Region: s.region, Purpose: s.purpose, Cluster: s.cluster, Hosts: map[string]string{}}
 	for _, h := range s.hosts {
 		if n, ok := nodes[h]; ok {
 			out.Hosts[h] = n.Address
@@ -123,8 +107,8 @@ func (s placed) result(all []any) namedSite {
 	return out
 }
 
-// lay makes the arguments of each cluster, and says which sites it has. All mistakes are told.
-func lay(client *door.Client, args *trivet.FleetArgs) (map[string]*trivet.ClusterArgs, map[string][]placed, error) {
+// lay makes the arguments of each cluster, and says which sites there are, as an output of []placed. All mistakes are told.
+func lay(client *door.Client, args *trivet.FleetArgs) (clusters map[string]*trivet.ClusterArgs, sites pulumisdk.Output, err error) {
 	switch {
 	case args.Topology != nil && (args.Regions != nil || args.Clusters != nil):
 		return nil, nil, errors.New("topology: it describes the fleet, so that regions and clusters have no place beside it")
@@ -137,17 +121,24 @@ func lay(client *door.Client, args *trivet.FleetArgs) (map[string]*trivet.Cluste
 	case len(args.Clusters) == 0:
 		return nil, nil, errors.New("clusters: there is none over the regions, so that nothing would be made of them")
 	}
-	l := laying{clusters: map[string]*trivet.ClusterArgs{}, sites: map[string][]placed{}, of: map[string]string{}, hosts: map[string]input.Path{}}
+	l := laying{clusters: map[string]*trivet.ClusterArgs{}, of: map[string]string{}, hosts: map[string]input.Path{}}
 	for _, name := range slices.Sorted(maps.Keys(args.Clusters)) {
 		l.cluster(args, name)
 	}
-	return l.clusters, l.sites, errors.Join(l.mistakes...)
+	sites = pulumisdk.All(l.sites...).ApplyT(func(all []any) []placed {
+		out := []placed{}
+		for _, s := range all {
+			out = append(out, s.(placed))
+		}
+		return out
+	})
+	return l.clusters, sites, errors.Join(l.mistakes...)
 }
 
 // laying lays clusters over places.
 type laying struct {
 	clusters map[string]*trivet.ClusterArgs
-	sites    map[string][]placed
+	sites    []any                 // outputs of placed
 	of       map[string]string     // the cluster of each site
 	hosts    map[string]input.Path // where each host stands
 	mistakes []error
@@ -176,7 +167,7 @@ func (l *laying) cluster(args *trivet.FleetArgs, name string) {
 				continue
 			}
 			l.of[site] = name
-			l.sites[name] = append(l.sites[name], l.place(out, region, site, args.Regions[region].Sites[site]))
+			l.place(out, name, region, site, args.Regions[region].Sites[site])
 		}
 	}
 	for i, site := range only {
@@ -187,10 +178,11 @@ func (l *laying) cluster(args *trivet.FleetArgs, name string) {
 }
 
 // place puts the machines of a site into a cluster.
-func (l *laying) place(c *trivet.ClusterArgs, region, name string, s trivet.FleetSiteArgs) placed {
-	out := placed{name: name, region: region, purpose: pulumisdk.StringPtr(string(topology.PurposeProduction)).ToStringPtrOutput()}
+func (l *laying) place(c *trivet.ClusterArgs, cluster, region, name string, s trivet.FleetSiteArgs) {
+	out := placed{cluster: cluster, name: name, region: region}
+	purpose := pulumisdk.StringPtr(string(topology.PurposeProduction)).ToStringPtrOutput()
 	if s.Purpose != nil {
-		out.purpose = s.Purpose.ToStringPtrOutput()
+		purpose = s.Purpose.ToStringPtrOutput()
 	}
 	site := trivet.SiteArgs{Region: pulumisdk.String(region)}
 	copyFields(&site, s, "Rooms")
@@ -215,7 +207,10 @@ func (l *laying) place(c *trivet.ClusterArgs, region, name string, s trivet.Flee
 			}
 		}
 	}
-	return out
+	l.sites = append(l.sites, purpose.ApplyT(func(p *string) placed {
+		out.purpose = p
+		return out
+	}))
 }
 
 // fleetWide has what holds of all clusters hold of one that says nothing of it.
@@ -231,14 +226,14 @@ func fleetWide(c *trivet.ClusterArgs, fleet *trivet.FleetArgs) {
 	}
 }
 
-// layText makes one cluster of each cluster block of a topology.
-func layText(client *door.Client, args *trivet.FleetArgs) (map[string]*trivet.ClusterArgs, map[string][]placed, error) {
+// layText makes one cluster of each cluster block of a topology. Where its hosts stand may follow from values of variables, which may be known later.
+func layText(client *door.Client, args *trivet.FleetArgs) (map[string]*trivet.ClusterArgs, pulumisdk.Output, error) {
 	file, diags := hclsyntax.ParseConfig([]byte(*args.Topology), "topology", hcl.InitialPos)
 	if diags.HasErrors() {
 		return nil, nil, errors.Join(diags.Errs()...)
 	}
 	body, _ := file.Body.(*hclsyntax.Body)
-	out, sites := map[string]*trivet.ClusterArgs{}, map[string][]placed{}
+	out := map[string]*trivet.ClusterArgs{}
 	for _, b := range body.Blocks {
 		if b.Type != "cluster" || len(b.Labels) != 1 {
 			continue
@@ -250,39 +245,30 @@ func layText(client *door.Client, args *trivet.FleetArgs) (map[string]*trivet.Cl
 	if len(out) == 0 {
 		return nil, nil, errors.New("topology: it has no cluster block, so that nothing would be made of it")
 	}
-	variables, known := plainVariables(args.Variables)
-	if !known {
-		return out, sites, nil // where hosts stand follows from values that are not known while the program runs
+	variables := pulumisdk.StringMap{}.ToStringMapOutput()
+	if args.Variables != nil {
+		variables = args.Variables.ToStringMapOutput()
 	}
-	top, _ := client.Parse(*args.Topology, variables) // its mistakes are told by the clusters
+	return out, variables.ApplyT(func(values map[string]string) []placed { return placedBy(client, *args.Topology, values) }), nil
+}
+
+// placedBy are the sites of a topology. Its mistakes are told by the clusters.
+func placedBy(client *door.Client, text string, variables map[string]string) []placed {
+	out := []placed{}
+	top, _ := client.Parse(text, variables)
 	if top == nil {
-		return out, sites, nil
+		return out
 	}
 	for _, c := range top.Clusters {
 		for _, site := range c.Sites {
-			p := placed{name: site.Name, region: site.Region.Name, purpose: pulumisdk.StringPtr(string(site.Purpose)).ToStringPtrOutput()}
+			p := placed{cluster: c.Name, name: site.Name, region: site.Region.Name, purpose: new(string(site.Purpose))}
 			for _, h := range c.Hosts {
 				if h.Site() == site {
 					p.hosts = append(p.hosts, h.Name)
 				}
 			}
-			sites[c.Name] = append(sites[c.Name], p)
+			out = append(out, p)
 		}
 	}
-	return out, sites, nil
-}
-
-// plainVariables reads values of variables where all of them are plain.
-func plainVariables(given pulumisdk.StringMapInput) (map[string]string, bool) {
-	out := map[string]string{}
-	if given == nil {
-		return out, true
-	}
-	m, ok := given.(pulumisdk.StringMap)
-	for name, v := range m {
-		s, isText := v.(pulumisdk.String)
-		ok = ok && isText
-		out[name] = string(s)
-	}
-	return out, ok
+	return out
 }

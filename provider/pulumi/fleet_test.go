@@ -189,6 +189,28 @@ func TestFleetOfTopology(t *testing.T) {
 	args.Variables = pulumisdk.StringMap{"release": pulumisdk.String("1.37.2")}
 	w.changes(w.fleet(args), "fleet-main", minengine.Update, `variables["release"]`, `nodes["w1"].kubernetes`)
 	w.changes(w.fleet(args), "fleet-main", minengine.Same)
+
+	// A value that is known later, or secret, says as well where hosts stand.
+	release := pulumisdk.String("1.37.2").ToStringOutput()
+	for name, later := range map[string]pulumisdk.StringMapInput{
+		"output": pulumisdk.StringMap{"release": release}, "secret": pulumisdk.StringMap{"release": pulumisdk.ToSecret(release).(pulumisdk.StringOutput)},
+	} {
+		args.Variables = later
+		if out, err = w.Up(w.fleet(args)); err != nil {
+			t.Fatal(err)
+		}
+		w.did("fleet-main", minengine.Same)
+		sites := out["sites"]
+		if sites.IsSecret() != (name == "secret") {
+			t.Errorf("%s: secret sites: %v", name, sites.IsSecret())
+		}
+		if sites.IsSecret() {
+			sites = sites.SecretValue().Element
+		}
+		if text := fmt.Sprint(sites.Mappable()); !strings.Contains(text, w.address("w1")) || !strings.Contains(text, "cluster:main") {
+			t.Errorf("%s: the sites are %s", name, text)
+		}
+	}
 	w.destroyed()
 }
 
