@@ -50,8 +50,27 @@ func (cluster) check(op *operation, name string, news resource.PropertyMap) (res
 	if len(failures) > 0 {
 		return checked, failures
 	}
-	_, problems := op.client.Fleet(o)
-	return checked, append(op.told(append(problems, door.CheckLock(o)...)), policies(o)...)
+	f, problems := op.client.Fleet(o)
+	failures = append(op.told(append(problems, door.CheckLock(o)...)), policies(o)...)
+	if len(failures) == 0 && f.Cluster != nil {
+		checked = withResults(checked, f, o)
+	}
+	return checked, failures
+}
+
+// withResults adds to what users gave what it makes of hosts and objects. Pulumi's command shows a difference as one between what was and what is in the inputs
+// (pkg/v3 v3.260.0, engine/detailedDiff.go): without these, one of a host would be shown as all of them going.
+func withResults(checked resource.PropertyMap, f *door.Fleet, o input.Object) resource.PropertyMap {
+	nodes := door.NodesIn(door.PlannedNodes(f, o, nil), true)
+	for name, n := range nodes {
+		node, _ := n.(input.Object)
+		nodes[name] = door.Without(node, "machine_id", "ssh_host_key") // which follow from no description
+	}
+	results := input.Object{"nodes": nodes}
+	if objects, known := door.PlannedObjects(f, o); known {
+		results["objects"] = door.ObjectsIn(objects)
+	}
+	return outputs(checked, clusterAttributes(), results)
 }
 
 // told gives mistakes as the engine wants them. Warnings are said at once.

@@ -161,9 +161,18 @@ func (c *conform) state(call, urn string, sent *structpb.Struct) {
 	c.holds(call+" of "+typeOf(urn), r.Properties, r.Required, sent)
 }
 
+// results are what a check adds to inputs that no user may give.
+var results = []string{"nodes", "objects", "drift"}
+
 func (c *conform) inputs(call, urn string, sent *structpb.Struct) {
 	r := c.s.Resources[typeOf(urn)]
-	c.holds("inputs by "+call+" of "+typeOf(urn), r.InputProperties, r.RequiredInputs, sent)
+	have := maps.Clone(r.InputProperties)
+	for _, name := range results {
+		if p, ok := r.Properties[name]; ok {
+			have[name] = p
+		}
+	}
+	c.holds("inputs by "+call+" of "+typeOf(urn), have, r.RequiredInputs, sent)
 }
 
 // failed holds the state of a change that did not come to its end against the schema.
@@ -195,7 +204,32 @@ func (c *conform) Check(ctx context.Context, req *pulumirpc.CheckRequest) (*pulu
 	return got, err
 }
 
-// Diff implements pulumirpc.ResourceProviderServer. Each path is one of Pulumi's, and leads into what the schema has.
+// shown holds a path against what Pulumi's command makes of it: where what leads to it is on one side only, all of that is shown to come or to go.
+func (c *conform) shown(path string, parsed resource.PropertyPath, was, now *structpb.Struct) {
+	for i := 1; i < len(parsed); i++ {
+		var there [2]bool
+		for j, s := range []*structpb.Struct{was, now} {
+			m, err := plugin.UnmarshalProperties(s, plugin.MarshalOptions{KeepUnknowns: true, KeepSecrets: true})
+			if err != nil {
+				c.t.Error(err)
+			}
+			v := resource.NewProperty(m)
+			for _, at := range parsed[:i] {
+				if v.IsComputed() || v.IsSecret() { // it is shown as a whole
+					break
+				}
+				v, _ = resource.PropertyPath{at}.Get(v)
+			}
+			there[j] = !v.IsNull()
+		}
+		if there[0] != there[1] {
+			c.t.Errorf("Diff: %s is shown as all of %v: it was there: %v, and is: %v", path, parsed[:i], there[0], there[1])
+			return
+		}
+	}
+}
+
+// Diff implements pulumirpc.ResourceProviderServer. Each path is one of Pulumi's, leads into what the schema has, and is shown as what it is.
 func (c *conform) Diff(ctx context.Context, req *pulumirpc.DiffRequest) (*pulumirpc.DiffResponse, error) {
 	got, err := c.ResourceProviderServer.Diff(ctx, req)
 	r := c.s.Resources[typeOf(req.GetUrn())]
@@ -205,10 +239,11 @@ func (c *conform) Diff(ctx context.Context, req *pulumirpc.DiffRequest) (*pulumi
 			c.t.Errorf("Diff: %q is no path: %v", path, wrong)
 			continue
 		}
-		have := r.Properties
+		have, was := r.Properties, req.GetOlds()
 		if d.GetInputDiff() {
-			have = r.InputProperties
+			have, was = r.InputProperties, req.GetOldInputs()
 		}
+		c.shown(path, parsed, was, req.GetNews())
 		top, _ := parsed[0].(string)
 		if _, ok := have[top]; !ok || !slices.Contains(got.GetDiffs(), top) {
 			c.t.Errorf("Diff: %s leads to no property of %s, or is not in %q", path, typeOf(req.GetUrn()), got.GetDiffs())

@@ -33,6 +33,7 @@ func (worker) check(op *operation, name string, news resource.PropertyMap) (reso
 		return checked, failures
 	}
 	_, problems := op.client.Worker(o)
+	checked["drift"] = resource.NewProperty([]resource.PropertyValue{}) // for the differences that are shown: see withResults
 	return checked, append(op.told(append(problems, door.CheckLock(o)...)), policies(o)...)
 }
 
