@@ -11,9 +11,18 @@ if [ "$(id -u)" != 0 ]; then
   exit 1
 fi
 
+# field NAME: of how the lab is reached.
+field() { sed -n "s/^ *\"$1\": *\"\(.*\)\",\{0,1\}$/\1/p" /var/lib/trivet-lab/meridian/access.json; }
+
 work=$(mktemp -d)
 labup=
 clean() {
+  # The tunnel that kubectl had begun goes on by itself, for kubectls to come.
+  if [ -n "$labup" ]; then
+    for p in $(ip netns pids "$(basename "$(field network_namespace)")" 2> /dev/null); do
+      if [ "$(readlink "/proc/$p/exe")" = "$trivet" ]; then kill "$p"; fi
+    done
+  fi
   if [ -n "$labup" ]; then $trivet lab down -f $topology > /dev/null || echo "the lab could not be taken down: $trivet lab down -f $topology" >&2; fi
   rm -rf "$work"
 }
@@ -24,8 +33,6 @@ labup=1
 $trivet lab up -f $topology
 $trivet -f $topology --lab kubectl -- version --client > /dev/null 2>&1 || true # has kubectl where it can be run, though there is no cluster
 
-# field NAME: of how the lab is reached.
-field() { sed -n "s/^ *\"$1\": *\"\(.*\)\",\{0,1\}$/\1/p" /var/lib/trivet-lab/meridian/access.json; }
 TRIVET_SSH_USER=$(field user)
 TRIVET_SSH_PRIVATE_KEY=$(cat "$(field private_key)")
 TRIVET_SSH_KNOWN_HOSTS=$(cat "$(field known_hosts)")

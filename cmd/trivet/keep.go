@@ -115,6 +115,7 @@ func beginDetached(args ...string) (io.ReadCloser, error) {
 	defer its.Close()
 	cmd := exec.Command(self, args...) // no context ends it: it goes on
 	cmd.Stdout, cmd.SysProcAttr = its, detached
+	keepFiles()
 	if err := cmd.Start(); err != nil {
 		_ = out.Close() // nothing was written
 		return nil, err

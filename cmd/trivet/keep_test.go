@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -248,9 +249,23 @@ func TestBeginDetached(t *testing.T) {
 	}
 	cmd := exec.CommandContext(t.Context(), self)
 	cmd.Env = append(os.Environ(), roleVariable+"=begins")
+	held, lock, err := os.Pipe() // in the place of a lock file, say, that a script has open
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held.Close()
+	cmd.ExtraFiles = []*os.File{lock}
 	out, err := cmd.Output() // it waits for whoever has the output open
 	if err != nil {
 		t.Fatal(err)
+	}
+	if lock.Close(); runtime.GOOS != "windows" {
+		if err := held.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := held.Read(make([]byte, 1)); err != io.EOF {
+			t.Errorf("what goes on has a file open that it was not given: %v", err)
+		}
 	}
 	c, err := net.Dial("tcp", strings.TrimSpace(string(out)))
 	if err != nil {
