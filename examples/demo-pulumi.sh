@@ -17,13 +17,13 @@ field() { sed -n "s/^ *\"$1\": *\"\(.*\)\",\{0,1\}$/\1/p" /var/lib/trivet-lab/me
 work=$(mktemp -d)
 labup=
 clean() {
-  # The tunnel that kubectl had begun goes on by itself, for kubectls to come.
   if [ -n "$labup" ]; then
+    # The tunnel that kubectl had begun goes on by itself, for kubectls to come.
     for p in $(ip netns pids "$(basename "$(field network_namespace)")" 2> /dev/null); do
       if [ "$(readlink "/proc/$p/exe")" = "$trivet" ]; then kill "$p"; fi
     done
+    $trivet lab down -f $topology > /dev/null || echo "the lab could not be taken down: $trivet lab down -f $topology" >&2
   fi
-  if [ -n "$labup" ]; then $trivet lab down -f $topology > /dev/null || echo "the lab could not be taken down: $trivet lab down -f $topology" >&2; fi
   rm -rf "$work"
 }
 trap clean EXIT

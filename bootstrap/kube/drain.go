@@ -40,7 +40,7 @@ type DrainOptions struct {
 //
 // report is called with how far it is, whenever that changes. A drain that was interrupted is resumed by another; a node that is not there has nothing to drain.
 // Pods that nothing would make anew are refused with an UnmanagedError, before anything is changed, unless forced. At the time-out the error is a DrainError, which says
-// of each pod what holds it, and the node stays cordoned.
+// of each pod what holds it, and the node stays cordoned. Pods are evicted once a kube-controller-manager leads, for which a drain waits as long as a lease lasts.
 func (c *Client) Drain(ctx context.Context, node string, o DrainOptions, report func(string)) error {
 	if report == nil {
 		report = func(string) {}
@@ -116,6 +116,7 @@ type drain struct {
 	mu      sync.Mutex
 	pods    map[types.UID]*leaving
 	listed  time.Time // when the pods were listed first
+	led     bool      // a leader was seen, or is not waited for any more: pods may be evicted
 	unready string    // why the node is not Ready; "" when it is
 	since   time.Time // when that was noticed
 	running int       // evictions that have been sent and not answered
@@ -140,6 +141,7 @@ func (d *drain) run(ctx context.Context) error {
 	defer cancel()
 	d.calls.Go(func() { d.fail(ctx, d.followPods(ctx)) })
 	d.calls.Go(func() { d.fail(ctx, d.followNode(ctx)) })
+	d.calls.Go(func() { d.awaitLeader(ctx) })
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	said := ""
@@ -273,7 +275,7 @@ func (d *drain) step(ctx context.Context, now time.Time) (due time.Time, done bo
 			continue
 		}
 		done = false
-		if at.IsZero() && d.running < parallel {
+		if at.IsZero() && d.led && d.running < parallel {
 			d.send(ctx, l)
 		}
 		if !at.IsZero() && (due.IsZero() || at.Before(due)) {

@@ -75,6 +75,9 @@ func (d *drain) progress() string {
 		}
 	}
 	out := fmt.Sprintf("%d of %d pods have left", gone, len(d.pods))
+	if !d.led && gone+ending < len(d.pods) {
+		out += ", the rest waits for a kube-controller-manager that leads, which takes them out of the endpoints of Services"
+	}
 	if ending > 0 {
 		out += fmt.Sprintf(", %d end", ending)
 	}

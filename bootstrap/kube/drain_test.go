@@ -30,6 +30,8 @@ type nodeOfPods struct {
 	running  int // evictions at once
 	most     int
 	budgets  []any
+	lease    map[string]any // of the controller managers; nil where there is none
+	leased   chan map[string]any
 }
 
 func newNodeOfPods(t *testing.T, pods ...map[string]any) *nodeOfPods {
@@ -110,6 +112,14 @@ func (f *nodeOfPods) serve(w http.ResponseWriter, r *http.Request) {
 			f.cordons++
 		}
 		answer(w, http.StatusOK, f.node())
+	case strings.HasPrefix(r.URL.Path, "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases") && watching:
+		f.streamOf(w, r, f.leased)
+	case strings.HasPrefix(r.URL.Path, "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases"):
+		items := []any{}
+		if f.lease != nil {
+			items = append(items, f.lease)
+		}
+		answer(w, http.StatusOK, map[string]any{"apiVersion": "coordination.k8s.io/v1", "kind": "LeaseList", "metadata": map[string]any{"resourceVersion": "1"}, "items": items})
 	case isEviction:
 		f.eviction(w, r, name)
 	case r.URL.Path == "/apis/policy/v1/namespaces/default/poddisruptionbudgets":
@@ -148,6 +158,11 @@ func (f *nodeOfPods) stream(w http.ResponseWriter, r *http.Request, pods bool) {
 		}
 		f.watchers = append(f.watchers, events)
 	}
+	f.streamOf(w, r, events)
+}
+
+// streamOf is a watch of events.
+func (f *nodeOfPods) streamOf(w http.ResponseWriter, r *http.Request, events chan map[string]any) {
 	f.mu.Unlock()
 	defer f.mu.Lock()
 	w.Header().Set("Content-Type", "application/json")
@@ -173,6 +188,59 @@ func tooMany(w http.ResponseWriter, seconds int, message string) {
 	answer(w, http.StatusTooManyRequests, map[string]any{"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "TooManyRequests", "code": http.StatusTooManyRequests,
 		"message": "Cannot evict pod as it would violate the pod's disruption budget.",
 		"details": map[string]any{"retryAfterSeconds": seconds, "causes": []any{map[string]any{"reason": "DisruptionBudget", "message": message}}}})
+}
+
+// leaseOf is the controller managers' lease: who has it, since when and renewed when, in seconds.
+func leaseOf(holder string, acquired, renewed, lasts int) map[string]any {
+	at := func(second int) string { return fmt.Sprintf("2026-01-01T00:00:%02d.000000Z", second) }
+	return map[string]any{"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": map[string]any{"name": "kube-controller-manager", "namespace": "kube-system", "resourceVersion": fmt.Sprint(renewed)},
+		"spec": map[string]any{"holderIdentity": holder, "acquireTime": at(acquired), "renewTime": at(renewed), "leaseDurationSeconds": lasts}}
+}
+
+// Pods are evicted once a controller manager leads: a lease that was renewed before says nothing, nor does one that is taken just now.
+func TestDrainWaitsForALeader(t *testing.T) {
+	f := newNodeOfPods(t, pod("web", nil))
+	f.lease, f.leased = leaseOf("dead", 1, 20, 15), make(chan map[string]any, 10)
+	led := false
+	evict := f.evict
+	f.evict = func(f *nodeOfPods, name string, w http.ResponseWriter) {
+		if !led {
+			t.Error("a pod was evicted while nobody led")
+		}
+		evict(f, name, w)
+	}
+	waited := false
+	if err := f.client().Drain(t.Context(), "n1", kube.DrainOptions{}, func(s string) {
+		if !waited && strings.Contains(s, "0 of 1 pods have left, the rest waits for a kube-controller-manager that leads") {
+			waited = true
+			f.leased <- map[string]any{"type": "MODIFIED", "object": leaseOf("next", 40, 40, 15)}
+			time.AfterFunc(50*time.Millisecond, func() { // it need not come first for the test to hold
+				f.mu.Lock()
+				led = true
+				f.mu.Unlock()
+				f.leased <- map[string]any{"type": "MODIFIED", "object": leaseOf("next", 40, 42, 15)}
+			})
+		}
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if !waited || len(f.evicted) != 1 {
+		t.Errorf("waited: %v, evicted: %v", waited, f.evicted)
+	}
+}
+
+// Where nobody leads in time the drain goes on: the controller managers may be what is to be mended.
+func TestDrainWithoutALeader(t *testing.T) {
+	t.Parallel()
+	f := newNodeOfPods(t, pod("web", nil))
+	f.lease, f.leased = leaseOf("dead", 1, 20, 1), make(chan map[string]any)
+	began := time.Now()
+	if err := f.client().Drain(t.Context(), "n1", kube.DrainOptions{}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if waited := time.Since(began); waited < time.Second || len(f.evicted) != 1 {
+		t.Errorf("it waited %s, evicted: %v", waited, f.evicted)
+	}
 }
 
 // Many pods leave, a bounded number at once; those that belong to the node stay.

@@ -164,12 +164,12 @@ func (d *decoder) checkRoles(c *Cluster) {
 		{RoleControlPlane, "the cluster would have no API server"},
 	} {
 		if len(c.HostsWith(r.role)) == 0 {
-			d.errorf(c.Range, c.Range, "Role that nobody has",
+			d.errorf(c.SitesRange, c.Range, "Role that nobody has",
 				"No host of cluster %s has the role %q, so %s. Add it to the roles of a host in one of its sites.", c.Name, r.role, r.why)
 		}
 	}
 	if len(c.HostsWith(RoleWorker)) == 0 {
-		d.warnf(c.Range, c.Range, "No worker", "No host of cluster %s has the role %q, so no workload can run, nor the cluster's DNS.", c.Name, RoleWorker)
+		d.warnf(c.SitesRange, c.Range, "No worker", "No host of cluster %s has the role %q, so no workload can run, nor the cluster's DNS.", c.Name, RoleWorker)
 	}
 }
 

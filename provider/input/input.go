@@ -333,7 +333,7 @@ func (w *writer) write(attributes Object) {
 			for _, n := range slices.Sorted(maps.Keys(sites)) {
 				names = append(names, n)
 			}
-			w.argument("sites", names, top.Attribute("sites"))
+			w.argument("sites", names, top.Attribute("hosts")) // what is wrong with all of them together is a matter of what hosts there are
 		}
 		rest := maps.Clone(attributes)
 		for _, mine := range []string{"name", "sites", "racks", "hosts", "components"} {

@@ -5,7 +5,9 @@ import (
 	"strings"
 	"testing"
 
+	"filippo.io/age"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/tokens"
 	pulumirpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
 )
 
@@ -127,5 +129,52 @@ func TestProviderTakesTheSchema(t *testing.T) {
 		if _, err := handlerOf("urn:pulumi:stack::project::" + token + "::name"); (err == nil) == r.IsComponent {
 			t.Errorf("%s: a component is %v, its handler %v", token, r.IsComponent, err)
 		}
+	}
+}
+
+// TestReplaces holds what the schema says of changes that replace a resource against what a difference says.
+func TestReplaces(t *testing.T) {
+	var s packageSpec
+	if err := json.Unmarshal(schemaJSON, &s); err != nil {
+		t.Fatal(err)
+	}
+	key, err := age.GenerateX25519Identity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	access := map[string]any{"name": "main", "id": "0123", "endpoints": []any{map[string]any{"host": "cp1", "address": "10.11.1.11"}}}
+	before := map[string]map[string]any{
+		clusterToken: {
+			"name": "main", "kubernetes": "1.37.2", "ageRecipients": []any{key.Recipient().String()}, "deletionProtection": false, "sites": map[string]any{"s1": map[string]any{"region": "r"}},
+			"hosts": map[string]any{"cp1": map[string]any{"address": "10.11.1.11", "roles": []any{"control-plane", "etcd"}}},
+		},
+		workerToken: {"name": "spot", "address": "10.11.1.101", "cluster": access},
+	}
+	p, found := New(nil, "test", nil), 0
+	for token, was := range before {
+		old, err := write(resource.NewPropertyMapFromMap(was))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, property := range s.Resources[token].InputProperties {
+			now := resource.NewPropertyMapFromMap(was)
+			now[resource.PropertyKey(name)] = resource.MakeComputed(resource.NewProperty("")) // perhaps another one
+			news, err := write(now)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := p.Diff(t.Context(), &pulumirpc.DiffRequest{Id: "id", Urn: string(resource.NewURN("stack", "project", "", tokens.Type(token), "a")), Olds: old, OldInputs: old, News: news})
+			if err != nil {
+				t.Fatalf("%s, %s: %v", token, name, err)
+			}
+			if replaced := len(got.GetReplaces()) > 0; replaced != property.WillReplaceOnChanges {
+				t.Errorf("%s: a change of %s replaces it by the schema: %v, by the difference: %v", token, name, property.WillReplaceOnChanges, got.GetReplaces())
+			} else if replaced {
+				found++
+			}
+		}
+	}
+	if found != 3 { // the names, and the worker's cluster
+		t.Errorf("%d properties replace a resource", found)
 	}
 }

@@ -3,6 +3,7 @@ package pulumi_test
 import (
 	"encoding/json"
 	"errors"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -173,14 +174,58 @@ func TestSecretsInConfiguration(t *testing.T) {
 	if err := w.Destroy(); err != nil {
 		t.Fatal(err)
 	}
-	// What the user wrote is what CheckConfig is asked about, and is nowhere else.
-	asked := len(w.Sent)
+	if asked := w.withoutConfiguration(); asked != 2 { // by the run and by the destroy, which have a provider each
+		t.Errorf("CheckConfig was asked %d times", asked)
+	}
+	if w.search(secrets) == 0 {
+		t.Error("no message has a secret, marked or not")
+	}
+}
+
+// withoutConfiguration leaves out what CheckConfig was asked about, which is what the user wrote, and counts how often it was.
+func (w *world) withoutConfiguration() int {
+	had := len(w.Sent)
 	w.Sent = slices.DeleteFunc(w.Sent, func(sent string) bool {
 		return strings.Contains(sent, "pulumi:providers:trivet::default") && strings.Contains(sent, `"news"`)
 	})
-	if asked -= len(w.Sent); asked != 2 { // by the run and by the destroy, which have a provider each
-		t.Errorf("CheckConfig was asked %d times", asked)
+	return had - len(w.Sent)
+}
+
+// TestSecretsInFleet: a secret that is given to the component is one in all that is made of it, and an import tells none.
+func TestSecretsInFleet(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, small)
+	w.settings()
+	args := w.laid(small)
+	hosts := args.Regions["r"].Sites["s1"].Rooms["1"].Racks["a"].Hosts
+	h := hosts["w1"]
+	h.Address = pulumisdk.ToSecret(pulumisdk.String(w.address("w1"))).(pulumisdk.StringOutput)
+	hosts["w1"] = h
+	out, err := w.Up(w.fleet(args))
+	if err != nil {
+		t.Fatal(err)
 	}
+	for _, name := range []resource.PropertyKey{"sites", "clusters", "kubeconfig"} {
+		if !out[name].ContainsSecrets() {
+			t.Errorf("%s follows from a secret, and is none", name)
+		}
+	}
+	if err := w.Refresh(); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Preview(w.fleet(args)); err != nil {
+		t.Fatal(err)
+	}
+	secrets := w.ssh.Secrets(t)
+	other := w.another()
+	other.settings()
+	if err := other.Import("trivet:index:Cluster", "main", "main@"+w.ssh.Address("cp1")); err != nil {
+		t.Fatal(err)
+	}
+	other.withoutConfiguration()
+	other.search(maps.Clone(secrets))
+	secrets["the address"] = w.address("w1")
+	w.withoutConfiguration()
 	if w.search(secrets) == 0 {
 		t.Error("no message has a secret, marked or not")
 	}
