@@ -431,7 +431,9 @@ func (w *writer) body(typ *topology.BlockType, o Object, path Path) {
 		}
 		i := slices.IndexFunc(typ.Blocks, func(b *topology.BlockType) bool { return b.Name == name && typ.Argument(name) == nil })
 		inner, isObject := v.(Object)
+		_, unknown := v.(Unknown)
 		switch {
+		case i >= 0 && unknown: // nothing in it can be checked yet, and no block has to be there
 		case i < 0 || !isObject:
 			w.argumentOf(typ.Argument(name), name, v, at)
 		case typ.Blocks[i].Label == "":

@@ -138,6 +138,14 @@ func TestUnknown(t *testing.T) {
 	if top, errs := parse(t, o); len(errs) > 0 || len(top.Clusters[0].Hosts) != 3 {
 		t.Errorf("unknown leaves: %v", errs)
 	}
+	for _, block := range []string{"network", "etcd", "upgrade", "certificates", "dns", "api", "rotation"} {
+		was := o[block]
+		o[block] = input.Unknown{}
+		if top, errs := parse(t, o); len(errs) > 0 || len(top.Clusters[0].Hosts) != 3 {
+			t.Errorf("an unknown %s: %v", block, errs)
+		}
+		o[block] = was
+	}
 	hosts["bj1-w1"].(input.Object)["roles"] = []any{"wrker"}
 	if _, errs := parse(t, o); len(errs) != 1 || !strings.Contains(errs[0], `hosts["bj1-w1"].roles[0]`) {
 		t.Errorf("a mistake beside unknown leaves: %v", errs)
