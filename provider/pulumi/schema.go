@@ -159,7 +159,7 @@ func (m *maker) object(list []input.Attribute) typeSpec {
 func (m *maker) properties(list []input.Attribute) map[string]propertySpec {
 	out := map[string]propertySpec{}
 	for _, a := range list {
-		p := propertySpec{valueSpec: m.value(a.Type, camel(a.Name)), Description: a.Meaning, Default: a.Default, Secret: a.Secret, WillReplaceOnChanges: a.Replaces}
+		p := propertySpec{valueSpec: m.value(a.Type, camel(a.Name), a.Meaning), Description: a.Meaning, Default: a.Default, Secret: a.Secret, WillReplaceOnChanges: a.Replaces}
 		if p.Plain = structural(a) || a.Plain; p.Plain {
 			for _, inner := range []*valueSpec{p.Items, p.AdditionalProperties} {
 				if inner != nil {
@@ -196,20 +196,23 @@ func structural(a input.Attribute) bool {
 	return a.Given && t.Kind == input.KindFields && t.Label != accessLabel
 }
 
-func (m *maker) value(t input.Type, name string) valueSpec {
+// value is what a property of a name and a meaning may be.
+func (m *maker) value(t input.Type, name, meaning string) valueSpec {
 	switch t.Kind {
 	case input.KindNumber:
 		return valueSpec{Type: "integer"}
 	case input.KindFlag:
 		return valueSpec{Type: "boolean"}
 	case input.KindList:
-		items := m.value(*t.Of, name)
+		items := m.value(*t.Of, name, elementOfProperty(name, meaning))
 		return valueSpec{Type: "array", Items: &items}
 	case input.KindMap:
-		values := m.value(*t.Of, name)
+		values := m.value(*t.Of, name, elementOfProperty(name, meaning))
 		return valueSpec{Type: "object", AdditionalProperties: &values}
 	case input.KindFields:
-		m.add(t.Label, m.object(t.Attributes))
+		fields := m.object(t.Attributes)
+		fields.Description = meaning
+		m.add(t.Label, fields)
 		return valueSpec{Ref: refTo(t.Label)}
 	case input.KindAny:
 		return valueSpec{Ref: "pulumi.json#/Any"}
@@ -218,7 +221,7 @@ func (m *maker) value(t input.Type, name string) valueSpec {
 		return valueSpec{Type: "string"}
 	}
 	label := enumLabel(name)
-	e := typeSpec{Type: "string"}
+	e := typeSpec{Type: "string", Description: fmt.Sprintf("What `%s` may be.", name)}
 	for _, w := range t.Words {
 		e.Enum = append(e.Enum, enumSpec{wordLabel(w), w})
 	}
@@ -226,12 +229,17 @@ func (m *maker) value(t input.Type, name string) valueSpec {
 	return valueSpec{OneOf: []valueSpec{{Type: "string"}, {Type: "string", Ref: refTo(label)}}}
 }
 
+func elementOfProperty(name, meaning string) string {
+	return fmt.Sprintf("An element of `%s`: %s", name, meaning)
+}
+
 func refTo(label string) string { return "#/types/trivet:index:" + label }
 
-// add adds a type. Two of one name have to be the same.
+// add adds a type. Two of one name have to be the same, but for what the property says that it was found at: the first says what it is.
 func (m *maker) add(label string, t typeSpec) {
 	token := "trivet:index:" + label
 	if have, ok := m.types[token]; ok {
+		t.Description = have.Description
 		a, _ := json.Marshal(have)
 		b, _ := json.Marshal(t)
 		if string(a) != string(b) {
