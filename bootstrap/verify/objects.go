@@ -101,15 +101,20 @@ func (r *run) create(ctx context.Context, what string, request func(context.Cont
 	return nil
 }
 
-// remove deletes the namespace, also when ctx was cancelled. The cluster finishes the work by itself.
+// remove deletes the namespace, also when ctx was cancelled. The cluster finishes the work by itself. Pods without a controller are told to end before: a drain that comes next would refuse
+// to lose them.
 func (r *run) remove(ctx context.Context) {
 	if r.space == "" {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), farewell)
 	defer cancel()
+	core := r.Client.Typed().CoreV1()
+	for _, name := range []string{sharedName, pidName} {
+		_ = core.Pods(r.space).Delete(ctx, name, metav1.DeleteOptions{}) // they go with the namespace at the latest
+	}
 	err := r.Client.Again(ctx, func(ctx context.Context) error {
-		return r.Client.Typed().CoreV1().Namespaces().Delete(ctx, r.space, metav1.DeleteOptions{})
+		return core.Namespaces().Delete(ctx, r.space, metav1.DeleteOptions{})
 	})
 	if err != nil && !apierrors.IsNotFound(err) {
 		r.add(Check{Name: CheckCleanup, Peer: r.space, Detail: fmt.Sprintf("it could not be deleted: %v", err),

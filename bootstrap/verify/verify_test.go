@@ -119,6 +119,15 @@ func nothingLeft(t *testing.T, w *world) {
 		if space.DeletionTimestamp == nil {
 			t.Errorf("namespace %s was left behind", space.Name)
 		}
+		pods, err := w.client.Typed().CoreV1().Pods(space.Name).List(t.Context(), metav1.ListOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, pod := range pods.Items {
+			if pod.DeletionTimestamp == nil && metav1.GetControllerOf(&pod) == nil {
+				t.Errorf("pod %s/%s was not told to end: a drain would refuse to lose it", space.Name, pod.Name)
+			}
+		}
 	}
 }
 
