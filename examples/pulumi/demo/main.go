@@ -97,6 +97,18 @@ func run(recipients []string) error {
 	return s.destroy(ctx)
 }
 
+// done has something changed, after which nothing is left to do. otherwise tells that nothing changed.
+func done(ctx context.Context, s stack, otherwise string) error {
+	got, err := s.up(ctx)
+	if err == nil && !got.changed {
+		err = errors.New(otherwise)
+	}
+	if err != nil {
+		return err
+	}
+	return complete(ctx, s)
+}
+
 // command runs a command of the caller's, by the variable of the environment that has it; there says whether one has.
 func command(ctx context.Context, variable string) (there bool, err error) {
 	text := os.Getenv(variable)
@@ -128,14 +140,7 @@ func mended(ctx context.Context, s stack) error {
 		return err
 	}
 	fmt.Println("== up, to mend it")
-	got, err := s.up(ctx)
-	if err == nil && !got.changed {
-		err = errors.New("nothing was mended")
-	}
-	if err != nil {
-		return err
-	}
-	return complete(ctx, s)
+	return done(ctx, s, "nothing was mended")
 }
 
 // resumed has BREAK keep a host from a change, which stops it half-way, and MEND heal the host: the next run goes on with the change.
@@ -160,12 +165,5 @@ func resumed(ctx context.Context, s stack) error {
 	if _, err := command(ctx, "MEND"); err != nil {
 		return err
 	}
-	got, err := s.up(ctx)
-	if err == nil && !got.changed {
-		err = errors.New("the change was not gone on with")
-	}
-	if err != nil {
-		return err
-	}
-	return complete(ctx, s)
+	return done(ctx, s, "the change was not gone on with")
 }
