@@ -399,7 +399,7 @@ func (p *Provider) Create(ctx context.Context, req *pulumirpc.CreateRequest) (*p
 	defer end()
 	id, state, err := h.create(op, sets[0], req.GetPreview())
 	if err != nil {
-		return nil, begun(id, state, err)
+		return nil, leftUnfinished(id, state, err)
 	}
 	properties, err := write(state)
 	return &pulumirpc.CreateResponse{Id: id, Properties: properties, RefreshBeforeUpdate: true}, err
@@ -436,7 +436,7 @@ func (p *Provider) Update(ctx context.Context, req *pulumirpc.UpdateRequest) (*p
 	defer end()
 	state, err := h.update(op, req.GetId(), sets[0], sets[1], sets[2], req.GetPreview())
 	if err != nil {
-		return nil, begun(req.GetId(), state, err)
+		return nil, leftUnfinished(req.GetId(), state, err)
 	}
 	properties, err := write(state)
 	return &pulumirpc.UpdateResponse{Properties: properties, RefreshBeforeUpdate: true}, err

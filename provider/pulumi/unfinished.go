@@ -32,9 +32,9 @@ func reasonOf(state resource.PropertyMap) string {
 	return ""
 }
 
-// begun is the error of a change that was begun and did not come to its end. The engine keeps the state that comes with it, and calls the next change an update, which goes on. Without
+// leftUnfinished is the error of a change that was begun and did not come to its end. The engine keeps the state that comes with it, and calls the next change an update, which goes on. Without
 // a state nothing was begun, and the error is as it is.
-func begun(id string, state resource.PropertyMap, err error) error {
+func leftUnfinished(id string, state resource.PropertyMap, err error) error {
 	if state == nil || id == "" {
 		return err
 	}
