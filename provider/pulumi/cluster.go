@@ -382,7 +382,7 @@ func (op *operation) stopped(summary string, err error, lock door.Pins, begun bo
 	return op.fail(summary, err)
 }
 
-// begun is the state of a cluster after a change that did not come to its end; nil where nothing was begun.
+// begun is the state of a cluster after a change that did not come to its end; nil where no host has anything of it.
 func (cluster) begun(op *operation, e *door.Session, f *door.Fleet, news, was resource.PropertyMap) resource.PropertyMap {
 	ctx := context.WithoutCancel(op)
 	state := stateOf(was)
@@ -401,8 +401,8 @@ func (cluster) begun(op *operation, e *door.Session, f *door.Fleet, news, was re
 		prior := door.NodesOf(state["nodes"])
 		computed["nodes"] = door.NodesIn(unproven(door.SeenNodes(f, s, inv, prior), prior), false)
 		computed["objects"] = door.ObjectsIn(door.SeenObjects(f.Cluster, s, door.ObjectsOf(state["objects"])))
-	} else if s, err := e.Status(ctx); err == nil {
-		begun = begun || anyManaged(s)
+	} else if s, err := e.Status(ctx); err != nil || !untouched(s) {
+		begun = true // a host that cannot be asked may have something
 	}
 	if !begun {
 		return nil
@@ -410,8 +410,9 @@ func (cluster) begun(op *operation, e *door.Session, f *door.Fleet, news, was re
 	return outputs(news, clusterAttributes(), computed)
 }
 
-func anyManaged(s *bootstrap.Status) bool {
-	return slices.ContainsFunc(s.Hosts, func(h bootstrap.HostStatus) bool { return h.Managed })
+// untouched says that every host answers, and none has anything of a cluster.
+func untouched(s *bootstrap.Status) bool {
+	return !slices.ContainsFunc(s.Hosts, func(h bootstrap.HostStatus) bool { return h.Managed || h.Error != "" })
 }
 
 func orEmpty(v any) any {
@@ -486,7 +487,7 @@ func (c cluster) read(op *operation, id string, inputs, was resource.PropertyMap
 		if isUnfinished(was) { // as one that came to no inventory: hosts may have something of it all the same
 			if s, err := e.Status(op); err != nil {
 				return keep(err)
-			} else if anyManaged(s) {
+			} else if !untouched(s) {
 				return id, inputs, was, nil
 			}
 		}

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -257,6 +258,37 @@ func TestBegun(t *testing.T) {
 	begin()
 	w.reimage("w1")
 	w.up(w.cluster(small, nil), minengine.Create)
+}
+
+// TestCut: a create whose hosts went out of reach under way, so that nobody knows what they have, stays in the state, and is gone on with once they answer.
+func TestCut(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, small)
+	var cut atomic.Bool
+	w.OnPoint = func(at, came string) {
+		if at == "w1" && came == "step" && !cut.Swap(true) {
+			go func() {
+				w.ssh.Stop("w1")
+				w.ssh.Stop("cp1")
+			}()
+		}
+	}
+	w.fails(w.cluster(small, nil), "Cluster not created", "run `pulumi up` again")
+	w.OnPoint = nil
+	if r := w.State("main"); r == nil || len(r.InitErrors) == 0 {
+		t.Fatalf("the state has %+v", r)
+	}
+	if err := w.Refresh(); err != nil {
+		t.Fatal(err)
+	}
+	if r := w.State("main"); r == nil || len(r.InitErrors) == 0 {
+		t.Fatalf("after a refresh that reaches nobody, the state has %+v", r)
+	}
+	w.ssh.Start("w1")
+	w.ssh.Start("cp1")
+	w.up(w.cluster(small, nil), minengine.Update, "unfinished")
+	w.up(w.cluster(small, nil), minengine.Same)
+	w.destroyed()
 }
 
 // TestCancelled: Cancel lets the operation at hand end, keeps what was done, and the next run goes on, of a create and of an update. At the end of a run it does nothing.
