@@ -260,6 +260,28 @@ func TestBegun(t *testing.T) {
 	w.up(w.cluster(small, nil), minengine.Create)
 }
 
+// TestImportUnfinished: of a cluster whose first bring-up stopped at its last wait, an import says so, and the next run goes on.
+func TestImportUnfinished(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, small)
+	w.FailGate(plan.GateNodes, errors.New("planted"))
+	w.fails(w.cluster(small, nil), "Cluster not created", "planted")
+	w.FailGate(plan.GateNodes, nil)
+	other := w.another()
+	other.settings()
+	if err := other.Import("trivet:index:Cluster", "main", "main@"+w.ssh.Address("cp1")); err != nil {
+		t.Fatal(err)
+	}
+	if drift := fmt.Sprint(other.properties("main")["nodes"].ObjectValue()["cp1"].ObjectValue()["drift"].Mappable()); !strings.Contains(drift, "its first bring-up has not come to its end") {
+		t.Errorf("the drift is %s", drift)
+	}
+	other.up(w.cluster(small, nil), minengine.Update, `nodes["cp1"].drift`)
+	other.up(w.cluster(small, nil), minengine.Same)
+	if inv := w.inventory(); !inv.Complete() {
+		t.Error("the bring-up has not come to its end")
+	}
+}
+
 // TestCut: a create whose hosts went out of reach under way, so that nobody knows what they have, stays in the state, and is gone on with once they answer.
 func TestCut(t *testing.T) {
 	t.Parallel()
