@@ -72,6 +72,9 @@ type manifestNode struct {
 // decodeManifests reads the files that the globs find, each once, in order.
 func (d *decoder) decodeManifests(b *block, c *Cluster) {
 	globs, _ := b.texts("manifests")
+	if d.opts.NoManifests {
+		return
+	}
 	r := &manifestReader{d: d, at: b.rng, read: map[string]bool{}, first: map[string]hcl.Range{}}
 	for _, g := range globs {
 		for _, file := range r.glob(g) {

@@ -27,6 +27,8 @@ type Options struct {
 	// CheckSettings checks a component's settings against the field table of a Kubernetes release. Nil accepts any.
 	CheckSettings func(kubernetes string, c Component) []FieldError
 
+	// NoManifests leaves the files of manifests unread, for what asks nothing of them: a cluster has its hosts whether they are still there or not.
+	NoManifests bool
 	// CheckManifests finds what is wrong with a cluster's manifests beyond their form. Nil accepts any.
 	CheckManifests func(c *Cluster) []ManifestError
 

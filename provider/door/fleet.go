@@ -39,9 +39,20 @@ var languageAttributes = []string{"id", "topology", "variables", "deletion_prote
 
 // Fleet reads what a resource describes, by its attributes. c may be nil, for a provider that is not configured yet.
 func (c *Client) Fleet(attributes input.Object) (*Fleet, []input.Problem) {
+	return fleetOf(attributes, c.options())
+}
+
+// Standing reads what a state describes, without the manifests: their files may be gone by now, and the hosts are those that they were.
+func (c *Client) Standing(attributes input.Object) (*Fleet, []input.Problem) {
+	o := c.options()
+	o.NoManifests = true
+	return fleetOf(attributes, o)
+}
+
+func fleetOf(attributes input.Object, o topology.Options) (*Fleet, []input.Problem) {
 	name, _ := attributes["name"].(string)
 	if attributes["topology"] != nil {
-		return c.fleetOfText(attributes, name)
+		return fleetOfText(attributes, name, o)
 	}
 	rest := maps.Clone(attributes)
 	for _, k := range languageAttributes {
@@ -69,7 +80,7 @@ func (c *Client) Fleet(attributes input.Object) (*Fleet, []input.Problem) {
 	if !ok {
 		return &Fleet{}, nil
 	}
-	top, found := text.Parse(c.options())
+	top, found := text.Parse(o)
 	problems := text.Problems(inFolder(found))
 	if top == nil {
 		return &Fleet{}, problems
@@ -77,7 +88,7 @@ func (c *Client) Fleet(attributes input.Object) (*Fleet, []input.Problem) {
 	return &Fleet{Topology: top, Cluster: top.Clusters[0], text: text}, problems
 }
 
-func (c *Client) fleetOfText(attributes input.Object, name string) (*Fleet, []input.Problem) {
+func fleetOfText(attributes input.Object, name string, o topology.Options) (*Fleet, []input.Problem) {
 	var problems []input.Problem
 	for _, k := range slices.Sorted(maps.Keys(Without(attributes, append(languageAttributes, "name")...))) {
 		if attributes[k] != nil {
@@ -93,7 +104,7 @@ func (c *Client) fleetOfText(attributes input.Object, name string) (*Fleet, []in
 	for k, v := range variables {
 		given[k], _ = v.(string)
 	}
-	top, found := c.Parse(source, given)
+	top, found := parse(source, given, o)
 	for _, p := range input.ProblemsAt(input.Path{}.Attribute("topology"), inFolder(found)) {
 		if p.Subject == nil && p.Context == nil && len(given) > 0 {
 			p.Path = input.Path{}.Attribute("variables") // a value that no variable has
@@ -126,7 +137,10 @@ const topologyFile = "topology"
 
 // Parse reads a topology in its own language.
 func (c *Client) Parse(source string, variables map[string]string) (*topology.Topology, hcl.Diagnostics) {
-	o := c.options()
+	return parse(source, variables, c.options())
+}
+
+func parse(source string, variables map[string]string, o topology.Options) (*topology.Topology, hcl.Diagnostics) {
 	o.Variables = variables
 	top, _, diags := topology.Parse(map[string][]byte{topologyFile: []byte(source)}, o)
 	return top, diags

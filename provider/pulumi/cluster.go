@@ -106,6 +106,11 @@ func policies(o input.Object) []failure {
 
 // described reads what users gave, and the fleet that it describes.
 func (op *operation) described(properties resource.PropertyMap) (input.Object, *door.Fleet, error) {
+	return op.describedBy(properties, op.client.Fleet)
+}
+
+// describedBy reads a fleet by one of the ways there are.
+func (op *operation) describedBy(properties resource.PropertyMap, fleet func(input.Object) (*door.Fleet, []input.Problem)) (input.Object, *door.Fleet, error) {
 	o, failures := objectOf(clusterAttributes(), properties)
 	if len(failures) > 0 {
 		return nil, nil, fmt.Errorf("%s: %s", failures[0].property, failures[0].reason)
@@ -116,7 +121,7 @@ func (op *operation) described(properties resource.PropertyMap) (input.Object, *
 		}
 	}
 	_, op.inLanguage = o["topology"].(string)
-	f, problems := op.client.Fleet(o)
+	f, problems := fleet(o)
 	for _, p := range problems {
 		if p.Severity == hcl.DiagError {
 			return o, nil, fmt.Errorf("%s: %s: %s", pathOf(p.Path), p.Summary, p.Detail)
@@ -143,6 +148,7 @@ func protected(state input.Object) error {
 func (cluster) diff(op *operation, was, old, news resource.PropertyMap) (*pulumirpc.DiffResponse, error) {
 	d := differences{}
 	d.fields(given(clusterAttributes()), old, news, nil)
+	asked := len(d) > 0
 	state := stateOf(was)
 	if d["name"] != nil {
 		if err := protected(state); err != nil {
@@ -151,17 +157,32 @@ func (cluster) diff(op *operation, was, old, news resource.PropertyMap) (*pulumi
 		d.replaces("name")
 		return d.response([]string{"name"}), nil
 	}
+	// A refresh, too, ends with this question, about what was given before (Pulumi's engine, pkg/v3 v3.260.0, resource/deploy/step.go, RefreshStep), and an error would end the update that
+	// comes after it, which may well mend what is wrong there. What a program gives was checked before it comes here.
 	o, f, err := op.described(news)
+	if err != nil && !asked {
+		d.goesOn(was)
+		return d.response(nil), nil
+	}
 	if err != nil {
 		return nil, op.fail("Cluster not described", err)
 	}
-	if refused := op.told(door.RefuseMembers(f, o, door.NodesOf(state["nodes"]), words)); len(refused) > 0 {
-		return nil, op.fail("Cluster would not be changed", fmt.Errorf("%s: %s", refused[0].property, refused[0].reason))
+	if err := op.keepsMembers(f, o, state); err != nil && asked {
+		return nil, err
 	}
 	if d.goesOn(was); f.Cluster != nil {
 		d.planned(f, o, state)
 	}
 	return d.response(nil), nil
+}
+
+// keepsMembers is the error of a change that takes too many members of etcd away at once.
+func (op *operation) keepsMembers(f *door.Fleet, config, state input.Object) error {
+	refused := op.told(door.RefuseMembers(f, config, door.NodesOf(state["nodes"]), words))
+	if len(refused) == 0 {
+		return nil
+	}
+	return op.fail("Cluster would not be changed", fmt.Errorf("%s: %s", refused[0].property, refused[0].reason))
 }
 
 // planned notes what a change does to hosts and to the objects of manifests.
@@ -247,6 +268,9 @@ func (op *operation) planned(news, was resource.PropertyMap) (resource.PropertyM
 		return nil, op.fail("Cluster not described", err)
 	}
 	state := stateOf(was)
+	if err := op.keepsMembers(f, o, state); err != nil {
+		return nil, err
+	}
 	computed := input.Object{"cluster_id": orUnknown(state["id"]), "left_out": state["left_out"]}
 	if f.Cluster == nil {
 		for _, name := range []string{"access", "nodes", "objects", "lock", "kubeconfig"} {
@@ -345,10 +369,20 @@ func (c cluster) create(op *operation, news resource.PropertyMap, preview bool) 
 
 // ready reads what users gave where hosts are to be contacted.
 func (op *operation) ready(properties resource.PropertyMap) (input.Object, *door.Fleet, error) {
+	return op.readyBy(properties, op.client.Fleet)
+}
+
+// standing reads what a state describes, without the manifests.
+func (op *operation) standing(was resource.PropertyMap) (*door.Fleet, error) {
+	_, f, err := op.readyBy(was, op.client.Standing)
+	return f, err
+}
+
+func (op *operation) readyBy(properties resource.PropertyMap, fleet func(input.Object) (*door.Fleet, []input.Problem)) (input.Object, *door.Fleet, error) {
 	if err := op.client.Known(); err != nil {
 		return nil, nil, err
 	}
-	o, f, err := op.described(properties)
+	o, f, err := op.describedBy(properties, fleet)
 	if err == nil && f.Cluster == nil {
 		err = errors.New("too much of what describes it is not known")
 	}
@@ -468,6 +502,10 @@ func (c cluster) read(op *operation, id string, inputs, was resource.PropertyMap
 		return id, inputs, was, nil // nobody can be asked yet
 	}
 	_, f, err := op.ready(was)
+	unread := err // what the manifests say, where nothing else is wrong
+	if err != nil {
+		f, err = op.standing(was)
+	}
 	if err != nil {
 		return keep(fmt.Errorf("what it describes is not a topology by the rules of this version: %w. The next `pulumi up` brings it up to date", err))
 	}
@@ -507,7 +545,13 @@ func (c cluster) read(op *operation, id string, inputs, was resource.PropertyMap
 		nodes = unproven(nodes, prior)
 	}
 	computed := input.Object{"left_out": leftOut(door.Behind(door.Texts(state["left_out"]), nodes, s))}
-	maps.Copy(computed, seen(f, inv, nodes, door.SeenObjects(f.Cluster, s, door.ObjectsOf(state["objects"]))))
+	objects := door.ObjectsOf(state["objects"])
+	if unread == nil {
+		objects = door.SeenObjects(f.Cluster, s, objects)
+	} else {
+		op.warn("Manifests not read. What the state has of their objects is kept: %v", unread)
+	}
+	maps.Copy(computed, seen(f, inv, nodes, objects))
 	out := maps.Clone(was)
 	delete(out, "leftOut")
 	return id, inputs, outputs(out, clusterAttributes(), computed), nil
@@ -572,6 +616,9 @@ func (c cluster) update(op *operation, id string, was, old, news resource.Proper
 		return nil, op.fail(summary, err)
 	}
 	state := stateOf(was)
+	if err := op.keepsMembers(f, o, state); err != nil {
+		return nil, err
+	}
 	lock, err := door.PinsOf(o, state)
 	if err != nil {
 		return nil, op.fail(summary, err)
@@ -637,7 +684,7 @@ func (cluster) remove(op *operation, was resource.PropertyMap) error {
 	if door.Policy(op.client.OnDestroy, state, "on_destroy", input.OnDestroyReset) == input.OnDestroyForget {
 		return nil
 	}
-	_, f, err := op.ready(was)
+	f, err := op.standing(was)
 	if err != nil {
 		return op.fail(summary, err)
 	}

@@ -363,6 +363,10 @@ func (e *Engine) again(r *Resource) error {
 	case now == nil:
 		e.forget(r)
 	default:
+		// Pulumi's engine asks how what was given differs from what is there now, to show it. An error of that ends the run.
+		if _, err := p.Diff(e.ctx, &pulumirpc.DiffRequest{Id: now.ID, Urn: string(r.URN), Olds: now.Outputs, OldInputs: now.Inputs, News: r.Inputs}); err != nil && r.Inputs != nil {
+			return e.note(Step{Op: Read, URN: r.URN, Err: err})
+		}
 		*r = *now
 	}
 	return nil
