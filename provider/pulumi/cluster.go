@@ -24,17 +24,25 @@ import (
 // cluster handles trivet:index:Cluster.
 type cluster struct{}
 
-// withDefaults adds what holds where the user gave nothing.
-func withDefaults(attributes []input.Attribute, name string, news resource.PropertyMap) resource.PropertyMap {
+// withDefaults adds what holds where the user gave nothing. What is there keeps its name, whatever it is called in the program: with aliases that changes, and is no wish for another cluster.
+func withDefaults(attributes []input.Attribute, name string, olds, news resource.PropertyMap) resource.PropertyMap {
 	out := maps.Clone(news)
 	if out == nil {
 		out = resource.PropertyMap{}
 	}
+	// With ignoreChanges: ["*"], the engine adds all that was in the inputs, what a check made of them included.
+	maps.DeleteFunc(out, func(key resource.PropertyKey, v resource.PropertyValue) bool {
+		was, had := olds[key]
+		return had && v.DeepEquals(was) && !slices.ContainsFunc(attributes, func(a input.Attribute) bool { return camel(a.Name) == string(key) })
+	})
 	absent := func(key resource.PropertyKey) bool { v, ok := out[key]; return !ok || v.IsNull() }
 	for _, a := range attributes {
 		if key := resource.PropertyKey(camel(a.Name)); a.Default != nil && absent(key) {
 			out[key] = propertyOf(a.Type, a.Default)
 		}
+	}
+	if was, had := olds["name"]; absent("name") && had && !was.IsComputed() {
+		out["name"] = was
 	}
 	if absent("name") {
 		out["name"] = resource.NewProperty(name)
@@ -43,9 +51,9 @@ func withDefaults(attributes []input.Attribute, name string, news resource.Prope
 }
 
 // check implements handler.
-func (cluster) check(op *operation, name string, news resource.PropertyMap) (resource.PropertyMap, []failure) {
+func (cluster) check(op *operation, name string, olds, news resource.PropertyMap) (resource.PropertyMap, []failure) {
 	attributes := given(clusterAttributes())
-	checked := withDefaults(attributes, name, news)
+	checked := withDefaults(attributes, name, olds, news)
 	o, failures := objectOf(attributes, checked)
 	if len(failures) > 0 {
 		return checked, failures

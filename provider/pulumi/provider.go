@@ -326,7 +326,7 @@ func (op *operation) fail(summary string, err error) error {
 
 // handler handles what the engine asks about one kind of resource.
 type handler interface {
-	check(op *operation, name string, news resource.PropertyMap) (resource.PropertyMap, []failure)
+	check(op *operation, name string, olds, news resource.PropertyMap) (resource.PropertyMap, []failure)
 	diff(op *operation, was, old, news resource.PropertyMap) (*pulumirpc.DiffResponse, error)
 	create(op *operation, news resource.PropertyMap, preview bool) (id string, state resource.PropertyMap, err error)
 	read(op *operation, id string, inputs, state resource.PropertyMap) (newID string, in, out resource.PropertyMap, err error)
@@ -367,12 +367,12 @@ func (p *Provider) serve(ctx context.Context, req request, seconds float64, prop
 
 // Check implements pulumirpc.ResourceProviderServer.
 func (p *Provider) Check(ctx context.Context, req *pulumirpc.CheckRequest) (*pulumirpc.CheckResponse, error) {
-	h, op, sets, end, err := p.serve(ctx, req, 0, req.GetNews())
+	h, op, sets, end, err := p.serve(ctx, req, 0, req.GetNews(), req.GetOlds())
 	if err != nil {
 		return nil, err
 	}
 	defer end()
-	checked, failures := h.check(op, resource.URN(req.GetUrn()).Name(), sets[0])
+	checked, failures := h.check(op, resource.URN(req.GetUrn()).Name(), sets[1], sets[0])
 	for i := range failures {
 		failures[i].reason = op.hide.Replace(failures[i].reason)
 	}

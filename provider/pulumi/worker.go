@@ -20,9 +20,9 @@ import (
 type worker struct{}
 
 // check implements handler.
-func (worker) check(op *operation, name string, news resource.PropertyMap) (resource.PropertyMap, []failure) {
+func (worker) check(op *operation, name string, olds, news resource.PropertyMap) (resource.PropertyMap, []failure) {
 	attributes := given(workerAttributes())
-	checked := withDefaults(attributes, name, news)
+	checked := withDefaults(attributes, name, olds, news)
 	o, failures := objectOf(attributes, checked)
 	for _, a := range attributes {
 		if a.Required && o[a.Name] == nil && len(failures) == 0 {

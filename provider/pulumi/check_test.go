@@ -1,0 +1,65 @@
+package pulumi_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource/plugin"
+	pulumirpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
+
+	"github.com/trivet-dev/trivet/provider/pulumi"
+	"github.com/trivet-dev/trivet/provider/pulumi/minengine"
+)
+
+// TestCheckOfWhatThereIs: a resource that is called otherwise in the program, by an alias, keeps the name that it had, and one of which all changes are ignored is checked as it was.
+func TestCheckOfWhatThereIs(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, small)
+	w.up(w.cluster(small, nil), minengine.Create)
+	state := w.State("main")
+	how := plugin.MarshalOptions{KeepSecrets: true, KeepUnknowns: true}
+	p := pulumi.New(nil, "test", nil)
+	check := func(urn string, change func(resource.PropertyMap), again bool) resource.PropertyMap {
+		t.Helper()
+		news, err := plugin.UnmarshalProperties(state.Inputs, how)
+		if err != nil {
+			t.Fatal(err)
+		}
+		change(news)
+		sent, err := plugin.MarshalProperties(news, how)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req := &pulumirpc.CheckRequest{Urn: urn, News: sent}
+		if again {
+			req.Olds = state.Inputs
+		}
+		got, err := p.Check(t.Context(), req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range got.GetFailures() {
+			t.Errorf("%s: %s", f.GetProperty(), f.GetReason())
+		}
+		out, err := plugin.UnmarshalProperties(got.GetInputs(), how)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	other := strings.Replace(string(state.URN), "::main", "::other", 1)
+	unnamed := func(m resource.PropertyMap) {
+		for _, name := range []resource.PropertyKey{"name", "nodes", "objects"} {
+			delete(m, name)
+		}
+	}
+	for want, again := range map[string]bool{"main": true, "other": false} {
+		if got := check(other, unnamed, again)["name"].StringValue(); got != want {
+			t.Errorf("it is called %s, want %s", got, want)
+		}
+	}
+	if got := check(string(state.URN), func(resource.PropertyMap) {}, true); !got["nodes"].HasValue() {
+		t.Errorf("it is checked as %v", got)
+	}
+}
