@@ -251,7 +251,7 @@ func (p *Provider) operate(ctx context.Context, urn string, seconds float64, pro
 		ctx, giveUp = context.WithTimeout(ctx, time.Duration(seconds*float64(time.Second)))
 	}
 	for _, m := range properties {
-		hidden = append(hidden, secretsIn(resource.NewProperty(m), false)...)
+		hidden = append(hidden, hiddenIn(m)...)
 	}
 	op = &operation{p: p, client: client, urn: resource.URN(urn), hide: hiding(hidden)}
 	op.Context = context.WithValue(ctx, operationKey{}, op)
@@ -263,6 +263,44 @@ func (p *Provider) operate(ctx context.Context, urn string, seconds float64, pro
 }
 
 type operationKey struct{}
+
+// derived are properties that follow from others. Where one of the others is a secret they are marked as a whole, and in messages the names and words in them are none: they would hide
+// which host it is about.
+var derived = []string{"nodes", "objects", "access", "cluster", "clusterId", "kubeconfig", "leftOut", "drift"}
+
+// hiddenIn lists the texts of the secrets of a resource that messages must not have. Of what follows from others these are where machines are.
+func hiddenIn(properties resource.PropertyMap) []string {
+	var out []string
+	for key, v := range properties {
+		if slices.Contains(derived, string(key)) {
+			out = append(out, addressesIn(v, v.ContainsSecrets())...)
+			continue
+		}
+		out = append(out, secretsIn(v, false)...)
+	}
+	return out
+}
+
+// addressesIn lists the addresses in a value.
+func addressesIn(v resource.PropertyValue, secret bool) []string {
+	var out []string
+	v, unknown := plain(v)
+	switch {
+	case unknown || !secret:
+	case v.IsArray():
+		for _, e := range v.ArrayValue() {
+			out = append(out, addressesIn(e, secret)...)
+		}
+	case v.IsObject():
+		for key, e := range v.ObjectValue() {
+			if inner, _ := plain(e); key == "address" && inner.IsString() {
+				out = append(out, inner.StringValue())
+			}
+			out = append(out, addressesIn(e, secret)...)
+		}
+	}
+	return out
+}
 
 // secretsIn lists the texts of secrets in a value.
 func secretsIn(v resource.PropertyValue, secret bool) []string {

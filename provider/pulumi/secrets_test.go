@@ -12,6 +12,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 	pulumisdk "github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
+	"github.com/trivet-dev/trivet/bootstrap/fleettest"
 	"github.com/trivet-dev/trivet/bootstrap/plan"
 	"github.com/trivet-dev/trivet/provider/door/doortest"
 	"github.com/trivet-dev/trivet/provider/pulumi/minengine"
@@ -229,4 +230,24 @@ func TestSecretsInFleet(t *testing.T) {
 	if w.search(secrets) == 0 {
 		t.Error("no message has a secret, marked or not")
 	}
+}
+
+// TestSecretsHideNoNames: where an address is a secret, messages leave it out, and still say which host they are about, and what is done to it.
+func TestSecretsHideNoNames(t *testing.T) {
+	t.Parallel()
+	hosts := []fleettest.Host{{Name: "first-control", Site: "s1", Roles: control}, {Name: "second-worker", Site: "s1", Roles: []string{"worker"}}}
+	w := newWorld(t, hosts)
+	const address = "10.11.1.12"
+	hidden := func(a *trivet.ClusterArgs) {
+		hostOf("second-worker", func(h *trivet.HostArgs) {
+			h.Address = pulumisdk.ToSecret(pulumisdk.String(address)).(pulumisdk.StringOutput)
+		})(a)
+	}
+	w.up(w.cluster(hosts, hidden), minengine.Create)
+	w.up(w.cluster(hosts, func(a *trivet.ClusterArgs) { maxPods(a); hidden(a) }), minengine.Update)
+	if !w.said("first-control") || w.said("[secret]s") || w.said(address) {
+		t.Errorf("it says %v", w.Messages)
+	}
+	w.FailGate(plan.GateNodes, errors.New("planted failure of etcd on first-control beside "+address))
+	w.fails(w.cluster(hosts, hidden), "planted failure of etcd on first-control beside [secret]")
 }
