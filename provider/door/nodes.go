@@ -214,7 +214,7 @@ func SeenNodes(f *Fleet, s *bootstrap.Status, inv *inventory.Inventory, prior ma
 			}
 		}
 		if slices.Contains(rec.Roles, string(topology.RoleControlPlane)) {
-			n.Drift = slices.Concat(n.Drift, bringUpDue(s), rotationsDue(f, s), ownDrift(s))
+			n.Drift = slices.Concat(n.Drift, endDue(s), rotationsDue(f, s), ownDrift(s))
 		}
 		if rec.Has(topology.RoleControlPlane) && !inv.Settings.Usable() {
 			n.Drift = append(n.Drift, "inventory: the settings that workers are joined by are not recorded, or by another version of the provider")
@@ -240,12 +240,16 @@ func DriftOf(h *bootstrap.HostStatus) []string {
 	return out
 }
 
-// bringUpDue says that the next apply goes on with the first bring-up: all may be in place by now, but nobody has seen it work.
-func bringUpDue(s *bootstrap.Status) []string {
-	if !s.BringingUp {
-		return nil
+// endDue says what has not come to its end. The next apply goes on with the first bring-up: all may be in place by now, but nobody has seen it work. Of a destroy that was begun, the next
+// apply says that it has to be finished first: that nothing has been removed by then is no reason to call the cluster as it should be.
+func endDue(s *bootstrap.Status) []string {
+	switch {
+	case s.Destroying:
+		return []string{"cluster: it is being destroyed"}
+	case s.BringingUp:
+		return []string{"cluster: its first bring-up has not come to its end"}
 	}
-	return []string{"cluster: its first bring-up has not come to its end"}
+	return nil
 }
 
 // rotationDrift begins the drift of a rotation; the name of what is replaced follows.

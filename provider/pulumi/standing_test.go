@@ -11,6 +11,7 @@ import (
 	pulumisdk "github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	pulumirpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
 
+	"github.com/trivet-dev/trivet/bootstrap/inventory"
 	"github.com/trivet-dev/trivet/provider/pulumi"
 	"github.com/trivet-dev/trivet/provider/pulumi/minengine"
 	"github.com/trivet-dev/trivet/provider/pulumi/sdk/go/trivet"
@@ -95,4 +96,34 @@ func TestRefreshRefusesNothing(t *testing.T) {
 	// An update that would move them back is refused by itself.
 	_, err = p.Update(t.Context(), &pulumirpc.UpdateRequest{Id: state.ID, Urn: string(state.URN), Olds: sent, OldInputs: state.Inputs, News: state.Inputs, Preview: true})
 	wantError(t, err, "Too many etcd members change at once")
+}
+
+// TestDestroyCut: a cluster of which a destroy was begun and not ended is not as it should be, whatever is still on its hosts. To destroy it goes on.
+func TestDestroyCut(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, small)
+	w.up(w.cluster(small, nil), minengine.Create)
+	cut := false
+	w.OnPoint = func(host, _ string) {
+		if !cut && host == "w1" && destroying(w) {
+			cut = true
+			if err := w.Cancel(); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	wantError(t, w.Destroy(), "Cluster not destroyed")
+	w.OnPoint = nil
+	if err := w.Preview(w.cluster(small, nil)); err != nil {
+		t.Fatal(err)
+	}
+	w.did("main", minengine.Update, `nodes["cp1"].drift`)
+	w.fails(w.cluster(small, nil), "is being destroyed")
+	w.destroyed()
+}
+
+// destroying says whether the control plane has recorded that the cluster is being destroyed.
+func destroying(w *world) bool {
+	o, err := w.Observe("cp1")
+	return err == nil && strings.Contains(string(o.Documents[inventory.Document].Content), `"destroying"`)
 }
