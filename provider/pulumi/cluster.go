@@ -60,7 +60,7 @@ func (cluster) check(op *operation, name string, olds, news resource.PropertyMap
 	}
 	f, problems := op.client.Fleet(o)
 	failures = append(op.told(append(problems, door.CheckLock(o)...)), policies(o)...)
-	if len(failures) == 0 && f.Cluster != nil {
+	if len(failures) == 0 {
 		checked = withResults(checked, f, o)
 	}
 	return checked, failures
@@ -68,13 +68,17 @@ func (cluster) check(op *operation, name string, olds, news resource.PropertyMap
 
 // withResults adds to what users gave what it makes of hosts and objects. Pulumi's command shows a difference as one between what was and what is in the inputs
 // (pkg/v3 v3.260.0, engine/detailedDiff.go): without these, one of a host would be shown as all of them going.
+// What is not known yet is there as such: an update that keeps to a plan may have no input that its preview had not.
 func withResults(checked resource.PropertyMap, f *door.Fleet, o input.Object) resource.PropertyMap {
+	if f.Cluster == nil {
+		return outputs(checked, clusterAttributes(), input.Object{"nodes": input.Unknown{}, "objects": input.Unknown{}})
+	}
 	nodes := door.NodesIn(door.PlannedNodes(f, o, nil), true)
 	for name, n := range nodes {
 		node, _ := n.(input.Object)
 		nodes[name] = door.Without(node, "machine_id", "ssh_host_key") // which follow from no description
 	}
-	results := input.Object{"nodes": nodes}
+	results := input.Object{"nodes": nodes, "objects": input.Unknown{}}
 	if objects, known := door.PlannedObjects(f, o); known {
 		results["objects"] = door.ObjectsIn(objects)
 	}
