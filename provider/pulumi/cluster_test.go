@@ -588,6 +588,17 @@ func TestImport(t *testing.T) {
 	other.up(described(maxPods), minengine.Update, "components", `nodes["w1"].configuration`)
 	other.up(described(maxPods), minengine.Same)
 
+	// A program that says where it is takes it over, and changes in the same run what it says otherwise.
+	said := w.another()
+	said.settings()
+	said.up(described(maxPods, pulumisdk.Import(pulumisdk.ID(id))), minengine.Import)
+	if !slices.ContainsFunc(said.Steps, func(s minengine.Step) bool {
+		return s.Op == minengine.Update && s.Diff[`nodes["w1"].configuration`] != nil
+	}) {
+		t.Errorf("it did %d things, and no update of w1", len(said.Steps))
+	}
+	said.up(described(maxPods), minengine.Same)
+
 	for id, want := range map[string]string{
 		"main":                          `"main" is not NAME@ADDRESS: the cluster's name, and where SSH reaches one of its control planes`,
 		"other@" + w.ssh.Address("cp1"): `is a control plane of cluster "main", not of "other"`,

@@ -294,8 +294,8 @@ func (e *Engine) custom(ctx context.Context, urn resource.URN, provider, importe
 	switch {
 	case err != nil:
 		return nil, e.note(Step{Op: Same, URN: urn, Err: err})
-	case imported != "" && !same:
-		return nil, e.note(Step{Op: Import, URN: urn, Diff: diff.GetDetailedDiff(), Err: fmt.Errorf("inputs to import do not match the existing resource: %v", diff.GetDiffs())})
+	case len(diff.GetReplaces()) > 0 && imported != "":
+		return nil, e.note(Step{Op: Import, URN: urn, Diff: diff.GetDetailedDiff(), Err: fmt.Errorf("previously-imported resources that still specify an ID may not be replaced: %v", diff.GetReplaces())})
 	case len(diff.GetReplaces()) > 0:
 		return e.replace(ctx, p, was, provider, inputs, diff)
 	case same:
@@ -306,6 +306,13 @@ func (e *Engine) custom(ctx context.Context, urn resource.URN, provider, importe
 			op = Import
 		}
 		return e.changed(Step{Op: op, URN: urn}, &r)
+	}
+	if imported != "" { // it is taken over, and then changed as the program says
+		r := *was
+		r.provider = provider
+		if _, err := e.changed(Step{Op: Import, URN: urn}, &r); err != nil {
+			return nil, err
+		}
 	}
 	got, err := p.Update(ctx, &pulumirpc.UpdateRequest{Id: was.ID, Urn: string(urn), Olds: was.Outputs, OldInputs: was.Inputs, News: inputs, Preview: e.run.preview})
 	r := &Resource{URN: urn, ID: was.ID, Inputs: inputs, Outputs: got.GetProperties(), Refresh: got.GetRefreshBeforeUpdate(), provider: provider}
