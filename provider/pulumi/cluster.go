@@ -283,7 +283,10 @@ func (op *operation) planned(news, was resource.PropertyMap) (resource.PropertyM
 	if err := op.keepsMembers(f, o, state); err != nil {
 		return nil, err
 	}
-	computed := input.Object{"cluster_id": orUnknown(state["id"]), "left_out": state["left_out"]}
+	computed := input.Object{"cluster_id": orUnknown(state["id"])}
+	if state["left_out"] != nil { // some of them may answer by then
+		computed["left_out"] = input.Unknown{}
+	}
 	if f.Cluster == nil {
 		for _, name := range []string{"access", "nodes", "objects", "lock", "kubeconfig"} {
 			computed[name] = input.Unknown{}

@@ -507,6 +507,12 @@ func TestAway(t *testing.T) {
 		t.Errorf("left out: %v", left)
 	}
 	w.ssh.Start("w1")
+	if err := w.Preview(w.cluster(small, maxPods)); err != nil {
+		t.Fatal(err)
+	}
+	if left := w.Planned("main").GetFields()["leftOut"]; left.GetStringValue() != plugin.UnknownStringValue {
+		t.Errorf("a preview says that %v will be left out", left)
+	}
 	w.up(w.cluster(small, maxPods), minengine.Update, `nodes["w1"].configuration`)
 	if left, ok := w.properties("main")["leftOut"]; ok {
 		t.Errorf("left out: %v", left)
