@@ -146,7 +146,7 @@ func (r *elastic) recorded(inv *inventory.Inventory) error {
 	case inv == nil || !inv.Initialised:
 		return r.exists(nil)
 	case inv.Destroying:
-		return fmt.Errorf("cluster %q is being destroyed: finish that with `trivet destroy`", inv.Cluster)
+		return fmt.Errorf("cluster %q is being destroyed: run the destroy again, with `trivet destroy` or what began it", inv.Cluster)
 	case r.ClusterID != "" && inv.ClusterID != r.ClusterID:
 		return fmt.Errorf("the control planes have cluster %q with the id %s, and the one that is meant has the id %s: it was made anew, or the addresses are another cluster's", inv.Cluster, inv.ClusterID, r.ClusterID)
 	}

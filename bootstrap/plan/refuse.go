@@ -27,7 +27,7 @@ func Refuse(c *topology.Cluster, cur *inventory.Inventory) error {
 		return nil
 	}
 	if cur.Destroying {
-		return fmt.Errorf("cluster %q is being destroyed: finish with `trivet destroy`, then apply", cur.Cluster)
+		return fmt.Errorf("cluster %q is being destroyed: run the destroy again, with `trivet destroy` or what began it, then apply", cur.Cluster)
 	}
 	if err := refuseVersion(c, cur); err != nil {
 		return err

@@ -157,7 +157,7 @@ func planNodes(f *Fleet, open map[string]bool, prior map[string]Node) map[string
 		if !open[h.Name] && f.Cluster.Kubernetes != "" {
 			n.Configuration = configuration(f.Cluster, h)
 		}
-		if was, ok := prior[h.Name]; ok && n.Address != "" && was.Address == n.Address {
+		if was, ok := prior[h.Name]; ok && n.Address != "" && was.Address == n.Address && !slices.Contains(was.Drift, notSetUp) {
 			n.MachineID, n.Settled = was.MachineID, true
 			if n.HostKey == "" {
 				n.HostKey = was.HostKey
@@ -228,6 +228,9 @@ func SeenNodes(f *Fleet, s *bootstrap.Status, inv *inventory.Inventory, prior ma
 	return out
 }
 
+// notSetUp is the drift of a host that has nothing of the cluster: it was installed anew, or is another machine.
+const notSetUp = "not set up"
+
 // DriftOf tells what is not on a host as it was put there.
 func DriftOf(h *bootstrap.HostStatus) []string {
 	out := []string{}
@@ -235,7 +238,7 @@ func DriftOf(h *bootstrap.HostStatus) []string {
 		out = append(out, d.String())
 	}
 	if !h.Managed && h.Error == "" {
-		out = append(out, "not set up")
+		out = append(out, notSetUp)
 	}
 	return out
 }

@@ -260,6 +260,30 @@ func TestBegun(t *testing.T) {
 	w.up(w.cluster(small, nil), minengine.Create)
 }
 
+// TestReimaged: of a host that was installed anew a preview does not promise which machine it will be.
+func TestReimaged(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, small)
+	w.up(w.cluster(small, nil), minengine.Create)
+	machine := func() string {
+		return w.properties("main")["nodes"].ObjectValue()["w1"].ObjectValue()["machineId"].StringValue()
+	}
+	was := machine()
+	w.reimage("w1")
+	if err := w.Preview(w.cluster(small, nil)); err != nil {
+		t.Fatal(err)
+	}
+	nodes := w.Planned("main").GetFields()["nodes"].GetStructValue().GetFields()
+	if got := nodes["w1"].GetStructValue().GetFields()["machineId"].GetStringValue(); got != plugin.UnknownStringValue {
+		t.Errorf("a preview says that w1 will be the machine %s", got)
+	}
+	w.up(w.cluster(small, nil), minengine.Update, `nodes["w1"].drift`)
+	if now := machine(); now == was || now == "" {
+		t.Errorf("w1 is the machine %q, and was %q", now, was)
+	}
+	w.up(w.cluster(small, nil), minengine.Same)
+}
+
 // TestImportUnfinished: of a cluster whose first bring-up stopped at its last wait, an import says so, and the next run goes on.
 func TestImportUnfinished(t *testing.T) {
 	t.Parallel()

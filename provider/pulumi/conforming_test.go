@@ -205,7 +205,11 @@ func (c *conform) Check(ctx context.Context, req *pulumirpc.CheckRequest) (*pulu
 }
 
 // shown holds a path against what Pulumi's command makes of it: where what leads to it is on one side only, all of that is shown to come or to go.
+// Inputs that no check has made yet, as those of an import, come with the question of a refresh alone, which shows outputs.
 func (c *conform) shown(path string, parsed resource.PropertyPath, was, now *structpb.Struct) {
+	if !slices.ContainsFunc(results, func(name string) bool { return now.GetFields()[name] != nil }) {
+		return
+	}
 	for i := 1; i < len(parsed); i++ {
 		var there [2]bool
 		for j, s := range []*structpb.Struct{was, now} {

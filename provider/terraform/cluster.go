@@ -487,7 +487,7 @@ func (r *clusterResource) Delete(ctx context.Context, req resource.DeleteRequest
 	if !r.ready(&resp.Diagnostics) {
 		return
 	}
-	f, diags := r.client.fleet(state)
+	f, diags := r.client.standing(state)
 	if resp.Diagnostics.Append(diags...); diags.HasError() {
 		return
 	}

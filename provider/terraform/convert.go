@@ -141,6 +141,12 @@ func (c *client) fleet(attributes input.Object) (*door.Fleet, diag.Diagnostics) 
 	return f, problemDiagnostics(problems)
 }
 
+// standing reads what a state describes, whose manifests may be gone by now.
+func (c *client) standing(state input.Object) (*door.Fleet, diag.Diagnostics) {
+	f, problems := c.door().Standing(state)
+	return f, problemDiagnostics(problems)
+}
+
 // worker reads a worker with the checks and the words of the language. It is nil where too much is unknown, or wrong.
 func (c *client) worker(attributes input.Object) (*bootstrap.Worker, diag.Diagnostics) {
 	w, problems := c.door().Worker(attributes)

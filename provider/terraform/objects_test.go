@@ -141,5 +141,11 @@ func TestObjects(t *testing.T) {
 	}
 	c.must("apply", "-auto-approve")
 	c.empty()
+
+	// A destroy asks nothing of the files, which may be gone by then.
+	if err := os.Remove(filepath.Join(folder, "shop.yaml")); err != nil {
+		t.Fatal(err)
+	}
+	c.write(w.config(small, ""))
 	c.must("destroy", "-auto-approve")
 }
