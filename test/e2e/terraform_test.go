@@ -43,6 +43,9 @@ func newTerraformer(t *testing.T, fleet, kubernetes string, hosts ...machine) *t
 		t.Fatal(err)
 	}
 	o.exits(1, "kubectl", "version", "--client") // has kubectl where it can be run, though there is no cluster
+	for _, h := range hosts {                    // nor a helper of that on any
+		o.on(h.name, "sh", "-c", "rm -rf /var/tmp/trivet-*")
+	}
 	programs, err := artifact.UserDir("bin")
 	if err != nil {
 		t.Fatal(err)
