@@ -514,6 +514,9 @@ func (p *probe) stop(during ...event.Event) {
 			p.o.t.Logf("  failed from %s to %s: %v", s.start.Format(clock), s.end.Format(clock), s.err)
 			if before := s.start.Add(-5 * time.Second); told.Before(before) {
 				p.o.t.Logf("  what was done then:%s\n  what %s says of units, and its balancer of servers:\n%s", happened(during, gap{before, s.end}), p.via, p.o.unitsAndServers(p.via, before, s.end))
+				if l == p.api {
+					p.o.t.Logf("  what members of etcd say of leaders, and of disks and peers that are slow:\n%s", p.o.members(before, s.end))
+				}
 				told = s.end
 			}
 		}
@@ -528,8 +531,33 @@ func (p *probe) stop(during ...event.Event) {
 // unitsAndServers is what a host's journal has of units that began and ended, and of API servers that its balancer took to be up or down.
 func (o *operator) unitsAndServers(host string, from, to time.Time) string {
 	o.t.Helper()
-	since := func(t time.Time) string { return fmt.Sprintf("@%.3f", float64(t.UnixMilli())/1000) }
-	return o.run("lab", "exec", host, "--", "journalctl", "--no-pager", "-o", "short-precise", "-t", "systemd", "-t", "haproxy", "--since", since(from), "--until", since(to.Add(time.Second))).stdout
+	return o.run(append([]string{"lab", "exec", host, "--"}, journal(from, to, "-t", "systemd", "-t", "haproxy")...)...).stdout
+}
+
+// journal reads a host's journal of a time.
+func journal(from, to time.Time, of ...string) []string {
+	at := func(t time.Time) string { return fmt.Sprintf("@%.3f", float64(t.UnixMilli())/1000) }
+	return append([]string{"journalctl", "--quiet", "--no-pager", "-o", "short-precise", "--since", at(from), "--until", at(to.Add(time.Second))}, of...)
+}
+
+// members is what the journals of hosts have of why etcd may not have answered.
+func (o *operator) members(from, to time.Time) string {
+	l, err := lab.Open(o.fleet)
+	if err != nil {
+		return err.Error()
+	}
+	hosts, err := l.Status(o.t.Context())
+	if err != nil {
+		return err.Error()
+	}
+	var out strings.Builder
+	for _, h := range hosts {
+		told, err := l.Exec(o.t.Context(), h.Name, journal(from, to, "-u", "etcd", "--lines", "20", "--grep", "leader|elect|slow fdatasync|overloaded|lost the TCP")...)
+		if err == nil { // it fails where nothing is found, too
+			out.Write(told)
+		}
+	}
+	return out.String()
 }
 
 // happened lists what was done in a gap, and the last that was done before it.
