@@ -25,15 +25,8 @@ const (
 func (d *drain) awaitLeader(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	late := time.NewTimer(leaseDuration + leaseMargin)
+	late := time.AfterFunc(leaseDuration+leaseMargin, cancel)
 	defer late.Stop()
-	go func() {
-		select {
-		case <-late.C:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
 	var first *coordinationv1.LeaseSpec
 	// What hinders it is no reason not to drain.
 	_ = d.client.follow(ctx, &leases, metav1.NamespaceSystem, metav1.ListOptions{FieldSelector: "metadata.name=" + controllerManager}, func(items map[string]*unstructured.Unstructured) (bool, error) {

@@ -22,20 +22,10 @@ func TestCheckOfWhatThereIs(t *testing.T) {
 	w := newWorld(t, small)
 	w.up(w.cluster(small, nil), minengine.Create)
 	state := w.State("main")
-	how := plugin.MarshalOptions{KeepSecrets: true, KeepUnknowns: true}
 	p := pulumi.New(nil, "test", nil)
 	check := func(urn string, change func(resource.PropertyMap), again bool) resource.PropertyMap {
 		t.Helper()
-		news, err := plugin.UnmarshalProperties(state.Inputs, how)
-		if err != nil {
-			t.Fatal(err)
-		}
-		change(news)
-		sent, err := plugin.MarshalProperties(news, how)
-		if err != nil {
-			t.Fatal(err)
-		}
-		req := &pulumirpc.CheckRequest{Urn: urn, News: sent}
+		req := &pulumirpc.CheckRequest{Urn: urn, News: changed(t, state.Inputs, change)}
 		if again {
 			req.Olds = state.Inputs
 		}
@@ -46,7 +36,7 @@ func TestCheckOfWhatThereIs(t *testing.T) {
 		for _, f := range got.GetFailures() {
 			t.Errorf("%s: %s", f.GetProperty(), f.GetReason())
 		}
-		out, err := plugin.UnmarshalProperties(got.GetInputs(), how)
+		out, err := plugin.UnmarshalProperties(got.GetInputs(), plugin.MarshalOptions{KeepSecrets: true, KeepUnknowns: true})
 		if err != nil {
 			t.Fatal(err)
 		}

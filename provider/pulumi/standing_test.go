@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
-	"github.com/pulumi/pulumi/sdk/v3/go/common/resource/plugin"
 	pulumisdk "github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	pulumirpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
 
@@ -73,18 +72,11 @@ func TestRefreshRefusesNothing(t *testing.T) {
 	w := newWorld(t, three)
 	w.up(w.cluster(three, nil), minengine.Create)
 	state := w.State("main")
-	read := plugin.MarshalOptions{KeepSecrets: true, KeepUnknowns: true}
-	moved, err := plugin.UnmarshalProperties(state.Outputs, read)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range []resource.PropertyKey{"cp2", "cp3"} {
-		moved["nodes"].ObjectValue()[name].ObjectValue()["address"] = resource.NewProperty("10.99.1." + string(name[2:]))
-	}
-	sent, err := plugin.MarshalProperties(moved, read)
-	if err != nil {
-		t.Fatal(err)
-	}
+	sent := changed(t, state.Outputs, func(moved resource.PropertyMap) {
+		for _, name := range []resource.PropertyKey{"cp2", "cp3"} {
+			moved["nodes"].ObjectValue()[name].ObjectValue()["address"] = resource.NewProperty("10.99.1." + string(name[2:]))
+		}
+	})
 	p := pulumi.New(nil, "test", nil)
 	diff, err := p.Diff(t.Context(), &pulumirpc.DiffRequest{Id: state.ID, Urn: string(state.URN), Olds: sent, OldInputs: state.Inputs, News: state.Inputs})
 	if err != nil {

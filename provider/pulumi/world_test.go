@@ -11,9 +11,11 @@ import (
 	"testing"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource/plugin"
 	pulumisdk "github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	host "github.com/pulumi/pulumi/sdk/v3/go/pulumi/provider"
 	pulumirpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
+	"google.golang.org/protobuf/types/known/structpb"
 
 	"github.com/trivet-dev/trivet/bootstrap"
 	"github.com/trivet-dev/trivet/bootstrap/fleettest"
@@ -224,6 +226,22 @@ func (w *world) cancels(point string, program pulumisdk.RunFunc, texts ...string
 	if w.OnPoint = nil; !sent.Load() {
 		w.t.Fatal("nothing was cancelled")
 	}
+}
+
+// changed is what properties are, as they are sent, after a change.
+func changed(t *testing.T, sent *structpb.Struct, change func(resource.PropertyMap)) *structpb.Struct {
+	t.Helper()
+	how := plugin.MarshalOptions{KeepSecrets: true, KeepUnknowns: true}
+	m, err := plugin.UnmarshalProperties(sent, how)
+	if err != nil {
+		t.Fatal(err)
+	}
+	change(m)
+	out, err := plugin.MarshalProperties(m, how)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
 }
 
 func wantError(t *testing.T, err error, texts ...string) {
